@@ -4,9 +4,8 @@
 #   docker run --rm --read-only --tmpfs /tmp -e GLIMPSE_INSECURE=1 -p 127.0.0.1:50051:50051 -v glimpse:/data glimpse
 #
 # It listens on every address of the container, so it needs one of two settings to start: GLIMPSE_TLS_CERT and
-# GLIMPSE_TLS_KEY (files of a mounted volume), or GLIMPSE_INSECURE=1 where nobody else reaches the port, which is then
-# published on the loopback interface as above, or is in a network of its own. The image sets neither. Build it with
-# BuildKit.
+# GLIMPSE_TLS_KEY (files of a mounted volume), or GLIMPSE_INSECURE=1 if nobody else reaches the port: publish it on the
+# loopback interface as above, or use a separate network. The image sets neither. Build it with BuildKit.
 #
 # The base is pinned by its tag. To pin the digest too, append the one that `docker buildx imagetools inspect
 # python:3.13-slim-bookworm` prints: @sha256:….
@@ -15,8 +14,8 @@ FROM python:3.13-slim-bookworm AS base
 ENV PATH=/opt/glimpse/bin:$PATH
 RUN python -m venv /opt/glimpse
 
-# Dependencies are installed before the sources are copied: they change seldom and are the largest layer. An empty
-# distribution brings them, and is removed again. pyproject.toml has the oldest versions; a build takes the newest.
+# Dependencies are installed before the sources are copied, because they rarely change and are the largest layer. An
+# empty distribution brings them, and is removed again. pyproject.toml has the oldest versions; a build takes the newest.
 FROM base AS requirements
 WORKDIR /src
 COPY pyproject.toml ./

@@ -1,6 +1,6 @@
-# One entry for people and CI alike. Each target makes .venv on first use and installs what it needs.
+# People and CI use the same targets. Each target makes .venv on first use and installs what it needs.
 PYTHON ?= python3
-# `demo` needs only what a server needs; developing needs the rest.
+# `demo` installs only what a server needs; development needs the rest.
 DEMO := .venv/.demo
 DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
@@ -15,15 +15,15 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
+demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a picture
 	$(BIN)/glimpse demo
 
-# Two processes share the cores; the tests that measure time follow alone.
+# Several processes share the cores; the tests that measure time run alone afterwards.
 test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, a round of each fault, the image's stages
+test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
@@ -32,7 +32,7 @@ chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred
 	GLIMPSE_CHAOS_ROUNDS=25 $(BIN)/python -m pytest tests/chaos/test_faults.py
 	GLIMPSE_FUZZ=50000 $(BIN)/python -m pytest tests/fuzz -s --timeout 7200
 
-lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word check, links of the documents
+lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the check of the language, links of the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -43,7 +43,7 @@ lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word che
 	$(BIN)/python tests/plain_english.py
 	$(SITE) --quiet
 
-proto: $(DEV)   ## regenerate the stubs beside the contract
+proto: $(DEV)   ## regenerate the stubs of the contract
 	$(BIN)/python proto/generate.py
 
 client: $(DEV)  ## regenerate the async client from the sync one
@@ -54,7 +54,7 @@ client: $(DEV)  ## regenerate the async client from the sync one
 baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares the contract with
 	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
-bench: $(DEV) $(EXPORT)  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
+bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.soak
@@ -75,8 +75,8 @@ docs: $(DEV)    ## regenerate the references and the picture of the packages; bu
 	$(BIN)/python docs/generate_architecture.py
 	$(SITE)
 
-pictures: $(DEV)  ## draw the pictures of docs/deciding.md again, from ../shared/data
-	$(BIN)/python docs/generate_pictures.py
+pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
+	.venv-export/bin/python docs/generate_pictures.py
 
 mini: $(EXPORT)   ## train glimpse-mini again and write its card (about an hour on two cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini

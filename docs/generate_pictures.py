@@ -49,8 +49,8 @@ _HEADS = (
     ("CLASS_MEAN_\nAND_PROMPTS", 27, 6, 17, 9, "#e3e8ee"),
     ("LDA", 46, 19, 17, 9, "#d6e4f5"),
     ("LDA_AND_PROMPTS", 46, 6, 17, 9, "#d6e4f5"),
-    ("as on the left,\nor, where better,\nKERNEL_RIDGE", 65, 6, 16, 22, "#fbe9dc"),
-    ("as on the left,\nor, where better,\nPROJECTED_RIDGE", 83, 6, 17, 22, "#f7d5bd"),
+    ("as on the left,\nor, if better,\nKERNEL_RIDGE", 65, 6, 16, 22, "#fbe9dc"),
+    ("as on the left,\nor, if better,\nPROJECTED_RIDGE", 83, 6, 17, 22, "#f7d5bd"),
 )
 _TOPS = (
     ("no example", 11),
@@ -61,7 +61,7 @@ _TOPS = (
 )
 _NOTES = (
     ("by the backbone's defaults", 11),
-    ("from 19 examples calibrated by leave-one-out; before, defaults", 46),
+    ("from 19 examples on calibrated by leave-one-out; before, defaults", 46),
 )
 
 
@@ -72,8 +72,8 @@ def main() -> None:
     data = parser.parse_args().data
     mpl.rcParams.update({"svg.hashsalt": "glimpse", "font.size": 9, "text.color": _INK, "axes.edgecolor": _GREY})
     mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
-    _ladder()
-    _save("ladder.svg")
+    _head_selection()
+    _save("heads.svg")
     _decisions()
     _save("decisions.png")
     measured_pictures.make(data, _save)
@@ -86,7 +86,7 @@ def _save(name: str) -> None:
     plt.close()
 
 
-def _ladder() -> None:
+def _head_selection() -> None:
     _, axes = plt.subplots(figsize=(9.2, 4.1))
     axes.axis("off")
     axes.set(xlim=(0, 100.5), ylim=(0, 46))
@@ -172,7 +172,7 @@ def _draw_decisions(chosen: Sequence[tuple[Classification, Picture]], pictured: 
         near.set_title("nearest", size=8)
         near.set_xlabel(answer.evidence[0].label, size=8)
         several = [f"{one.label}  {one.probability:.0%}" for one in answer.labels[: min(2, answer.set_size)]]
-        truth = f"truly {picture.truth}" if picture.truth else "of another alphabet"
+        truth = f"true label {picture.truth}" if picture.truth else "another alphabet"
         asked.set_xlabel("\n".join([truth, f"p-value {answer.p_value:.2f}", *several]), size=8)
 
 

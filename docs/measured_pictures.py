@@ -33,12 +33,12 @@ def make(data: Path, save: Callable[[str], None]) -> None:
     """Draws the pictures, and saves each under a name."""
     with threadpool_limits(1):
         photographs, intents = pictures(data, "caltech101"), texts(data, "banking77")
-        there = photographs.labels != _CLUTTER
-        classes = Labelled(photographs.vectors[there], photographs.labels[there])
+        labelled = photographs.labels != _CLUTTER
+        classes = Labelled(photographs.vectors[labelled], photographs.labels[labelled])
         _reliability({"caltech101 (photographs)": (classes, classes), "banking77 (texts)": intents})
         save("reliability.svg")
         _unknown(photographs)
-        save("strangers.svg")  # plain-english: stored name
+        save("unknowns.svg")
         _sets(intents)
         _suspects(data)
 
@@ -49,8 +49,8 @@ def _reliability(sets: dict[str, tuple[Labelled, Labelled]]) -> None:
         for shots in (2, 4, 8, 16):
             drawn = list(_draws(one, shots))
             for title, ask, colour in (("cosines / 0.07", _by_cosines, _ORANGE), ("calibrated", _by_glimpse, _BLUE)):
-                found = [ask(each) for each in drawn]
-                confidence, right = (np.concatenate(kind) for kind in zip(*found, strict=True))
+                answers = [ask(each) for each in drawn]
+                confidence, right = (np.concatenate(kind) for kind in zip(*answers, strict=True))
                 x, y, error = _curve((confidence, right))
                 print(f"{name}, {shots} shots, {title}: right {right.mean():.1%}, ECE {error:.3f}")
                 if shots == _SHOTS:
@@ -90,11 +90,11 @@ def _curve(sure: Sure) -> tuple[Floats, Floats, float]:
 
 def _unknown(data: Labelled) -> None:
     """Holds out a fifth of the labels as unknown inputs like the labels; clutter is like nothing. Draws seed 0."""
-    found: list[list[float]] = []
+    rates: list[list[float]] = []
     for seed in range(_SEEDS):
         labels = np.array(sorted(set(data.labels) - {_CLUTTER}))
-        withheld = sorted(np.random.default_rng(seed).permutation(labels)[: len(labels) // 5].tolist())
-        drawn = draw((data, data), sorted(set(labels.tolist()) - set(withheld)), _SHOTS, seed)
+        held_out = sorted(np.random.default_rng(seed).permutation(labels)[: len(labels) // 5].tolist())
+        drawn = draw((data, data), sorted(set(labels.tolist()) - set(held_out)), _SHOTS, seed)
         evaluation = drawn.engine.evaluation(drawn.engine.head().kind)
         assert evaluation is not None  # noqa: S101 (there are examples enough)
         least, accepting = (evaluation.typicality.min_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
@@ -104,20 +104,20 @@ def _unknown(data: Labelled) -> None:
         parts: Parts = {
             "its own examples, each left out": (evaluation.typicality.fits, _GREY),
             "new photographs of its labels": (new, _BLUE),
-            f"of {len(withheld)} other labels": (
-                _fits(drawn, evaluation, data.vectors[np.isin(data.labels, withheld)]),
+            f"of {len(held_out)} other labels": (
+                _fits(drawn, evaluation, data.vectors[np.isin(data.labels, held_out)]),
                 _ORANGE,
             ),
             "clutter": (_fits(drawn, evaluation, data.vectors[data.labels == _CLUTTER]), _RED),
         }
-        if not found:
+        if not rates:
             _draw_unknown(parts, least)
         in_sample = np.quantile(_fits(drawn, evaluation, drawn.enrolled.vectors), _TARGET)
         expected = (evaluation.typicality.label_left_out < least).mean()
-        strange = parts[f"of {len(withheld)} other labels"][0]
-        found.append([float((fits < least).mean()) for fits, _ in parts.values()])
-        found[-1] += [expected, (new < in_sample).mean(), (strange >= accepting).mean(), (new < accepting).mean()]
-    figures = ", ".join(f"{figure:.1%}" for figure in np.mean(found, 0))
+        other = parts[f"of {len(held_out)} other labels"][0]
+        rates.append([float((fits < least).mean()) for fits, _ in parts.values()])
+        rates[-1] += [expected, (new < in_sample).mean(), (other >= accepting).mean(), (new < accepting).mean()]
+    figures = ", ".join(f"{figure:.1%}" for figure in np.mean(rates, 0))
     print(f"under the threshold: {', '.join(parts)}, labels left out; new ones under that of fits in-sample;")
     print(f"for {_ACCEPTED:.0%} of false accepts: other labels accepted, new ones refused: {figures}")
 
@@ -140,7 +140,7 @@ def _draw_unknown(parts: Parts, least: float) -> None:
     top = axes.get_ylim()[1]
     axes.text(least, top, " MATCH, or AMBIGUOUS", va="top")
     axes.text(least, top, "UNKNOWN ", va="top", ha="right")
-    axes.set(xlabel="how well it fits", ylabel="how many (each scaled)", yticks=[])
+    axes.set(xlabel="how well it fits", ylabel="inputs (each curve scaled)", yticks=[])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
 
 
@@ -177,9 +177,9 @@ def _place_of_wrong(vectors: Array, labels: npt.NDArray[np.int_], seed: int) -> 
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(np.flatnonzero(labels == sign))[:_SHOTS] for sign in range(_SIGNS)]
     chosen = np.concatenate(drawn)
-    wrong, given = int(rng.integers(len(chosen))), labels[chosen]
-    given[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), given[wrong]))
-    fitted = fit(Examples(vectors[chosen], given, [str(sign) for sign in range(_SIGNS)]))
+    wrong, enrolled = int(rng.integers(len(chosen))), labels[chosen]
+    enrolled[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), enrolled[wrong]))
+    fitted = fit(Examples(vectors[chosen], enrolled, [str(sign) for sign in range(_SIGNS)]))
     evaluation = fitted.evaluations[fitted.chosen]
     suspects = fitted.sampled[evaluation.suspects(fitted.rows)].tolist()
     return (suspects.index(wrong) if wrong in suspects else len(suspects)), len(suspects)

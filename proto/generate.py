@@ -1,4 +1,4 @@
-"""Generates the Python stubs of the contract beside its files: `make proto`, or `python proto/generate.py OUT_DIR`."""
+"""Generates the Python stubs of the contract next to its files: `make proto`, or `python proto/generate.py OUT_DIR`."""
 
 import sys
 from importlib.resources import files

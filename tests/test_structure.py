@@ -25,7 +25,7 @@ def test_the_namespace_has_no_init(root: str) -> None:
     assert not (ROOT / root / "glimpse" / "__init__.py").exists()
 
 
-def test_the_stubs_are_what_the_contract_makes(tmp_path: Path) -> None:
+def test_the_stubs_are_generated_from_the_contract(tmp_path: Path) -> None:
     made = subprocess.run([sys.executable, ROOT / "proto" / "generate.py", tmp_path], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     fresh = {file.name: file.read_bytes() for file in (tmp_path / "glimpse" / "v1").iterdir()}
@@ -48,6 +48,6 @@ def test_inputs_load_the_standard_library_alone() -> None:
 
 
 @pytest.mark.parametrize("module", ["jwt", "cryptography"])
-def test_the_server_loads_what_serves_tokens_and_tls_only_where_they_are_asked_for(module: str) -> None:
+def test_the_server_imports_tokens_and_tls_only_on_request(module: str) -> None:
     code = f"import sys, glimpse.server.app; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

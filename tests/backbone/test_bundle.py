@@ -61,7 +61,7 @@ def test_a_manifest_of_another_kind_or_version_is_refused(folder: Path, content:
     refused(folder, "backbone.json")
 
 
-def test_the_unknown_version_is_said(folder: Path) -> None:
+def test_an_unknown_version_is_named(folder: Path) -> None:
     change(folder, format_version=7)
     refused(folder, "backbone.json", "format version 7", "reads 1")
 

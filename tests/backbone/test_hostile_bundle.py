@@ -50,13 +50,13 @@ def outside(tensor: TensorProto, **entries: str) -> None:
 def test_weights_elsewhere_are_refused(folder: Path, location: str) -> None:
     (folder.parent / "secret").write_bytes(bytes(1 << 16))
     rewritten(folder, lambda model: outside(model.graph.initializer[0], location=location))
-    # The graph itself is in the folder and named after itself, but it does not hold the weights it says.
+    # The file that the graph names for its weights is the graph itself, which does not hold them.
     with pytest.raises(BundleError, match=r"keeps weights in|do not store them"):
         load_bundle(folder)
 
 
 @pytest.mark.parametrize("content", [b"no graph at all", b"\x0a\xff", b"\x08\x07\x3a\x7f\x0a"], ids=repr)
-def test_what_cannot_be_read_as_a_graph_is_refused_before_anything_else_reads_it(folder: Path, content: bytes) -> None:
+def test_an_unreadable_graph_is_refused_before_anything_else_reads_it(folder: Path, content: bytes) -> None:
     (folder / "image.onnx").write_bytes(content)
     resealed(folder)
     with pytest.raises(BundleError, match="cannot be read as an ONNX graph"):
@@ -139,7 +139,7 @@ def _in_a_branch(model: ModelProto) -> None:
         (_in_a_branch, "keeps weights in"),
     ],
 )
-def test_a_graph_that_claims_or_runs_what_it_must_not_is_refused(
+def test_a_graph_with_forbidden_claims_or_operators_is_refused(
     folder: Path, change: Callable[[ModelProto], None], message: str
 ) -> None:
     rewritten(folder, change)

@@ -27,7 +27,7 @@ TEXT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("fields", [IMAGE, TEXT])
-def test_what_a_manifest_needs_at_least(fields: dict[str, Any]) -> None:
+def test_a_minimal_manifest(fields: dict[str, Any]) -> None:
     manifest = Manifest.model_validate(fields).with_space()
     assert Manifest.model_validate_json(manifest.to_json()) == manifest
 
@@ -74,9 +74,9 @@ def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
         ({"decision": {"match_threshold": 0.9}}, True),
         ({"prompt_templates": ["a {}"]}, True),
         ({"files": {**IMAGE["files"], "CARD.md": "d" * 64}}, True),
-        ({"image": {"size": 16, "mean": [0.5, 0.5, 0.5]}}, True),  # says again what the graph does
+        ({"image": {"size": 16, "mean": [0.5, 0.5, 0.5]}}, True),  # repeats what the graph does, for information
         ({"parent": {"embedding_space": "a" * 32, "min_cosine": 0.99}}, True),
-        ({"image": {"size": 16, "scaled_decode": False}}, True),  # the default, which older bundles do not say
+        ({"image": {"size": 16, "scaled_decode": False}}, True),  # the default, which older bundles leave out
         ({"image": {"size": 16, "scaled_decode": True}}, False),
         ({"image": {"size": 18}}, False),
         ({"image": {"size": 16, "resize": "squash"}}, False),
@@ -85,7 +85,9 @@ def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
         ({"files": {"image.onnx": "e" * 64}}, False),
     ],
 )
-def test_the_space_follows_what_decides_a_vector_and_nothing_else(change: dict[str, Any], same: bool) -> None:
+def test_the_space_depends_on_everything_that_decides_a_vector_and_nothing_else(
+    change: dict[str, Any], same: bool
+) -> None:
     before = Manifest.model_validate(IMAGE).computed_space()
     after = Manifest.model_validate({**IMAGE, **change}).computed_space()
     assert (before == after) is same

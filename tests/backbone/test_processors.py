@@ -23,7 +23,7 @@ V1 = "3:cpuset:/\n2:cpu,cpuacct:{0}\n1:memory:{0}\n0::/\n"
         ("0::/\n", {"cpu.max": "10000 100000\n"}, 1),
         ("0::/\n", {"cpu.max": "9900000 100000\n"}, 64),
         ("0::/\n", {"cpu.max": "nonsense\n"}, 64),
-        # The nearest quota does not say that none above is lower.
+        # A parent group may have a lower quota than the nearest one.
         ("0::/a/b\n", {"a/b/cpu.max": "800000 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
         # A container that sees the host's path, and its own group as the root.
         ("0::/docker/1f\n", {"cpu.max": "200000 100000\n"}, 2),

@@ -1,4 +1,4 @@
-"""Builds in this process: what is in the folder, what grows it, and what stops it."""
+"""Builds in this process: the folder's content, how it grows, and errors that stop a build."""
 
 import errno
 import fcntl
@@ -68,7 +68,7 @@ def test_it_opens_and_finds_an_input_by_its_vector(photos: Path, bundle: Bundle,
     assert index.labels == ["cat", "dog"]
 
 
-def test_only_what_is_new_is_embedded(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_only_new_content_is_embedded(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(photos, bundle.path, out)
     before, first = rows(out), shards(out)
@@ -81,7 +81,7 @@ def test_only_what_is_new_is_embedded(photos: Path, bundle: Bundle, tmp_path: Pa
     assert not verify(out)
 
 
-def test_where_nothing_is_new_the_index_stays_as_it_is(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_without_new_inputs_the_index_does_not_change(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = built(photos, bundle.path, out).manifest
     state = (out / "index.faiss").stat()
@@ -108,7 +108,7 @@ def test_for_another_recall_nothing_is_trained_again(
     assert not verify(out)
 
 
-def test_a_changed_file_takes_the_place_of_what_it_was(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_changed_file_replaces_its_row(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(photos, bundle.path, out)
     before = rows(out)
@@ -122,7 +122,7 @@ def test_a_changed_file_takes_the_place_of_what_it_was(photos: Path, bundle: Bun
     assert not verify(out)
 
 
-def test_a_shard_of_which_nothing_counts_any_more_goes(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_shard_without_current_rows_is_removed(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(photos, bundle.path, out)
     painted(photos, _NAMES, shade=1)
@@ -130,7 +130,7 @@ def test_a_shard_of_which_nothing_counts_any_more_goes(photos: Path, bundle: Bun
     assert sorted(shards(out)) == ["part-00001.parquet"]
 
 
-def test_what_is_there_under_another_name_or_label_is_not_embedded(
+def test_content_with_another_name_or_label_is_not_embedded_again(
     photos: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -143,7 +143,7 @@ def test_what_is_there_under_another_name_or_label_is_not_embedded(
 
     monkeypatch.setattr(Embedder, "encode", refuse)
     again = built(photos, bundle.path, out, resume=True)
-    assert (again.tally.copied, again.manifest.count) == (1, 21)  # what lies there no more stays in the index
+    assert (again.tally.copied, again.manifest.count) == (1, 21)  # rows stay in the index when their files are gone
     moved = rows(out)["photos/cat/moved.png"]
     assert np.allclose(moved["vector"], before["photos/cat/0.png"]["vector"], atol=1e-3)
     relabelled = built(photos, bundle.path, out, labels="domain/label", resume=True)
@@ -151,9 +151,7 @@ def test_what_is_there_under_another_name_or_label_is_not_embedded(
     assert [row["label"] for row in rows(out).values()].count("cat") == 1
 
 
-def test_labels_are_not_lost_because_nobody_said_again_where_they_are(
-    photos: Path, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_labels_are_not_lost_without_the_option(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out, more = tmp_path / "out", painted(tmp_path / "more", ["emu/0"])
     first = built(photos, bundle.path, out).manifest
     for given in (photos, photos / "*" / "*.png"):
@@ -161,13 +159,11 @@ def test_labels_are_not_lost_because_nobody_said_again_where_they_are(
             built(given, bundle.path, out, labels=None, resume=True)
         assert "--labels" in refused.value.next_step
     assert read_manifest(out) == first
-    # A folder that never had any may come to it.
+    # A folder whose rows have no labels may be built without --labels.
     assert built(more, bundle.path, out, labels=None, resume=True).manifest.count == 21
 
 
-def test_a_type_that_there_is_not_is_refused_before_anything_is_embedded(
-    photos: Path, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_an_unknown_type_is_refused_before_anything_is_embedded(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     for factory in ("Nonsense", "IDMap,Flat", "PQ5"):
         with pytest.raises(BuildError, match=f"cannot make {factory}") as refused:
             built(photos, bundle.path, tmp_path / "out", factory=factory)
@@ -183,10 +179,10 @@ def test_too_few_rows_for_a_type_are_kept_for_another(photos: Path, bundle: Bund
 
 
 @pytest.mark.parametrize("file", ["index.faiss", "labels.parquet"])
-def test_files_that_the_manifest_does_not_name_are_made_anew(
+def test_files_that_the_manifest_does_not_name_are_built_again(
     file: str, photos: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
-    """As a build leaves them that was killed between its last renames."""
+    """A build that is killed between its last renames leaves such files."""
     out, other = tmp_path / "out", tmp_path / "other"
     built(photos, bundle.path, out)
     built(painted(tmp_path / "photos", ["emu/0"]), bundle.path, other, factory="SQ8")
@@ -196,7 +192,7 @@ def test_files_that_the_manifest_does_not_name_are_made_anew(
     assert not verify(out)
 
 
-def test_shards_that_no_manifest_names_go(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_shards_that_no_manifest_names_are_removed(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(photos, bundle.path, out)
     left = out / "vectors" / "part-00000.parquet"
@@ -208,7 +204,7 @@ def test_shards_that_no_manifest_names_go(photos: Path, bundle: Bundle, tmp_path
     assert list(shards(out)) == [newer.name]
 
 
-def test_of_an_id_that_an_engine_made_twice_the_last_row_counts(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_if_an_engine_makes_an_id_twice_the_last_row_counts(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     def twice(plan: Plan, own: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
         def again(made: Made) -> None:
             write(made)
@@ -221,9 +217,7 @@ def test_of_an_id_that_an_engine_made_twice_the_last_row_counts(photos: Path, bu
     assert not verify(tmp_path / "out")
 
 
-def test_what_workers_had_made_is_kept_and_each_run_has_a_place_of_its_own(
-    photos: Path, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_rows_of_workers_are_kept_and_each_run_has_its_own_folder(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out, places = tmp_path / "out", list[Path]()
 
     def die(plan: Plan, own: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
@@ -274,7 +268,7 @@ def test_errors_are_of_the_last_run_though_no_row_is_new(photos: Path, bundle: B
     assert not verify(out)
 
 
-def test_where_nothing_can_be_used_there_is_no_index_but_the_reasons(bundle: Bundle, tmp_path: Path) -> None:
+def test_without_usable_inputs_there_are_only_reasons(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"no picture")
     with pytest.raises(BuildError, match=r"none of the 1 inputs could be used; .*a\.png: IMAGE_FORMAT_UNKNOWN"):
@@ -345,7 +339,7 @@ def test_two_builds_at_once_are_kept_apart(photos: Path, bundle: Bundle, tmp_pat
     assert built(photos, bundle.path, out).manifest.count == 20
 
 
-def test_a_full_disk_stops_it_and_what_was_written_is_kept(
+def test_a_full_disk_stops_the_build_and_written_rows_are_kept(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out, whole = texts(tmp_path / "data.jsonl", 1_100), tmp_path / "out", tmp_path / "whole"
@@ -369,10 +363,10 @@ def test_a_full_disk_stops_it_and_what_was_written_is_kept(
     assert shards(out) == shards(whole)
 
 
-def test_how_many_there_are_is_found_out_of_folders(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_inputs_of_folders_are_counted(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     watch = Quiet()
     build(Plan([str(photos)], str(bundle.path), tmp_path / "out"), watch)
-    assert watch.totals in ([20], [])  # none where the build was quicker
+    assert watch.totals in ([20], [])  # there is none if the build was faster
     watch = Quiet()
     build(Plan([str(texts(tmp_path / "t.jsonl", 5))], str(bundle.path), tmp_path / "texts"), watch)
     assert watch.totals == []

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @dataclass(frozen=True)
 class Case:
-    """A build of texts of which two cannot be read, what it makes where nobody interrupts it, and what that took."""
+    """A build of texts, two of which cannot be read, with the result and the cost of an uninterrupted run."""
 
     arguments: Sequence[object]
     whole: Path
@@ -27,7 +27,7 @@ class Case:
     steps: int
 
     def go(self, out: Path, log: Path, die_at: int = 0, kill_after: float | None = None) -> int:
-        """Runs the command, resuming. Returns its exit code, less than 0 where it was killed."""
+        """Runs the command with --resume. Returns its exit code, which is negative if it was killed."""
         before = written(out) if out.exists() else set()
         process = start(log, [*self.arguments, "--out", out, "--resume"], die_at)
         if kill_after is not None:

@@ -32,7 +32,7 @@ from support.streamers import Streamers
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(120 + 60 * ROUNDS)]
-# A server whose clock is what a file says it is off by, in seconds.
+# A server whose clock is wrong by a number of seconds, which a file contains.
 _FAKED = """
 import sys, time
 real, file = time.time_ns, sys.argv.pop(1)
@@ -77,7 +77,7 @@ def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
             return scene.kill_amid(indexes, 0.2)
 
     def fault() -> None:
-        scene.until(cut_short)  # a kill that came when all was done, or while the index changed, is one more
+        scene.until(cut_short)  # a kill after the end, or while the index changed, does not count as a round
         with scene.stubs() as stubs:
             compaction = compact(stubs, scene.target.name, wait_for_ready=True)
             assert compaction.state == col.COMPACTION_STATE_DONE, compaction.failure
@@ -159,7 +159,7 @@ def test_the_clock_jumps(bundle: Path, tmp_path: Path) -> None:
 
 
 def write_whole(file: Path, content: str) -> None:
-    """So that who reads it meanwhile reads the old or the new."""
+    """Replaces a file in one step, so that a reader sees the old or the new content."""
     other = file.with_suffix(".new")
     other.write_text(content)
     other.rename(file)

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(("rounds", "code", "summary"), [("1", 0, "1 skipped"), ("2", 1, "1 failed")])
-def test_what_a_test_lacks_is_an_error_where_rounds_are_asked_for(
+def test_a_missing_requirement_is_an_error_if_rounds_are_requested(
     tmp_path: Path, rounds: str, code: int, summary: str
 ) -> None:
     lacking = tmp_path / "unshare"

@@ -38,7 +38,7 @@ def test_help_loads_neither_grpc_nor_numpy_nor_rich() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_says_what_the_subcommand_says(name: str) -> None:
+def test_the_list_of_commands_matches_their_help(name: str) -> None:
     root = command()
     context = root.context_class(root, info_name="glimpse")
     help_text = root.get_command(context, name).help

@@ -187,7 +187,7 @@ def test_listings_follow_real_pages(glimpse: Client) -> None:
     assert len(list(glimpse.list_examples("shades", page_size=10))) == 25
 
 
-async def test_a_stream_runs_beside_other_calls(server: str, glimpse: Client) -> None:
+async def test_a_stream_runs_at_the_same_time_as_other_calls(server: str, glimpse: Client) -> None:
     glimpse.create_collection("shades")
     glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
     async with AsyncClient(server) as client:

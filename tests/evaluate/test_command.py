@@ -24,7 +24,7 @@ def rows() -> list[tuple[str, str]]:
     return [(phrase.format(thing), thing.replace(" ", "_")) for thing in things for phrase in _PHRASES]
 
 
-def test_drawings_with_strangers_and_two_backbones(
+def test_drawings_with_unknown_inputs_and_two_backbones(
     evaluate: Evaluate, drawings: Path, unknown: Path, tmp_path: Path
 ) -> None:
     tiny_image_bundle(tmp_path / "tiny", seed=3)
@@ -49,7 +49,7 @@ def test_drawings_with_strangers_and_two_backbones(
     assert done.record["mistakes"]["tiny-image"]["worst"][0]["input"].endswith(".png")
 
 
-def test_pinned_heads_stand_beside_the_ladder(evaluate: Evaluate, drawings: Path) -> None:
+def test_pinned_heads_are_shown_with_the_selected_one(evaluate: Evaluate, drawings: Path) -> None:
     pinned = [word for head in ("neighbors", "lda", "class-mean") for word in ("--head", head)]
     done = evaluate(drawings, "--shots", "1,4", "--seeds", "2", *pinned)
     assert done.code == 0, done.err
@@ -60,7 +60,7 @@ def test_pinned_heads_stand_beside_the_ladder(evaluate: Evaluate, drawings: Path
     assert done.result(4, "neighbors")["answered_by"] == {"neighbors": 2}
 
 
-def test_names_alone_with_a_backbone_that_reads_no_text_beside(
+def test_names_alone_with_a_second_backbone_that_reads_no_text(
     evaluate: Evaluate, drawings: Path, tmp_path: Path
 ) -> None:
     for name in ("tiny", "other"):
@@ -89,7 +89,7 @@ def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Pa
     assert "SET  SIZE" not in evaluate(drawings, "--shots", "4", "--seeds", "2", "--unknown", unknown).out
 
 
-def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Path) -> None:
+def test_without_unknown_inputs_labels_are_held_out(evaluate: Evaluate, drawings: Path) -> None:
     done = evaluate(drawings, "--shots", "1,5", "--seeds", "5")
     assert done.code == 0, done.err
     [found] = done.record["labels_withheld"]
@@ -105,7 +105,7 @@ def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Pat
     assert max(map(len, done.out.splitlines()[:-1])) <= 80
 
 
-def test_labels_are_not_withheld_beside_strangers_nor_where_they_are_few(
+def test_labels_are_not_held_out_with_unknown_inputs_nor_if_they_are_few(
     evaluate: Evaluate, drawings: Path, unknown: Path
 ) -> None:
     for data, arguments in ((drawings, ["--unknown", unknown]), (unknown, [])):
@@ -115,7 +115,7 @@ def test_labels_are_not_withheld_beside_strangers_nor_where_they_are_few(
         assert "Held-out labels" not in done.page
 
 
-def test_strangers_that_lie_in_the_data_have_no_label(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+def test_unknown_inputs_inside_the_data_have_no_label(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     shutil.copytree(drawings, tmp_path / "data")
     unknown = tmp_path / "data" / "char_5"
     done = evaluate(tmp_path / "data", "--unknown", unknown, "--shots", "2", "--seeds", "2")
@@ -167,7 +167,7 @@ def test_texts_in_a_table(evaluate: Evaluate, tmp_path: Path, suffix: str) -> No
     assert done.result(2)["accuracy"]["mean"] > 0.5
 
 
-def test_pictures_named_by_a_table_lie_beside_it(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+def test_pictures_named_by_a_table_are_in_its_folder(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     shutil.copytree(drawings, tmp_path / "pictures")
     files = sorted((tmp_path / "pictures").rglob("*.png"))
     lines = ["image,label", *(f"{file.relative_to(tmp_path)},{file.parent.name}" for file in files)]
@@ -187,7 +187,7 @@ def placed(drawings: Path, data: Path, places: str) -> Path:
     return data
 
 
-def test_domains_are_taught_in_one_and_asked_in_each(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+def test_examples_of_one_domain_and_queries_of_each(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     done = evaluate(placed(drawings, tmp_path / "data", "ab"), "--domains", "--shots", "1", "--seeds", "2")
     assert done.code == 0, done.err
     found = {(one["taught_in"], one["asked_in"]): one for one in done.record["domains"]}
@@ -200,7 +200,7 @@ def test_domains_are_taught_in_one_and_asked_in_each(evaluate: Evaluate, drawing
     assert "GATE" not in done.out
 
 
-def test_of_three_domains_two_are_taught_and_the_gate_chooses(
+def test_two_of_three_domains_give_examples_and_the_adaptation_is_selected(
     evaluate: Evaluate, drawings: Path, tmp_path: Path
 ) -> None:
     done = evaluate(placed(drawings, tmp_path / "data", "abc"), "--domains", "--shots", "1", "--seeds", "5")
@@ -215,7 +215,7 @@ def test_of_three_domains_two_are_taught_and_the_gate_chooses(
     assert max(map(len, done.out.splitlines()[:-1])) <= 80
 
 
-def test_what_cannot_be_read_is_named_and_left_out(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+def test_unreadable_inputs_are_named_and_left_out(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     shutil.copytree(drawings, tmp_path / "data")
     (tmp_path / "data" / "char_0" / "3.png").write_bytes(b"no picture")
     shutil.copy(tmp_path / "data" / "char_1" / "0.png", tmp_path / "data" / "char_1" / "copy.png")
@@ -241,7 +241,7 @@ def test_labels_with_few_inputs_give_all_but_one(evaluate: Evaluate, drawings: P
     assert "shots 4: 1 of 5 labels have too few" in done.err
 
 
-def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+def test_errors_say_what_to_do(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     (tmp_path / "columns.csv").write_text("sentence,kind\na,b\n")
     (tmp_path / "unlabelled.csv").write_text("text,kind\na,b\n")
     (tmp_path / "lonely.csv").write_text("text,label\na,b\nc,d\n")

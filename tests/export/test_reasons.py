@@ -23,7 +23,7 @@ def lazily(cause: Exception) -> Exception:
 NMS = RuntimeError("operator torchvision::nms does not exist")
 
 
-def test_the_cause_stands_behind_what_is_said() -> None:
+def test_the_cause_follows_the_message() -> None:
     assert reason(lazily(OSError("libx.so: no such file"))) == (
         "Could not import module 'BertModel' (libx.so: no such file)"
     )

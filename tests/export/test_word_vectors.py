@@ -97,7 +97,7 @@ def test_a_file_with_capitals_keeps_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"no vectors here\nat all\n", b"\x89PNG\r\n\x1a\n\x00\x00", b"a 1 2 3\nb 1 2\n"]
 )
-def test_what_is_no_file_of_vectors_is_said(content: bytes, tmp_path: Path) -> None:
+def test_a_file_without_vectors_is_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_bytes(content)
     with pytest.raises(ExportError, match=r"v\.txt is neither word2vec nor GloVe"):
         export_vectors(tmp_path / "v.txt", tmp_path / "out", name="words")

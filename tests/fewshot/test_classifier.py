@@ -67,7 +67,7 @@ SHOTS = [row for row in range(5) for _ in range(8)]
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1_000), st.permutations(range(40)), st.integers(3, 40))
-def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
+def test_a_deleted_example_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
     """Holds with or without a fit in between, to 1e-5 of the scores' size."""
     vectors = blobs(seed, SHOTS)
     engine = engine_of(vectors, SHOTS)
@@ -87,7 +87,7 @@ def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int)
         assert found[label] == pytest.approx(scores, rel=1e-5, abs=1e-5)
 
 
-def test_the_ladder_by_shots_and_text() -> None:
+def test_the_head_by_shots_and_text() -> None:
     texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
     queries, truth = blobs(2, list(range(5)) * 4), [NAMES[row] for row in list(range(5)) * 4]
     engine = FewShotClassifier(24)
@@ -124,7 +124,7 @@ def test_one_example_a_label_is_not_calibrated() -> None:
     assert all(one.p_value is None and one.set_size == 0 for one in found.predictions)
 
 
-def test_what_comes_while_it_is_fitted_is_not_forgotten() -> None:
+def test_changes_during_a_fit_are_not_lost() -> None:
     vectors = blobs(0, SHOTS)
     engine = engine_of(vectors, SHOTS)
     token = engine.begin()
@@ -185,7 +185,7 @@ def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> Non
     assert [one.labels[0] for one in ask(mixed, blobs(4, [0, 3]), vectors[:40]).predictions] == ["l0", "l3"]
 
 
-def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
+def test_unknown_inputs_are_found_and_negative_examples_are_a_ceiling() -> None:
     vectors, rows = blobs(0, SHOTS), np.array(SHOTS, np.intp)
     queries, outside = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
     engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
@@ -281,7 +281,7 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     assert not fresh.adapted
 
 
-def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
+def test_negative_examples_count_with_one_example_per_label_and_with_none() -> None:
     vectors, outside = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
     texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
     one = fitted(
@@ -360,7 +360,7 @@ def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
 
 @pytest.mark.parametrize("shots", [1, 3])
 @pytest.mark.parametrize("whole_labels", [False, True])
-def test_texts_stand_where_they_did_when_all_examples_are_gone(shots: int, whole_labels: bool) -> None:
+def test_texts_return_to_their_place_when_all_examples_are_removed(shots: int, whole_labels: bool) -> None:
     texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
     rows = [row for row in range(2) for _ in range(shots)]
     vectors = normalize(blobs(2, rows) + 0.5 * blobs(3, [8] * len(rows)))
@@ -389,7 +389,7 @@ def many(seed: int, labels: int, shots: int) -> Array:
 
 
 @pytest.mark.filterwarnings("error")
-def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
+def test_one_candidate_has_no_margin_and_no_candidate_is_unknown() -> None:
     vectors, engine = many(0, 10_050, 1), FewShotClassifier(24)
     engine.add([f"n{i}" for i in range(10_050)], vectors)
     candidates = np.array([[5, -1, -1], [-1, -1, -1]], np.intp)
@@ -444,16 +444,17 @@ def tagged(seed: int, count: int, most: int = 3) -> tuple[Array, list[tuple[int,
     return normalize(values.astype(np.float32)), sets
 
 
-def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -> None:
+def test_copies_under_other_labels_do_not_change_an_independent_label() -> None:
     """A left-out example is compared with the labels that it lacks, and its copies are not its neighbours."""
     base, sets = tagged(1, 200, 2)
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     places, rows = (np.array(one, np.intp) for one in zip(*pairs, strict=True))
     found = fit(Examples(base[places], rows, NAMES, contents=places), independent=True)
-    judged = found.evaluations[HeadKind.LDA]
-    assert judged.accuracy > 0.8
+    evaluation = found.evaluations[HeadKind.LDA]
+    assert evaluation.accuracy > 0.8
     wrong = [
-        (int(places[i]), found.labels[judged.predicted[i]]) for i in np.flatnonzero(judged.predicted != found.rows)
+        (int(places[i]), found.labels[evaluation.predicted[i]])
+        for i in np.flatnonzero(evaluation.predicted != found.rows)
     ]
     assert wrong
     assert not {*wrong} & {(place, NAMES[row]) for place, row in pairs}

@@ -55,13 +55,13 @@ def test_examples_take_the_place_of_the_defaults() -> None:
     assert decide(replace(CALIBRATED, set_size=0, lead=0.05), FEW)[0] is Decision.AMBIGUOUS
 
 
-def test_what_the_policy_sets_holds_whatever_the_examples_say() -> None:
+def test_the_policys_own_values_replace_the_calibration() -> None:
     assert decide(CALIBRATED, Policy(threshold=0.71))[0] is Decision.UNKNOWN
     assert decide(replace(CALIBRATED, fit=-9.0), Policy(threshold=0.6))[0] is Decision.MATCH
     assert decide(replace(CALIBRATED, set_size=3), Policy(margin=0.1))[0] is Decision.MATCH
 
 
-def test_nearer_to_a_known_stranger_is_unknown() -> None:
+def test_an_input_nearer_to_a_negative_example_is_unknown() -> None:
     near = replace(CALIBRATED, nearest_negative=0.71)
     decision, reason = decide(near, Policy(threshold=0.1))
     assert decision is Decision.UNKNOWN
@@ -103,12 +103,12 @@ def test_a_rate_of_false_accepts_is_held_among_outside() -> None:
 
 
 def test_known_outside_are_a_ceiling() -> None:
-    alone, beside = typical(100), typical(100, negatives=3)
-    least, raised = alone.min_fit(0.05, None), beside.min_fit(0.05, None)
+    alone, with_negatives = typical(100), typical(100, negatives=3)
+    least, raised = alone.min_fit(0.05, None), with_negatives.min_fit(0.05, None)
     assert least is not None
     assert raised is not None
     assert least < raised
-    assert (beside.negatives < raised).all()
+    assert (with_negatives.negatives < raised).all()
 
 
 def test_prediction_sets_need_enough_examples() -> None:
@@ -117,7 +117,7 @@ def test_prediction_sets_need_enough_examples() -> None:
         assert set_floor(np.linspace(0.1, 1, needed), coverage) == pytest.approx(0.1)
 
 
-def test_prediction_sets_hold_the_right_label_as_often_as_was_asked() -> None:
+def test_prediction_sets_hold_the_right_label_at_the_target_rate() -> None:
     rng = np.random.default_rng(0)
     held = []
     for _ in range(300):

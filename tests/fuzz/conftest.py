@@ -1,4 +1,4 @@
-"""A real server that is sent anything, and how much of it.
+"""A real server that gets arbitrary requests, and the number of them.
 
 `make test` sends some hundreds of each kind, always the same; `make chaos` as many as GLIMPSE_FUZZ says, others each
 time.
@@ -43,7 +43,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 
 
 def given_settings(inputs: int) -> settings:
-    """Settings of hypothesis: keep nothing between runs; with few inputs, draw the same ones each time."""
+    """Returns hypothesis settings: nothing is kept between runs, and few inputs are the same in each run."""
     return settings(
         max_examples=inputs,
         database=None,

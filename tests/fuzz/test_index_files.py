@@ -1,4 +1,4 @@
-"""Index folders with some bytes changed: opened or refused, and no process that opens one is lost."""
+"""Index folders with some bytes changed: they are opened or refused, and no process that opens one crashes."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ _FACTORIES = {
     "another graph": "NSG16",
 }
 _FILES = ["manifest.json", "labels.parquet", "vectors/part-00000.parquet"]
-# Changes each, of those that a test of services would send.
+# Changes per folder, as a share of the inputs that a test of services sends.
 _PART = 20
 
 
@@ -56,13 +56,13 @@ def test_other_changed_files_end_no_process(folders: Path, file: str, inputs: in
 
 
 @pytest.mark.parametrize(("file", "seed"), [("vectors/part-00000.parquet", 479)])
-def test_what_was_found_once_is_not_found_again(folders: Path, file: str, seed: int) -> None:
+def test_a_file_that_once_crashed_is_refused(folders: Path, file: str, seed: int) -> None:
     """Refuses a shard with fewer ids than its row groups declare."""
     assert _opened(folders / "lists", file, 1, first=seed) == 0
 
 
 def _open(folder: Path, file: str, count: int) -> None:
-    # Neither all nor none: the changes are seen, and what does not matter is let be.
+    # Some folders are refused and some are opened: the checks see changes, and ignore those that do not matter.
     assert 0 < _opened(folder, file, count) < count
 
 

@@ -1,4 +1,4 @@
-"""Damaged pictures, by the dozen in a call: each is embedded or refused by itself, with a reason."""
+"""Calls with a dozen damaged pictures each: every picture is embedded, or refused alone with a reason."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from support.fuzz_server import Fuzzed
 CODE = grpc.StatusCode
 _MOST = 6
 _ENDS = st.one_of(st.none(), st.none(), st.integers(0, 3))
-# Reasons that are allowed for each rpc, beside "OK".
+# Reasons that are allowed for each rpc, in addition to "OK".
 _OF_HEALTH = {
     "Check": {"SERVICE_NOT_FOUND", "TOO_LONG", "MESSAGE_UNPARSABLE"},
     "List": {"MESSAGE_UNPARSABLE"},

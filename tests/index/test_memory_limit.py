@@ -1,4 +1,4 @@
-"""Available memory: of the machine, or the rest below a container's limit."""
+"""Available memory: that of the machine, or the rest below a container's limit."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ MB = 1 << 20
 
 
 def system(root: Path, files: dict[str, str]) -> Path:
-    """A machine with 1,000 MB to take."""
+    """Returns the files of a machine with 1,000 MB of available memory."""
     for name, content in {"proc/meminfo": f"MemAvailable: {1000 * MB // 1024} kB\n", **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
@@ -21,18 +21,18 @@ def test_it_is_that_of_this_machine() -> None:
     assert 10_000_000 < memory_bytes() < 10**14
 
 
-def test_without_groups_it_is_what_the_machine_has(tmp_path: Path) -> None:
+def test_without_groups_it_is_the_memory_of_the_machine(tmp_path: Path) -> None:
     assert memory_bytes(system(tmp_path, {})) == 1000 * MB
 
 
 @pytest.mark.parametrize("own", ["", "service", "service/inner"])
-def test_it_is_what_is_left_of_a_groups_limit_or_of_one_around_it(tmp_path: Path, own: str) -> None:
+def test_it_is_the_rest_of_the_smallest_limit_of_the_groups(tmp_path: Path, own: str) -> None:
     group = "sys/fs/cgroup/service" if own else "sys/fs/cgroup"
     files = {
         "proc/self/cgroup": f"0::/{own}\n",
         f"{group}/memory.max": f"{500 * MB}\n",
         f"{group}/memory.current": f"{300 * MB}\n",
-        # What files have is given back where it is wanted.
+        # Memory of cached files can be freed, so it counts as available.
         f"{group}/memory.stat": f"anon {150 * MB}\ninactive_file {100 * MB}\nactive_file {50 * MB}\n",
         "sys/fs/cgroup/service/inner/memory.max": "max\n",
     }

@@ -56,7 +56,7 @@ def enroll(ledger: Direct, *examples: ExampleRecord, labels: tuple[str, ...] = (
     return enrolled
 
 
-def test_what_is_written_is_read_back_from_another_process_eyes(ledger: Direct, place: Path | str) -> None:
+def test_written_rows_are_read_by_another_process(ledger: Direct, place: Path | str) -> None:
     enroll(ledger, example("a"), example("b"))
     ledger.close()
     with Direct.of(place) as again:
@@ -111,7 +111,7 @@ def test_a_request_is_answered_once(ledger: Direct) -> None:
         ledger.enroll("birds", [], [example("z")], replace(request, digest="other"))
 
 
-def test_deleting_takes_what_is_inside_along(ledger: Direct) -> None:
+def test_deleting_a_collection_deletes_its_content(ledger: Direct) -> None:
     enroll(ledger, example("a"), example("b", "wren"), labels=("robin", "wren"))
     ledger.delete_label("birds", "wren")
     assert [one.id for one in ledger.examples("birds")] == ["a"]
@@ -147,7 +147,7 @@ def test_migrations_make_just_the_schema(place: Path | str) -> None:
     engine.dispose()
 
 
-def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
+def test_data_of_the_first_version_is_read(tmp_path: Path) -> None:
     file = tmp_path / DATABASE_NAME
     migrate(URL.create("sqlite", database=str(file)), "0001")
     with sqlite3.connect(file) as old:
@@ -163,7 +163,7 @@ def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
         assert (found.id, found.sequence, found.embedding_space) == ("a", 7, None)
 
 
-def test_what_the_version_before_wrote_is_read(tmp_path: Path) -> None:
+def test_data_of_the_previous_version_is_read(tmp_path: Path) -> None:
     file = tmp_path / DATABASE_NAME
     migrate(URL.create("sqlite", database=str(file)), "0002")
     names = "id, display_name, backbone, embedding_space, dimension, min_space_cosine, names_as_prompts"
@@ -184,7 +184,7 @@ def test_what_the_version_before_wrote_is_read(tmp_path: Path) -> None:
         assert [(one.id, one.embedding_space) for one in ledger.examples("birds")] == [("a", "s2")]
 
 
-def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Direct, place: Path | str) -> None:
+def test_accepted_spaces_and_use_of_names_are_stored(ledger: Direct, place: Path | str) -> None:
     [before] = ledger.collections()
     assert (before.min_space_cosine, before.names_as_prompts) == (None, False)
     changed = ledger.update_collection(replace(before, min_space_cosine=0.99, names_as_prompts=True))
@@ -193,7 +193,7 @@ def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Direct, pla
         assert again.collections() == [changed]
 
 
-def test_what_a_collection_risks_and_answers_with_is_kept(ledger: Direct, place: Path | str) -> None:
+def test_rates_and_head_of_a_collection_are_stored(ledger: Direct, place: Path | str) -> None:
     [before] = ledger.collections()
     rates = {"false_reject_rate": 0.1, "false_accept_rate": 0.01, "coverage": 0.95}
     changed = ledger.update_collection(replace(before, **rates, pinned_head=4))
@@ -225,7 +225,7 @@ def test_an_example_keeps_the_space_of_its_vector(ledger: Direct) -> None:
     assert [one.embedding_space for one in ledger.examples("birds")] == [None, "another"]
 
 
-def test_a_first_start_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_first_start_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     created: list[str] = []
 
     def create_two(name: str, *columns: object, **options: object) -> None:
@@ -259,7 +259,7 @@ def test_copying_a_table_in_a_migration_takes_nothing_with_it(tmp_path: Path, mo
         assert [label.id for label in again.labels("birds")] == ["robin"]
 
 
-def test_a_change_names_what_was_added_and_nothing_else(ledger: Direct) -> None:
+def test_a_change_names_the_added_rows_and_nothing_else(ledger: Direct) -> None:
     enroll(ledger, example("a"))
     assert enroll(ledger, example("b", digest="sha256:a")).revision == 2  # the same content: no change
     enroll(ledger, example("c"), example("d", digest="sha256:a"), labels=())
@@ -273,7 +273,7 @@ def test_a_change_names_what_was_added_and_nothing_else(ledger: Direct) -> None:
     ]
 
 
-def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Direct) -> None:
+def test_writes_to_a_deleted_collection_are_refused(ledger: Direct) -> None:
     ledger.delete_collection("birds")
     with pytest.raises(NotFound, match="collection 'birds'"):
         ledger.create_label("birds", LabelRecord("robin"))

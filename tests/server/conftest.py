@@ -1,4 +1,4 @@
-"""One real server for the room's tests, with a dual and an image-only backbone."""
+"""A real server that the tests of this folder share, with a dual and an image-only backbone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def stubs(server: ServerProcess) -> Iterator[Stubs]:
 
 @pytest.fixture
 def collection(stubs: Stubs) -> str:
-    """A new collection of the dual backbone: its name."""
+    """Returns the name of a new collection of the dual backbone."""
     return make_collection(stubs)
 
 

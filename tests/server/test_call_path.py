@@ -1,4 +1,4 @@
-"""A call passes through few packages, and goes back and forth between them little: support/call_path.py counts."""
+"""A call enters few packages and switches rarely between them; support/call_path.py counts both."""
 
 import json
 import os
@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def paths() -> Any:
-    """The counts, measured in a process of its own, because the profiler slows every thread down."""
+    """Returns the counts, measured in a separate process, because the profiler slows every thread down."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
     done = subprocess.run(
         [sys.executable, "-m", "support.call_path", "--json"],

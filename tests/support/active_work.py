@@ -10,11 +10,11 @@ from support.server import ServerProcess
 def active_work(server: ServerProcess) -> dict[str, int]:
     """Returns the numbers of calls, bytes, tasks, threads and queue places, by name."""
     assert server.process
-    before = server.log().count("under way: ")
+    before = server.log().count("active work: ")
     server.process.send_signal(signal.SIGUSR1)
-    while server.log().count("under way: ") == before:
+    while server.log().count("active work: ") == before:
         time.sleep(0.02)
-    line = server.log().rsplit("under way: ", 1)[1].split("\n", 1)[0]
+    line = server.log().rsplit("active work: ", 1)[1].split("\n", 1)[0]
     return {what: int(count) for count, what in re.findall(r"(\d+) ([^,]+)", line)}
 
 

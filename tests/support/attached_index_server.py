@@ -33,12 +33,12 @@ class Answers:
 
     @property
     def accuracy(self) -> float:
-        """Percentage of queries with the right label."""
+        """The percentage of queries with the right label."""
         return 100 * float(np.mean([one.label == label for label, one in zip(self.labels, self.found, strict=True)]))
 
     @property
     def matched(self) -> float:
-        """Percentage of queries with the decision MATCH."""
+        """The percentage of queries with the decision MATCH."""
         return 100 * float(np.mean([one.decision is Decision.MATCH for one in self.found]))
 
 

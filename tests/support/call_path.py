@@ -92,7 +92,7 @@ class Profiler:
             self._entries.append((module, frame.f_code.co_qualname))
 
     def _is_probe(self, frame: FrameType) -> bool:
-        """Returns whether the frame belongs to the server's own call, which measures its queue beside every call.
+        """Returns whether the frame belongs to the server's own call, which measures its queue during every call.
 
         The loop that sends it is `_probe` in the code of the baseline, and the module `queue_probe` today.
         """

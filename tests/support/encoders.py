@@ -27,7 +27,7 @@ def conv_encoder(
     constant_nodes: bool = False,
     reshaped_weights: bool = False,
 ) -> Path:
-    """A convolution and a mean over the plane. Outputs (n, d, 1, 1), or reshaped to `flatten_to`.
+    """Writes a convolution and a mean over the plane. The output is (n, d, 1, 1), or reshaped to `flatten_to`.
 
     `reshaped_weights`: the bias comes of a Reshape to (1, d, 1, 1), as exporters write normalisation layers.
     """
@@ -109,7 +109,7 @@ def text_encoder(
     minds_padding: bool = False,
     output_of_all: bool = False,
 ) -> Path:
-    """States (n, t, d): a word's own vector times a curve over places; with segment ids, their vector added.
+    """Writes an encoder with states (n, t, d): each word's vector times a curve over places, plus segment vectors.
 
     `minds_padding`: adds the mean over all tokens, padding too, as towers without a mask do. `output_of_all`: is
     computed from every input, whatever its name is.

@@ -78,7 +78,7 @@ class Scene:
 
 def unfinished(folder: Path) -> set[Path]:
     """Returns the unfinished indexes and snapshots in a folder."""
-    return {one for one in folder.glob(".*.tmp") if not one.name.endswith(".old.tmp")}  # that one is being removed
+    return {one for one in folder.glob(".*.tmp") if not one.name.endswith(".old.tmp")}  # this folder is being removed
 
 
 @contextmanager

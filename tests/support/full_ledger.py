@@ -106,8 +106,8 @@ def _fill_sides(ledger: Direct) -> None:
             writer.enroll([Enrollment(name, labels, some, inputs=kept)])
         ledger.enroll(name, [], [example(66, "b"), example(67, "b")])
         ledger.start_reembedding(name, ReembeddingRecord("backbones/b", "sha256:b", 3))
-        with ledger.reembedding(name, 0) as shadow:
-            missing = shadow.pending_examples(0, 100)
+        with ledger.reembedding(name, 0) as reader:
+            missing = reader.pending_examples(0, 100)
         put = [
             ReembeddingResult(
                 one.sequence, unit(one.sequence, 3) if one.content else None, "" if one.content else "NO: ☃"

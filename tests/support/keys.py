@@ -1,4 +1,4 @@
-"""Makes API keys as an operator does: with the command, beside a running server."""
+"""Makes API keys as an operator does: with the command, while a server runs."""
 
 import json
 import subprocess

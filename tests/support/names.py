@@ -9,7 +9,7 @@ _A, _IN = 1, 1
 
 
 class Names:
-    """Answers on loopback, over UDP. `dns://{names.address}/any.name:PORT` is what gRPC asks it by."""
+    """Answers on loopback, over UDP. gRPC uses it for the target `dns://{names.address}/any.name:PORT`."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []

@@ -68,7 +68,7 @@ def image_model(
     body: str = "",
     weights_are_inputs: bool = False,
 ) -> ModelProto:
-    """A convolution into a 2 x 2 grid, then `body`, then `head`, which makes a vector of it.
+    """Returns a model: a convolution into a 2 x 2 grid, then `body`, then `head`, which makes a vector.
 
     `body`: "" or conv, if, loop, token (a class token joined to patches), heads (batch and heads in one dimension),
     tokens first (as torch's attention), whole (a mean over all of a batch).
@@ -259,7 +259,7 @@ def text_model(
     inner_length: int | None = None,
     pooled: bool = False,
 ) -> ModelProto:
-    """Vectors of words plus those of their places, (n, t, d); masked where there is a mask; or their mean (n, d).
+    """Returns a model: vectors of words plus places, (n, t, d), masked if there is a mask; or their mean (n, d).
 
     `inner_length`: a Reshape that holds for this length alone, as an export without dynamic axes has it.
     """

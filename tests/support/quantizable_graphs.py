@@ -84,7 +84,7 @@ def transformer(
     depth: int = 3,
     loud: float = 1.0,
 ) -> Path:
-    """Patches, or words, through attention and two layers a block.
+    """Writes a transformer: patches or words through blocks of attention and two layers.
 
     Args:
         file: written.
@@ -194,7 +194,7 @@ def convolutions(
     stored_in_eight_bits: bool = False,
     opset: int = 17,
 ) -> Path:
-    """Convolutions with a batch norm, activations and a residual, pooled.
+    """Writes convolutions with a batch norm, activations and a residual, followed by pooling.
 
     Args:
         file: written.

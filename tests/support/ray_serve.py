@@ -67,7 +67,7 @@ class RayServe:
 
     @contextmanager
     def beside(self, name: str, autoscaling: Mapping[str, float], **settings: object) -> Iterator[Metadata]:
-        """Another application on the same Ray and ledger, as serve.yaml would have it, until the end of the context.
+        """Deploys another application like serve.yaml on the same Ray and ledger, until the end of the context.
 
         `settings` go under its env_vars, `autoscaling` into its autoscaling_config. Gives the metadata that calls need
         to reach it.

@@ -180,7 +180,7 @@ def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -
 
 
 def check_index(stubs: Stubs, collection: Target, examples: list[col.Example], absent: Iterable[str] = ()) -> None:
-    """A search finds each example by its own vector, once, and nothing that is not listed.
+    """Checks that a search finds each example by its own vector, once, and nothing that is not listed.
 
     `absent`: keys of what is not there, near whose vectors it would be if the index had it still.
     """

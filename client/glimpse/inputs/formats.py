@@ -10,7 +10,7 @@ PICTURES = frozenset(
         *("tif", "tiff", "jp2", "j2k", "jpc", "jpf", "jpx", "j2c", "ppm", "pgm", "pbm", "pnm", "pfm"),
     )
 )
-#: Suffixes of pictures that are decoded where pillow-heif is installed.
+#: Suffixes of pictures that are decoded if pillow-heif is installed.
 HEIF = frozenset((".heic", ".heics", ".heif", ".heifs", ".hif"))
 TEXTS = frozenset((".txt",))
 #: Suffixes of tables with cells, and their delimiters.

@@ -97,7 +97,7 @@ class Manifest(_Part):
     Attributes:
         modalities: what the backbone reads; each needs its rule, `image` or `text`.
         dimension: length of a vector.
-        logit_scale: factor of cosines for zero-shot probabilities, where the backbone was trained with one.
+        logit_scale: factor of cosines for zero-shot probabilities, if the backbone was trained with one.
         logit_bias: is added to them, for backbones trained with a sigmoid.
         prompt_templates: sentences with {} in the place of a label.
         provenance: how the bundle was made; any keys.

@@ -82,8 +82,8 @@ class CollectionServiceStub:
     AttachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
     its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
-    FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, where the index is of another
-    space than the collection; INDEX_ATTACHED, where the collection has another index; REEMBEDDING_EXISTS.
+    FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, if the index is of another
+    space than the collection; INDEX_ATTACHED, if the collection has another index; REEMBEDDING_EXISTS.
     """
     DetachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DetachIndexRequest, _collection_service_pb2.DetachIndexResponse]
     """DetachIndex removes the index of a collection, and the examples in it; labels stay. A collection without an index
@@ -95,7 +95,7 @@ class CollectionServiceStub:
     place of the old one. A compaction takes as long as building such an index on one thread, which is minutes for a
     million vectors. The server runs one compaction at a time. While one runs or waits for this collection, the same
     call joins it. A server that stops ends its compactions, and the collection keeps what it had.
-    FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, where several servers use the ledger and
+    FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, if several servers use the ledger and
     have no common directory of indexes.
     """
     GetCompaction: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCompactionRequest, _collection_service_pb2.GetCompactionResponse]
@@ -110,38 +110,37 @@ class CollectionServiceStub:
                                                           as before.
       GetReembedding(collections/birds)                   embedded_count grows. A server embeds the originals with
                                                           `new` in the background, including those enrolled since,
-                                                          and stores the vectors in the ledger as the shadow.
-      GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` by
-                                                          `old` and by `new`, side by side.
-      SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. The vectors and
-                                                          their shadow change places, and `birds` answers by `new`.
+                                                          and stores the vectors in the ledger.
+      GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` with
+                                                          `old` and with `new`.
+      SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. `birds` answers by
+                                                          the vectors of `new`.
       SwitchBackbone(collections/birds, old's space)      This rolls back in the same way, any number of times.
-      EndReembedding(collections/birds)                   This drops the shadow.
+      EndReembedding(collections/birds)                   This drops the vectors of the other backbone.
 
     Names, labels, request ids and content digests stay the same throughout. The same call again changes nothing. A
     backbone that is not loaded is NOT_FOUND (BACKBONE_NOT_FOUND). A re-embedding to another space is ALREADY_EXISTS
-    (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, where keep_inputs is not set;
+    (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, if keep_inputs is not set;
     INDEX_ATTACHED, because an index is of one space: build an index with the new backbone, detach the old index,
     switch, and attach the new one. The space that the collection has is INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
     """
     GetReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
-    the reports of both sides. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
-    """SwitchBackbone exchanges the vectors that a collection answers by and its shadow. It switches to the new
-    backbone, and back. If the collection is of the requested space already, the call changes nothing, so it can be
-    sent again. Up to 1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the
-    answer is NOT_FOUND (REEMBEDDING_NOT_FOUND). A space of neither side is INVALID_ARGUMENT
-    (EMBEDDING_SPACE_MISMATCH). FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, where more examples
-    are left, or some cannot be embedded and `force` is not set; BACKBONE_NOT_LOADED, where examples are left that
-    this server cannot embed. If examples are enrolled faster than they are embedded, the answer is UNAVAILABLE
-    (REEMBEDDING_OVERTAKEN).
+    """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
+    back. If the collection is of the requested space already, the call changes nothing, so it can be sent again. Up to
+    1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the answer is NOT_FOUND
+    (REEMBEDDING_NOT_FOUND). A space of neither backbone is INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH).
+    FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, if more examples are left, or some cannot be
+    embedded and `force` is not set; BACKBONE_NOT_LOADED, if examples are left that this server cannot embed. If
+    examples are enrolled faster than they are embedded, the answer is UNAVAILABLE (REEMBEDDING_OVERTAKEN).
     """
     EndReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EndReembeddingRequest, _collection_service_pb2.EndReembeddingResponse]
-    """EndReembedding drops the shadow and the examples that were set aside; the collection itself does not change. The
-    server removes them in the background, and until then StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). If
-    there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """EndReembedding drops the vectors of the other backbone and the examples that were set aside; the collection itself
+    does not change. The server removes them in the background, and until then StartReembedding is UNAVAILABLE
+    (REEMBEDDING_ENDING). If there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
 
 @_typing.type_check_only
@@ -198,8 +197,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     AttachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]  # type: ignore[assignment]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
     its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
-    FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, where the index is of another
-    space than the collection; INDEX_ATTACHED, where the collection has another index; REEMBEDDING_EXISTS.
+    FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, if the index is of another
+    space than the collection; INDEX_ATTACHED, if the collection has another index; REEMBEDDING_EXISTS.
     """
     DetachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DetachIndexRequest, _collection_service_pb2.DetachIndexResponse]  # type: ignore[assignment]
     """DetachIndex removes the index of a collection, and the examples in it; labels stay. A collection without an index
@@ -211,7 +210,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     place of the old one. A compaction takes as long as building such an index on one thread, which is minutes for a
     million vectors. The server runs one compaction at a time. While one runs or waits for this collection, the same
     call joins it. A server that stops ends its compactions, and the collection keeps what it had.
-    FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, where several servers use the ledger and
+    FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, if several servers use the ledger and
     have no common directory of indexes.
     """
     GetCompaction: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCompactionRequest, _collection_service_pb2.GetCompactionResponse]  # type: ignore[assignment]
@@ -226,38 +225,37 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
                                                           as before.
       GetReembedding(collections/birds)                   embedded_count grows. A server embeds the originals with
                                                           `new` in the background, including those enrolled since,
-                                                          and stores the vectors in the ledger as the shadow.
-      GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` by
-                                                          `old` and by `new`, side by side.
-      SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. The vectors and
-                                                          their shadow change places, and `birds` answers by `new`.
+                                                          and stores the vectors in the ledger.
+      GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` with
+                                                          `old` and with `new`.
+      SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. `birds` answers by
+                                                          the vectors of `new`.
       SwitchBackbone(collections/birds, old's space)      This rolls back in the same way, any number of times.
-      EndReembedding(collections/birds)                   This drops the shadow.
+      EndReembedding(collections/birds)                   This drops the vectors of the other backbone.
 
     Names, labels, request ids and content digests stay the same throughout. The same call again changes nothing. A
     backbone that is not loaded is NOT_FOUND (BACKBONE_NOT_FOUND). A re-embedding to another space is ALREADY_EXISTS
-    (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, where keep_inputs is not set;
+    (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, if keep_inputs is not set;
     INDEX_ATTACHED, because an index is of one space: build an index with the new backbone, detach the old index,
     switch, and attach the new one. The space that the collection has is INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
     """
     GetReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]  # type: ignore[assignment]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
-    the reports of both sides. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
-    """SwitchBackbone exchanges the vectors that a collection answers by and its shadow. It switches to the new
-    backbone, and back. If the collection is of the requested space already, the call changes nothing, so it can be
-    sent again. Up to 1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the
-    answer is NOT_FOUND (REEMBEDDING_NOT_FOUND). A space of neither side is INVALID_ARGUMENT
-    (EMBEDDING_SPACE_MISMATCH). FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, where more examples
-    are left, or some cannot be embedded and `force` is not set; BACKBONE_NOT_LOADED, where examples are left that
-    this server cannot embed. If examples are enrolled faster than they are embedded, the answer is UNAVAILABLE
-    (REEMBEDDING_OVERTAKEN).
+    """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
+    back. If the collection is of the requested space already, the call changes nothing, so it can be sent again. Up to
+    1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the answer is NOT_FOUND
+    (REEMBEDDING_NOT_FOUND). A space of neither backbone is INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH).
+    FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, if more examples are left, or some cannot be
+    embedded and `force` is not set; BACKBONE_NOT_LOADED, if examples are left that this server cannot embed. If
+    examples are enrolled faster than they are embedded, the answer is UNAVAILABLE (REEMBEDDING_OVERTAKEN).
     """
     EndReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EndReembeddingRequest, _collection_service_pb2.EndReembeddingResponse]  # type: ignore[assignment]
-    """EndReembedding drops the shadow and the examples that were set aside; the collection itself does not change. The
-    server removes them in the background, and until then StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). If
-    there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """EndReembedding drops the vectors of the other backbone and the examples that were set aside; the collection itself
+    does not change. The server removes them in the background, and until then StartReembedding is UNAVAILABLE
+    (REEMBEDDING_ENDING). If there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -407,8 +405,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.AttachIndexResponse, _abc.Awaitable[_collection_service_pb2.AttachIndexResponse]]:
         """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
         its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
-        FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, where the index is of another
-        space than the collection; INDEX_ATTACHED, where the collection has another index; REEMBEDDING_EXISTS.
+        FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, if the index is of another
+        space than the collection; INDEX_ATTACHED, if the collection has another index; REEMBEDDING_EXISTS.
         """
 
     @_abc_1.abstractmethod
@@ -432,7 +430,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         place of the old one. A compaction takes as long as building such an index on one thread, which is minutes for a
         million vectors. The server runs one compaction at a time. While one runs or waits for this collection, the same
         call joins it. A server that stops ends its compactions, and the collection keeps what it had.
-        FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, where several servers use the ledger and
+        FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, if several servers use the ledger and
         have no common directory of indexes.
         """
 
@@ -459,17 +457,17 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
                                                               as before.
           GetReembedding(collections/birds)                   embedded_count grows. A server embeds the originals with
                                                               `new` in the background, including those enrolled since,
-                                                              and stores the vectors in the ledger as the shadow.
-          GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` by
-                                                              `old` and by `new`, side by side.
-          SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. The vectors and
-                                                              their shadow change places, and `birds` answers by `new`.
+                                                              and stores the vectors in the ledger.
+          GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` with
+                                                              `old` and with `new`.
+          SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. `birds` answers by
+                                                              the vectors of `new`.
           SwitchBackbone(collections/birds, old's space)      This rolls back in the same way, any number of times.
-          EndReembedding(collections/birds)                   This drops the shadow.
+          EndReembedding(collections/birds)                   This drops the vectors of the other backbone.
 
         Names, labels, request ids and content digests stay the same throughout. The same call again changes nothing. A
         backbone that is not loaded is NOT_FOUND (BACKBONE_NOT_FOUND). A re-embedding to another space is ALREADY_EXISTS
-        (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, where keep_inputs is not set;
+        (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, if keep_inputs is not set;
         INDEX_ATTACHED, because an index is of one space: build an index with the new backbone, detach the old index,
         switch, and attach the new one. The space that the collection has is INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
         """
@@ -481,7 +479,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.GetReembeddingResponse, _abc.Awaitable[_collection_service_pb2.GetReembeddingResponse]]:
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
-        the reports of both sides. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod
@@ -490,14 +488,13 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.SwitchBackboneRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.SwitchBackboneResponse, _abc.Awaitable[_collection_service_pb2.SwitchBackboneResponse]]:
-        """SwitchBackbone exchanges the vectors that a collection answers by and its shadow. It switches to the new
-        backbone, and back. If the collection is of the requested space already, the call changes nothing, so it can be
-        sent again. Up to 1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the
-        answer is NOT_FOUND (REEMBEDDING_NOT_FOUND). A space of neither side is INVALID_ARGUMENT
-        (EMBEDDING_SPACE_MISMATCH). FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, where more examples
-        are left, or some cannot be embedded and `force` is not set; BACKBONE_NOT_LOADED, where examples are left that
-        this server cannot embed. If examples are enrolled faster than they are embedded, the answer is UNAVAILABLE
-        (REEMBEDDING_OVERTAKEN).
+        """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
+        back. If the collection is of the requested space already, the call changes nothing, so it can be sent again. Up to
+        1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the answer is NOT_FOUND
+        (REEMBEDDING_NOT_FOUND). A space of neither backbone is INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH).
+        FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, if more examples are left, or some cannot be
+        embedded and `force` is not set; BACKBONE_NOT_LOADED, if examples are left that this server cannot embed. If
+        examples are enrolled faster than they are embedded, the answer is UNAVAILABLE (REEMBEDDING_OVERTAKEN).
         """
 
     @_abc_1.abstractmethod
@@ -506,9 +503,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.EndReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.EndReembeddingResponse, _abc.Awaitable[_collection_service_pb2.EndReembeddingResponse]]:
-        """EndReembedding drops the shadow and the examples that were set aside; the collection itself does not change. The
-        server removes them in the background, and until then StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). If
-        there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """EndReembedding drops the vectors of the other backbone and the examples that were set aside; the collection itself
+        does not change. The server removes them in the background, and until then StartReembedding is UNAVAILABLE
+        (REEMBEDDING_ENDING). If there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -37,7 +37,7 @@ class Plan:
         shots: numbers of examples per label to try.
         seeds: the number of random draws.
         cache: the folder of the embedding cache.
-        pinned: heads to try beside the selected one.
+        pinned: heads to try in addition to the selected one.
         unknown: a folder or table of inputs of no label, or None.
         domains: whether to measure shifts between domains.
         columns: the columns of a table.

@@ -277,7 +277,8 @@ class FewShotClassifier:
         moments = self.lda.moments
         some = bool(moments.counts.any()) or moments.gap.any()
         if moments.texts and some and self.lda.dense and not self.lda.metric.freedom:
-            # The first and the last example beside prompts move the texts at once; later ones wait for the next fit.
+            # The first and the last example of labels with prompts move the texts at once; later ones wait for the next
+            # fit.
             self._close_gap()
         elif len(self.labels) < before:
             self.mean.refresh_all()

@@ -237,7 +237,7 @@ def is_calibrated(evaluation: HeadEvaluation | None, policy: Policy, *, independ
     """Returns whether predictions rest on the collection's own examples and policy, not on the backbone's defaults.
 
     Args:
-        judged: the evaluation of the head that answers, or None.
+        evaluation: the evaluation of the head that answers, or None.
         policy: the collection's policy.
         independent: whether labels are independent; then the rates and the coverage play no part.
     """

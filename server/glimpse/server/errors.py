@@ -32,7 +32,7 @@ from glimpse.v1 import types_pb2
 logger = logging.getLogger(__name__)
 Code = grpc.StatusCode
 DOMAIN = "glimpse"
-# The retry delay where the ledger is unavailable.
+# The retry delay while the ledger is unavailable.
 _LEDGER_RETRY_SECONDS = 1.0
 # Characters of the message of a call or of one item.
 _MAX_MESSAGE = 300
@@ -63,7 +63,7 @@ class RequestError(Exception):
         code: The gRPC status code.
         reason: The stable reason in UPPER_SNAKE_CASE; docs/errors.md lists all of them.
         message: What happened and what to do next, for people.
-        field: The request field at fault, for example `inputs[3].image`; empty where no field is.
+        field: The request field at fault, for example `inputs[3].image`; empty if no field is.
         retry_delay: Seconds after which the call may be sent again. None means that sending it again does not help.
         queue: The full queue of a QUEUE_FULL refusal.
     """

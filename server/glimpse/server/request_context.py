@@ -22,7 +22,7 @@ class Call:
     Attributes:
         request_id: The caller's id of the request, or one that the server made.
         rpc: `Service/Method`.
-        trace_id: The trace id in hexadecimal; empty where the call is not traced.
+        trace_id: The trace id in hexadecimal; empty if the call is not traced.
         request: The message of a unary call; None until it has arrived.
         response: The response of a unary call; None until it is made.
         began: When the message arrived, or the stream was opened, in time.monotonic() seconds.

@@ -55,7 +55,9 @@ def test_a_refusal_comes_back_with_its_reason(pool: DecoderPool) -> None:
         (webp(9_000, 9_000), "IMAGE_TOO_LARGE"),
     ],
 )
-def test_what_costs_too_much_is_refused_before_it_is_decoded(pool: DecoderPool, data: bytes, reason: str) -> None:
+def test_a_picture_that_costs_too_much_is_refused_before_it_is_decoded(
+    pool: DecoderPool, data: bytes, reason: str
+) -> None:
     start = time.process_time()
     with pytest.raises(InputError) as caught:
         pool.decode(data, RULE)

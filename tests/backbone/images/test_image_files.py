@@ -62,7 +62,7 @@ def test_a_png_without_its_right_transparency_is_opaque() -> None:
 
 
 @pytest.mark.parametrize("behind", [False, True])
-def test_a_pngs_orientation_is_read_wherever_it_stands(behind: bool) -> None:
+def test_a_pngs_orientation_is_read_at_any_position(behind: bool) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     data = png(COLOURS, RGB, more=b"" if behind else chunk(b"eXIf", exif.tobytes()[6:]))
@@ -153,7 +153,7 @@ def test_a_damaged_picture_is_no_unknown_one_and_its_format_is_named(format: str
 
 
 @pytest.mark.parametrize("data", [b"no picture", b"\0" * 99, b"GIF", b"\x89PNG"])
-def test_what_is_not_recognised_says_so(data: bytes) -> None:
+def test_an_unknown_format_is_reported(data: bytes) -> None:
     with pytest.raises(InputError, match="not recognised") as caught:
         decoded(data)
     assert caught.value.reason == "IMAGE_FORMAT_UNKNOWN"

@@ -223,7 +223,7 @@ def tiff(values: Array, order: Any, **options: Any) -> bytes:
 
 
 def tiff_kinds() -> dict[str, tuple[Array, str, Any, dict[str, Any]]]:
-    """Samples, photometric interpretation, wanted pixels and further options."""
+    """Yields samples, photometric interpretation, expected pixels and further options."""
     ink = np.dstack([255 - COLOURS, np.zeros_like(SHADES)])
     multiplied = np.round(COLOURS * (ALPHA[..., None] / 255)).astype(np.uint8)
     shades_multiplied = np.round(SHADES * (ALPHA / 255)).astype(np.uint8)
@@ -310,7 +310,7 @@ def _cases(*groups: Callable[[], dict[str, Case]]) -> list[Any]:
 
 
 def off_by(file: bytes, wanted: Array) -> tuple[float, float]:
-    """The mean and the largest difference, of 255."""
+    """Returns the mean and the largest difference, on the scale of 0 to 255."""
     wanted = np.asarray(wanted, float)
     wanted = wanted if wanted.ndim == 3 else np.repeat(wanted[..., None], 3, -1)
     difference = np.abs(decode_image(file, RULE).astype(float) - wanted)

@@ -18,7 +18,7 @@ CROPPED = ImageRule(size=24, resize="shortest", resize_to=32, scaled_decode=True
 
 
 def scene(width: int, height: int) -> Image.Image:
-    """Smooth colours with edges."""
+    """Returns a picture of smooth colours with edges."""
     small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
@@ -45,15 +45,15 @@ def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule]
     ("size", "rule", "wanted"),
     [
         ((640, 480), SCALED, (80 * 2, 60 * 2)),  # 1/4 leaves 120 of the 64 needed, 1/8 only 60
-        ((127, 400), SCALED, (127, 400)),  # 1/2 would leave 64 rows by a hair, of 127 only 63.5
+        ((127, 400), SCALED, (127, 400)),  # 1/2 leaves exactly 64 of 128 rows, but only 63.5 of 127
         ((128, 128), SCALED, (64, 64)),
         ((64, 64), SCALED, (64, 64)),
-        ((2000, 1000), SCALED, (250, 125)),  # 1/8 is the least there is
-        ((640, 480), CROPPED, (160, 120)),  # of what is resized, not of what is cut out of it
+        ((2000, 1000), SCALED, (250, 125)),  # 1/8 is the smallest scale
+        ((640, 480), CROPPED, (160, 120)),  # the whole picture is resized before it is cropped
         ((640, 480), EXACT, (640, 480)),
     ],
 )
-def test_twice_what_the_resize_makes_is_left(
+def test_scaling_leaves_twice_the_pixels_of_the_resize(
     decoded_size: Callable[[bytes, ImageRule], tuple[int, int]],
     size: tuple[int, int],
     rule: ImageRule,
@@ -100,7 +100,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return Encoder(tiny_image_bundle(tmp_path_factory.mktemp("bundles") / "tiny", size=32), threads=1)
 
 
-def test_the_smallest_cosine_is_told(encoder: Encoder) -> None:
+def test_the_smallest_cosine_is_returned(encoder: Encoder) -> None:
     photos = [encoded(scene(size, 300), "JPEG") for size in range(300, 640, 20)]
     found = scaled_decode_cosine(encoder, EXACT, photos)
     pairs = [[encoder.encode_images(decode_image(one, rule)[None])[0] for rule in (EXACT, SCALED)] for one in photos]
@@ -109,6 +109,6 @@ def test_the_smallest_cosine_is_told(encoder: Encoder) -> None:
     assert found < 1
 
 
-def test_where_nothing_would_be_scaled_nothing_is_told(encoder: Encoder) -> None:
+def test_without_scaled_photographs_nothing_is_returned(encoder: Encoder) -> None:
     small, drawing = encoded(scene(60, 60), "JPEG"), encoded(scene(600, 600), "PNG")
     assert scaled_decode_cosine(encoder, EXACT, [small, drawing]) is None

@@ -22,7 +22,7 @@ REASONS = {
 
 
 def scene(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Smooth colours with edges."""
+    """Returns a picture of smooth colours with edges."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC)
@@ -36,7 +36,7 @@ def test_squash_is_a_plain_resize() -> None:
 
 @pytest.mark.parametrize("size", [(90, 40), (40, 90), (36, 36), (33, 500), (1000, 37), (7, 5), (36, 37), (101, 99)])
 def test_shortest_is_resize_and_central_crop(size: tuple[int, int]) -> None:
-    """As torchvision's Resize(36), CenterCrop(32) do it, in whole."""
+    """Compares with torchvision's Resize(36) and CenterCrop(32)."""
     image = scene(*size)
     width, height = size
     short = min(size)
@@ -131,7 +131,7 @@ def test_every_usual_format_is_read(format: str) -> None:
 
 
 def bomb() -> bytes:
-    """A PNG of 50,000 x 50,000 grey pixels in a few kilobytes."""
+    """Returns a PNG of 50,000 x 50,000 grey pixels in a few kilobytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -159,7 +159,7 @@ def bomb() -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "IMAGE_FORMAT_UNSUPPORTED"),
     ],
 )
-def test_what_is_no_picture_is_refused(data: bytes, reason: str) -> None:
+def test_a_file_that_is_no_picture_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         decode_image(data, SQUASH)
     assert caught.value.reason == reason
@@ -176,7 +176,7 @@ SAMPLES = [picture(format=format, size=(24, 24)) for format in ("PNG", "JPEG", "
 
 
 def tried(data: bytes) -> Any:
-    """Pixels, or the reason there are none; any other exception is a bug."""
+    """Returns the pixels, or the reason of the refusal; any other exception is a bug."""
     try:
         pixels = decode_image(data, SQUASH, ImageLimits(side=2_000, pixels=1_000_000))
     except InputError as error:

@@ -19,7 +19,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_a_batch_gives_what_its_pictures_give_alone(tiny: Bundle, count: int) -> None:
+def test_a_batch_gives_the_vectors_of_its_pictures_alone(tiny: Bundle, count: int) -> None:
     encoder = Encoder(tiny, threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
     together = encoder.encode_images(pixels)
@@ -39,7 +39,7 @@ def test_padding_does_not_change_a_text(tiny: Bundle) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_long_texts_are_cut_and_said_to_be(tiny: Bundle) -> None:
+def test_long_texts_are_cut_and_marked_as_truncated(tiny: Bundle) -> None:
     tokenizer = Tokenizer.of(tiny)
     exact, long = tokenizer.encode("one two three four five six"), tokenizer.encode("one two three four five six seven")
     assert (len(exact.ids), exact.truncated) == (6, False)
@@ -69,7 +69,7 @@ def test_the_bundled_backbone_names_a_colour(colour: str) -> None:
     assert colours[cosines.argmax()] == colour.removeprefix("lime")
 
 
-def test_a_tower_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_tower_is_reported(tmp_path: Path) -> None:
     bundle = tiny_image_bundle(tmp_path / "images")
     ones = np.ones((1, 1), np.int64)
     with pytest.raises(ValueError, match="reads no text"):
@@ -79,7 +79,7 @@ def test_a_tower_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def rewritten(bundle: Bundle, out: Path, name: str, file: Path) -> Bundle:
-    """The same bundle with one file replaced and the digests made again."""
+    """Returns a copy of the bundle with one file replaced and new digests."""
     fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"})
     contents = {**{one: bundle.path / one for one in bundle.manifest.files}, name: file}
     return write_bundle(out, fields, contents)

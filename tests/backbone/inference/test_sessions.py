@@ -23,13 +23,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     [
         ([CPU], (), [CPU]),
         ([CUDA, CPU], (), [CUDA, CPU]),
-        ([TENSORRT, CUDA, CPU], (), [CUDA, CPU]),  # TensorRT builds for minutes: on request alone
+        ([TENSORRT, CUDA, CPU], (), [CUDA, CPU]),  # TensorRT builds engines for minutes, so it is used only on request
         ([TENSORRT, CUDA, CPU], ("tensorrt", "cuda", "cpu"), [TENSORRT, CUDA, CPU]),
         ([TENSORRT, CUDA, CPU], ("cuda",), [CUDA, CPU]),
         ([TENSORRT, CUDA, CPU], ("cpu",), [CPU]),
     ],
 )
-def test_providers_are_chosen_by_what_is_there_and_asked_for(
+def test_providers_are_chosen_by_availability_and_request(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch, there: list[str], asked: tuple[str, ...], chosen: list[str]
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: there)
@@ -37,7 +37,7 @@ def test_providers_are_chosen_by_what_is_there_and_asked_for(
 
 
 @pytest.mark.parametrize(("asked", "words"), [("cuda", "glimpse-fewshot[gpu]"), ("tensorrt", "TensorRT libraries")])
-def test_a_provider_that_is_not_there_is_refused_and_the_way_to_it_told(
+def test_a_missing_provider_is_refused_with_advice(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch, asked: str, words: str
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider", CPU])
@@ -47,7 +47,7 @@ def test_a_provider_that_is_not_there_is_refused_and_the_way_to_it_told(
 
 
 class NoCuda(ort.InferenceSession):  # type: ignore[misc]
-    """A session as a build for CUDA makes it on a machine without: of the CPU, and no word of it."""
+    """Acts like a build for CUDA on a machine without a GPU: the session runs on the CPU, and nothing is reported."""
 
     def __init__(self, file: str, options: ort.SessionOptions, providers: list[tuple[str, object]], **_: int) -> None:
         super().__init__(file, options, providers=[CPU])
@@ -75,7 +75,7 @@ def test_a_build_for_cuda_without_a_gpu_does_not_pretend(tiny: Bundle) -> None:
 
 @pytest.mark.parametrize(("shared", "spins"), [(False, True), (True, False)])
 def test_threads_spin_only_where_no_other_encoder_wants_the_cores(tiny: Bundle, shared: bool, spins: bool) -> None:
-    """Two that spin, each on all cores, take a quarter of each other's throughput."""
+    """Two encoders that spin on all cores each lose a quarter of their throughput."""
     encoder = Encoder(tiny, threads=2, shared=shared)
     assert encoder._image
     options = encoder._image._session.get_session_options()
@@ -105,7 +105,7 @@ for count in (1, 1, 256, 1):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_the_memory_of_a_peak_is_given_back(tmp_path: Path) -> None:
-    """256 pictures as floats are 147 MiB; without shrinking they stay for good."""
+    """256 pictures as floats take 147 MiB, which ONNX Runtime would keep without shrinking."""
     bundle = tiny_image_bundle(tmp_path / "large", size=224)
     done = subprocess.run([sys.executable, "-c", _PEAK, bundle.path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_a_tower_that_reads_its_whole_context_is_warmed_up(tmp_path: Path) -> No
     assert encoder.encode_texts(*tokenizer.pad([tokenizer.encode("a red circle").ids])).shape == (1, 8)
 
 
-def test_a_graph_that_does_not_run_is_told_of(tmp_path: Path) -> None:
+def test_a_graph_that_does_not_run_is_reported(tmp_path: Path) -> None:
     bundle = tiny_dual_bundle(tmp_path / "fixed", fixed=True)
     lying = Bundle(bundle.path, bundle.manifest.model_copy(update={"text": TextRule(context_length=6)}))
     with pytest.raises(BundleError, match=r"text\.onnx.*does not run"):

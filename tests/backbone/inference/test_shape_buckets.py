@@ -20,7 +20,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def bucketed(tiny: Bundle) -> Encoder:
-    """An encoder on the CPU that pads as one on a GPU does."""
+    """Returns an encoder on the CPU that pads like an encoder on a GPU."""
     encoder = Encoder(tiny, threads=1)
     assert encoder._image
     assert encoder._text
@@ -58,13 +58,13 @@ def test_contexts_of_thousands_are_made_ready_for_few_texts_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 6, 7])
-def test_padded_pictures_have_the_vectors_of_bare_ones(tiny: Bundle, bucketed: Encoder, count: int) -> None:
+def test_padded_pictures_have_the_same_vectors(tiny: Bundle, bucketed: Encoder, count: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
     np.testing.assert_array_equal(bucketed.encode_images(pixels), Encoder(tiny, threads=1).encode_images(pixels))
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 6, 7])
-def test_padded_texts_have_the_vectors_of_bare_ones(tiny: Bundle, bucketed: Encoder, count: int) -> None:
+def test_padded_texts_have_the_same_vectors(tiny: Bundle, bucketed: Encoder, count: int) -> None:
     texts = ["red circle", "a green square", "blue", "", "one two three four", "a " * 20, "ten"][:count]
     tokenizer = Tokenizer.of(tiny)
     given = tokenizer.pad([tokenizer.encode(text).ids for text in texts])

@@ -62,7 +62,7 @@ def test_a_text_file_is_the_text_that_every_command_reads(known: Known, reader: 
 def test_a_pipe_is_not_waited_for(known: Known, reader: Embedder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     reasons: list[str] = []
-    # A build that waits for it waits forever.
+    # A build that read the pipe would wait forever.
     one = threading.Thread(target=lambda: reasons.append(why(entry(tmp_path / "pipe.png"), known, reader)), daemon=True)
     one.start()
     one.join(10)

@@ -56,7 +56,7 @@ def test_rows_come_in_the_order_of_the_inputs_with_their_own_vectors(local: Loca
         assert np.dot(alone, found[i]["vector"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_what_fails_fails_alone(local: Local, tmp_path: Path) -> None:
+def test_an_input_fails_alone(local: Local, tmp_path: Path) -> None:
     entries: list[Entry | Unreadable] = entries_of(3)
     entries[1:1] = [
         Unreadable("x.csv:2", None, "ROW_MALFORMED", "no row"),
@@ -100,7 +100,7 @@ def test_the_same_id_twice_is_an_error_of_the_later(tmp_path: Path) -> None:
     assert [one.reason for one in found if isinstance(one, Unreadable)] == ["DUPLICATE_ID", "ROW_MALFORMED"]
 
 
-def test_nothing_is_written_after_what_could_not_be(local: Local) -> None:
+def test_nothing_is_written_after_a_failed_write(local: Local) -> None:
     written: list[int] = []
 
     def write(made: Made) -> None:
@@ -124,7 +124,7 @@ def test_inputs_that_end_in_an_error_end_it_after_the_windows_before(local: Loca
     assert len(made) == 2
 
 
-def test_an_interruption_keeps_what_was_made_and_ends_every_thread(
+def test_an_interruption_keeps_finished_rows_and_ends_every_thread(
     local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Made] = []
@@ -147,7 +147,7 @@ def test_an_interruption_keeps_what_was_made_and_ends_every_thread(
 
 
 def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
-    """Otherwise memory would grow with the inputs where encoding is slow."""
+    """Otherwise memory would grow with the number of inputs if encoding is slow."""
     taken, most = 0, 0
 
     def entries() -> Iterator[Entry | Unreadable]:
@@ -171,7 +171,7 @@ def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
 def test_pictures_that_wait_to_be_decoded_are_few(
     local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their bytes are in memory."""
+    """Each waiting picture holds its bytes in memory."""
     lock, held, most = threading.Lock(), 0, 0
 
     def entries() -> Iterator[Entry | Unreadable]:

@@ -20,7 +20,7 @@ from support.bundles import tiny_dual_bundle
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(300)]
 _IN_PART = 3
-# A head without work and two workers of one CPU each, until it is stopped.
+# Starts a head without work and two workers of one CPU each, until it is stopped.
 _CLUSTER = """
 import pathlib, sys
 from ray.cluster_utils import Cluster
@@ -36,7 +36,7 @@ cluster.shutdown()
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address."""
+    """Yields the address of the cluster."""
     folder = tmp_path_factory.mktemp("cluster")
     with (folder / "log").open("w") as log:  # no pipe: what Ray starts writes to it too, and nobody would read
         process = subprocess.Popen(
@@ -64,7 +64,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def command(arguments: Sequence[object], address: str | None, cwd: Path | None = None) -> "subprocess.Popen[str]":
-    """`glimpse index build`, on the cluster where there is one."""
+    """Returns the command line of `glimpse index build`, on the cluster if an address is passed."""
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     engine = [] if address is None else ["--engine", "ray"]
     if address:
@@ -74,7 +74,7 @@ def command(arguments: Sequence[object], address: str | None, cwd: Path | None =
 
 
 def run(arguments: Sequence[object], address: str | None = None, cwd: Path | None = None) -> tuple[int, dict[str, Any]]:
-    """The exit code, and what came of it."""
+    """Runs the command; returns its exit code and output."""
     process = command([*arguments, "--format", "json"], address, cwd)
     out, err = process.communicate()
     assert process.returncode in (0, _IN_PART), err
@@ -93,7 +93,7 @@ def test_it_makes_the_bytes_that_one_machine_makes(cluster: str, bundle: Bundle,
         assert (code, found["inputs"], found["encoded"], found["failed"]) == (_IN_PART, 2_103, 2_100, 3)
     assert len(shards(tmp_path / "one")) == 3
     assert shards(tmp_path / "many") == shards(tmp_path / "one")
-    # Trained once; each shard added by itself, and merged.
+    # The index is trained once; each shard is added separately, and the parts are merged.
     assert (tmp_path / "many" / "index.faiss").read_bytes() == (tmp_path / "one" / "index.faiss").read_bytes()
     assert failed(tmp_path / "many") == failed(tmp_path / "one")
     assert set(failed(tmp_path / "many").values()) == {"IMAGE_FORMAT_UNKNOWN", "ROW_MALFORMED", "DUPLICATE_ID"}
@@ -120,7 +120,7 @@ def test_killed_there_it_goes_on_anywhere(cluster: str, bundle: Bundle, tmp_path
     assert not verify(tmp_path / "out")
 
 
-def test_on_a_cluster_it_grows_what_one_machine_made(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_cluster_grows_an_index_of_one_machine(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     photos = painted(tmp_path / "photos", [f"cat/{i}" for i in range(300)])
     arguments = [photos, "--backbone", bundle.path, "--labels", "label", "--out", tmp_path / "out"]
     run(arguments)
@@ -132,7 +132,7 @@ def test_on_a_cluster_it_grows_what_one_machine_made(cluster: str, bundle: Bundl
     assert not verify(tmp_path / "out")
 
 
-def test_relative_inputs_are_those_of_who_builds(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_relative_inputs_belong_to_the_folder_of_the_command(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
     arguments = ["photos", "--backbone", bundle.path, "--labels", "label", "--out", "out"]
     code, found = run(arguments, cluster, tmp_path)
@@ -140,7 +140,7 @@ def test_relative_inputs_are_those_of_who_builds(cluster: str, bundle: Bundle, t
     assert rows(tmp_path / "out")["photos/cat/7.png"]["source"] == "photos/cat/7.png"
 
 
-def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_an_error_in_a_worker_is_one_line(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     photos = painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
     (tmp_path / "out" / ".building").mkdir(parents=True)
     (tmp_path / "out" / ".building" / "windows").touch()
@@ -152,7 +152,7 @@ def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, 
     assert "--resume" in err.splitlines()[-1]
 
 
-def test_of_all_that_ray_tells_the_workers_own_error_is_told() -> None:
+def test_the_workers_own_error_is_reported() -> None:
     from glimpse.builder.engines.ray_cluster import cause
 
     message = """ray::Map() (pid=1)

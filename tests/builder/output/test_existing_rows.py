@@ -38,7 +38,7 @@ def test_the_later_row_of_an_id_counts(tmp_path: Path) -> None:
         assert [known.state(entry("a"), digest) for digest in (b"1", b"2", b"3")] == ["changed", "changed", "same"]
 
 
-def test_content_is_found_where_the_index_had_it_before_the_build(tmp_path: Path) -> None:
+def test_content_is_found_if_the_index_had_it_before_the_build(tmp_path: Path) -> None:
     base = [table(("a", b"1", None), ("b", b"2", None)), table(("c", b"2", None), ("d", b"3", None))]
     make_known(tmp_path / "k", base, [table(("e", b"4", None))])
     with closing(Known(tmp_path / "k")) as known, ThreadPoolExecutor(4) as pool:
@@ -46,7 +46,7 @@ def test_content_is_found_where_the_index_had_it_before_the_build(tmp_path: Path
         assert list(pool.map(known.row, wanted)) == [0, 1, 3, None] * 50
 
 
-def test_a_scratch_file_that_was_left_is_made_anew(tmp_path: Path) -> None:
+def test_a_leftover_scratch_file_is_replaced(tmp_path: Path) -> None:
     make_known(tmp_path / "k #1?", [table(("a", b"1", None))], [])
     make_known(tmp_path / "k #1?", [], [])
     with closing(Known(tmp_path / "k #1?")) as known:

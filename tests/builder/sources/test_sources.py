@@ -168,14 +168,14 @@ def test_a_name_that_is_not_utf8_gives_an_id_that_is(tmp_path: Path) -> None:
     assert found.content.read_bytes() == b"x"
 
 
-def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(
+def test_an_unlistable_folder_is_reported_and_the_rest_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = fill(tmp_path / "data", "a/1.png", "b/2.png", "c/3.png")
     real = os.scandir
 
     def closed(path: Path) -> object:
-        if Path(path).name == "b":  # root may list everything, so that a mode alone would not do
+        if Path(path).name == "b":  # root may list every folder, so a mode alone would not prevent it
             raise PermissionError(13, "Permission denied")
         return real(path)
 
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(
     assert pattern == ["data/a/1.png", "FOLDER_UNREADABLE", "data/c/3.png"]
 
 
-def test_links_are_followed_but_not_in_circles_and_lost_ones_are_told(tmp_path: Path) -> None:
+def test_links_are_followed_without_cycles_and_broken_ones_are_reported(tmp_path: Path) -> None:
     folder = fill(tmp_path / "data", "a/1.png")
     (folder / "a" / "round").symlink_to(folder)
     (folder / "b").symlink_to(fill(tmp_path / "elsewhere", "2.png"))
@@ -215,7 +215,7 @@ def test_folders_tables_and_tars_of_a_pattern_are_as_if_named(tmp_path: Path) ->
     assert ids(read(tmp_path / "in/*")) == ["a.tar/k", "b/cat/1.png", "c.jsonl:1"]
 
 
-def test_a_path_with_brackets_that_is_there_is_no_pattern(tmp_path: Path) -> None:
+def test_an_existing_path_with_brackets_is_no_pattern(tmp_path: Path) -> None:
     fill(tmp_path / "data[1]", "cat/1.png")
     assert ids(read(tmp_path / "data[1]")) == ["data[1]/cat/1.png"]
 
@@ -242,7 +242,7 @@ def test_the_order_is_that_of_the_command_line(tmp_path: Path) -> None:
 # Errors that stop a build before it starts
 
 
-def test_what_is_impossible_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_impossible_inputs_are_refused_before_anything_is_read(tmp_path: Path) -> None:
     folder = fill(tmp_path / "data", "1.png")
     write(tmp_path / "notes.md")
     write(tmp_path / "a.tar.zst")
@@ -264,7 +264,7 @@ def test_what_is_impossible_is_told_before_anything_is_read(tmp_path: Path) -> N
         stream(folder / "1.png", kinds="text")
 
 
-def test_inputs_whose_ids_would_begin_alike_are_refused(tmp_path: Path) -> None:
+def test_inputs_whose_ids_would_start_alike_are_refused(tmp_path: Path) -> None:
     one, other = fill(tmp_path / "x" / "data", "1.png"), fill(tmp_path / "y" / "data", "1.png")
     tables = [json_lines(tmp_path / name / "t.jsonl", {"path": "1.png"}) for name in "xy"]
     for pair in (
@@ -289,7 +289,7 @@ def test_tables_of_one_name_that_give_ids_go_together(tmp_path: Path) -> None:
 # Tables
 
 
-def test_csv_rows_are_entries_with_paths_beside_the_table(tmp_path: Path) -> None:
+def test_csv_rows_are_entries_with_paths_relative_to_the_table(tmp_path: Path) -> None:
     table = write(tmp_path / "data.csv", f"\ufeffpath,label,domain\na/1.png,cat,indoor\n\n{tmp_path}/2.png, ,\n")
     first, second = entries(read(table))
     assert first == Entry("data.csv:2", f"{tmp_path}/a/1.png", "image", "cat", "indoor", tmp_path / "a/1.png")
@@ -337,7 +337,7 @@ def test_a_table_without_its_columns_is_refused(
         stream(write(tmp_path / "t.csv", content), columns=columns, kinds=kinds)
 
 
-def test_what_is_no_json_lines_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_json_lines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="is not JSON lines"):
         stream(write(tmp_path / "t.jsonl", "[\n1,\n2\n]\n"))
 
@@ -365,7 +365,7 @@ def test_empty_tables_give_nothing(tmp_path: Path) -> None:
         (b"7,1.png," + b"x" * 129, "LABEL_INVALID"),
     ],
 )
-def test_a_malformed_csv_row_is_told_and_the_rest_goes_on(tmp_path: Path, row: bytes, reason: str) -> None:
+def test_a_malformed_csv_row_is_reported_and_the_rest_continues(tmp_path: Path, row: bytes, reason: str) -> None:
     table = write(tmp_path / "t.csv", b"id,path,label\n1,1.png,cat\n" + row + b"\n3,3.png,dog\n")
     found = read(table)
     assert reasons(found) == ["1", reason, "3"]
@@ -401,7 +401,7 @@ def test_a_quote_that_is_not_closed_is_no_row_that_swallows_the_rest(tmp_path: P
     ],
     ids=range(13),
 )
-def test_a_malformed_json_row_is_told_and_the_rest_goes_on(tmp_path: Path, row: str, reason: str) -> None:
+def test_a_malformed_json_row_is_reported_and_the_rest_continues(tmp_path: Path, row: str, reason: str) -> None:
     table = json_lines(tmp_path / "t.jsonl", {"id": 1, "text": "a"}, row, "\n", {"id": "3", "text": "c", "label": 1.5})
     found = read(table, kinds="text")
     assert reasons(found) == ["1", reason, "3"]
@@ -433,7 +433,7 @@ def test_a_line_that_is_too_long_is_passed_over_and_not_read_whole(
     assert peak < 1 << 22
 
 
-def test_folders_too_deep_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_too_deep_folders_are_reported_and_the_rest_continues(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     place = os.open(tmp_path / "p", os.O_RDONLY)
     for _ in range(300):
@@ -470,7 +470,7 @@ def test_parquet_holds_bytes_paths_or_texts(tmp_path: Path) -> None:
     assert (second.id, second.label) == ("bytes.parquet:2", None)
 
 
-def test_malformed_rows_of_parquet_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_malformed_rows_of_parquet_are_reported_and_the_rest_continues(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "b", None, "d"], "bytes": [b"x", None, b"x", b"x"], "label": [float("nan")] * 4})
     pq.write_table(table, tmp_path / "t.parquet")
     found = read(tmp_path / "t.parquet")
@@ -480,7 +480,7 @@ def test_malformed_rows_of_parquet_are_told_and_the_rest_goes_on(tmp_path: Path)
     assert reasons(read(tmp_path / "u.parquet")) == ["ROW_MALFORMED"]
 
 
-def test_a_damaged_table_is_told_and_the_next_input_goes_on(tmp_path: Path) -> None:
+def test_a_damaged_table_is_reported_and_the_next_input_continues(tmp_path: Path) -> None:
     table, beside = tmp_path / "t.parquet", fill(tmp_path / "data", "1.png")
     pq.write_table(pa.table({"path": [f"{row}.png" for row in range(2_000)]}), table, row_group_size=100)
     whole = table.read_bytes()
@@ -489,13 +489,11 @@ def test_a_damaged_table_is_told_and_the_next_input_goes_on(tmp_path: Path) -> N
     for content in (b"no parquet", whole[:-10], bytes(broken)):
         found = reasons(read(write(table, content), beside))
         assert found[-2:] == ["TABLE_DAMAGED", "data/1.png"]
-    assert found[0] == "t.parquet:1"  # what lay before the damage
+    assert found[0] == "t.parquet:1"  # the entries before the damage
     assert 100 < len(found) < 2_000
 
 
-def test_a_file_that_is_closed_to_us_is_told_when_its_turn_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_permission_is_reported_when_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [json_lines(tmp_path / "t.jsonl", {"path": "1.png"}), write(tmp_path / "lines.txt", "a")]
     paths.append(make_tar(tmp_path / "t.tar", ("a.png", b"x")))
     beside = fill(tmp_path / "data", "1.png")
@@ -554,7 +552,7 @@ def test_a_sample_is_the_members_of_one_key(tmp_path: Path, name: str, mode: str
     ],
     ids=range(11),
 )
-def test_a_malformed_sample_is_told_and_the_rest_goes_on(
+def test_a_malformed_sample_is_reported_and_the_rest_continues(
     tmp_path: Path, members: list[tuple[str, str | bytes]], reason: str
 ) -> None:
     shard = make_tar(tmp_path / "s.tar", ("1.png", b"x"), *members, ("3.png", b"x"))
@@ -563,7 +561,7 @@ def test_a_malformed_sample_is_told_and_the_rest_goes_on(
     assert found[1].source == f"{shard}/2"
 
 
-def test_a_truncated_tar_gives_what_came_before_and_the_next_input_goes_on(tmp_path: Path) -> None:
+def test_a_truncated_tar_gives_its_first_entries_and_the_next_input_continues(tmp_path: Path) -> None:
     shard = make_tar(tmp_path / "s.tar", *((f"{key}.{suffix}", b"x" * 900) for key in "abc" for suffix in ("png", "x")))
     whole, beside = shard.read_bytes(), fill(tmp_path / "data", "1.png")
     sample = 2 * (512 + 1_024)
@@ -676,7 +674,7 @@ WRITERS = {"t.csv": _csv, "t.jsonl": _jsonl, "t.parquet": _parquet, "t.tar": _ta
 
 
 def _peak(path: object) -> tuple[int, int]:
-    """Python's and Arrow's most, in bytes, over what was there before."""
+    """Returns the peak of Python's and Arrow's memory, in bytes, above that of before."""
     before, arrow = pa.total_allocated_bytes(), 0
     tracemalloc.start()
     try:
@@ -691,7 +689,7 @@ def _peak(path: object) -> tuple[int, int]:
 @pytest.mark.parametrize("name", WRITERS)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, name: str) -> None:
     few, many = (WRITERS[name](tmp_path / f"{count}{name}", count) for count in (5_000, 50_000))
-    _peak(few)  # what is imported or cached on first use
+    _peak(few)  # load the modules that are imported on first use
     small, large = _peak(few), _peak(many)
     assert large[0] < small[0] + _TABLE
     assert large[1] < small[1] + 2_000_000

@@ -50,7 +50,7 @@ def secured(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Secured(server, authority.file, key_file)
 
 
-def test_options_stand_before_the_subcommand_or_after_it(secured: Secured) -> None:
+def test_options_may_precede_or_follow_the_subcommand(secured: Secured) -> None:
     address = secured.server.address
     assert run_glimpse((*secured.options, "collections", "create", "before"), address).code == 0
     assert run_glimpse(("collections", "create", "after", *secured.options), address).code == 0

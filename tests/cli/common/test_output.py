@@ -48,7 +48,7 @@ def test_a_cut_text_never_exceeds_its_width(capsys: pytest.CaptureFixture[str]) 
             assert display_width(line) == 12
 
 
-def test_nothing_is_cut_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_cut_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = _lines(capsys, NARROW, ("photos/2024/kite.jpg", "common kingfisher"), ("a.jpg", "owl"))
     assert lines[1:] == ["photos/2024/kite.jpg  common kingfisher", "a.jpg                 owl"]
 
@@ -61,7 +61,7 @@ def test_a_list_that_is_not_cut_stays_in_line(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("width", [60, 100, 200])
-def test_columns_says_how_wide_a_terminal_is(
+def test_the_variable_columns_sets_the_width(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

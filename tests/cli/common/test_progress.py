@@ -31,7 +31,7 @@ def test_a_bar_has_a_rate_and_stays_within_eighty_columns(title: str, monkeypatc
     assert "━" * 8 in last
 
 
-def test_lines_have_a_rate_where_there_is_no_terminal(
+def test_lines_have_a_rate_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([100.0, 102.0, 108.0, 120.0])

@@ -38,7 +38,7 @@ def test_an_empty_list_has_a_heading_row(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "id,labels\r\n"
 
 
-def test_a_terminal_is_not_sent_what_it_would_obey(
+def test_a_terminal_gets_no_control_characters(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glimpse.cli.common.records.on_terminal", lambda: True)
@@ -59,7 +59,7 @@ def test_a_terminal_is_not_sent_what_it_would_obey(
     ],
     ids=" ".join,
 )
-def test_csv_has_what_json_has(arguments: list[str], run: Run, collection: str) -> None:
+def test_csv_has_the_fields_of_json(arguments: list[str], run: Run, collection: str) -> None:
     words = [collection if word == "COLLECTION" else word for word in arguments]
     objects, rows = run(*words, "--format", "json").objects, table(run(*words, "--format", "csv").out)
     assert len(rows) == len(objects) > 0

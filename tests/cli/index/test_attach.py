@@ -195,7 +195,7 @@ def test_a_compaction_that_failed_is_an_error(code: grpc.StatusCode, reason: str
     assert (done.code, done.out, done.err) == (1, "", f"glimpse: {message}\n")
 
 
-def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attached: str) -> None:
+def test_a_detached_collection_keeps_enrolled_examples(glimpse: Glimpse, attached: str) -> None:
     assert glimpse("enroll", attached, "scans/far/red circle", "--label", "red circle").code == 0
     done = glimpse("index", "detach", attached)
     assert done.code == 0, done.err

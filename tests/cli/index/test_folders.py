@@ -115,7 +115,7 @@ def test_a_vector_of_any_length_finds_its_row(place: Path, tmp_path: Path) -> No
     assert [one["rows"][0]["similarity"] for one in found] == pytest.approx([1] * 4, abs=1e-3)
 
 
-def test_filters_leave_only_what_they_name(place: Path) -> None:
+def test_filters_leave_only_matching_rows(place: Path) -> None:
     words = ["search", "drawings", "--text", "a red circle", "--top", 30, "--format", "json"]
     [squares] = index(place, *words, "--label", "blue square ").objects
     assert {row["label"] for row in squares["rows"]} == {"blue square"}
@@ -235,7 +235,7 @@ def test_verify_finds_one_flipped_bit(copy: Path, file: str) -> None:
     assert all(character.isprintable() for line in done.out.splitlines() for character in line)
 
 
-def test_verify_finds_what_is_missing(copy: Path) -> None:
+def test_verify_finds_missing_files(copy: Path) -> None:
     (copy / "labels.parquet").unlink()
     done = index(copy.parent, "verify", "drawings", "--format", "json")
     assert done.code == 1

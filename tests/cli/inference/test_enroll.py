@@ -64,7 +64,7 @@ def test_json_lines_have_their_own_labels(run: Run, tmp_path: Path) -> None:
     assert run("classify", "lines", "--text", "blue", "--format", "json").objects[0]["label"] == "cold"
 
 
-def test_files_beside_label_folders_are_reported(run: Run, colours: Path, tmp_path: Path) -> None:
+def test_files_next_to_label_folders_are_reported(run: Run, colours: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     shutil.copytree(colours / "red", folder / "red")
     shutil.copytree(colours / "blue", folder / ".hidden")

@@ -147,7 +147,7 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
     assert script.requests == [pb.GetCollectionReportRequest(name="collections/c", min_revision=6)]
 
 
-def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
+def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) -> None:
     script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(revision=1)
     report = client.collection_report("c")
     assert (report.accuracy, report.zero_shot_accuracy, report.false_reject, report.false_accept) == (None,) * 4

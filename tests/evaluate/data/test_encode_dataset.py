@@ -52,7 +52,7 @@ def test_an_interrupted_run_keeps_what_it_has(reader: Embedder, tmp_path: Path) 
     assert embed(reader, open_store(tmp_path, reader), data, lambda _: None).encoded == 300 - kept
 
 
-def test_what_a_crash_left_half_written_is_cut_off(tmp_path: Path) -> None:
+def test_half_written_rows_of_a_crash_are_cut_off(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, "space", 3)
     store.add([digest_of("text", b"a")], np.array([[1, 2, 3]], np.float32))
     with (tmp_path / "space" / "vectors.f32").open("ab") as file:

@@ -9,7 +9,7 @@ from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Pol
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 
 
-def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:
+def test_each_label_gives_its_examples_and_the_rest_are_queries() -> None:
     rows = np.repeat(np.arange(3), [10, 2, 6])
     found = split(rows, 4, seed=1)
     assert np.bincount(rows[found.support]).tolist() == [4, 1, 4]  # one of the two has to be a query

@@ -21,7 +21,7 @@ def test_balanced_accuracy_weighs_labels_alike() -> None:
     assert balanced_accuracy(truth, predicted) == pytest.approx((3 / 4 + 0 + 1) / 3)
 
 
-def test_balanced_accuracy_leaves_out_labels_that_nobody_asks_about() -> None:
+def test_balanced_accuracy_leaves_out_labels_without_queries() -> None:
     assert balanced_accuracy(np.array([0, 2]), np.array([0, 0])) == pytest.approx(0.5)
 
 
@@ -70,6 +70,6 @@ def test_backbones_are_compared_on_the_same_draws() -> None:
     assert "a suits these data better than b: 2.0 points" in summary(made, ["b", "a"], [4])
 
 
-def test_backbones_that_take_turns_cannot_be_told_apart() -> None:
+def test_backbones_that_win_alternately_do_not_differ() -> None:
     made = results(a=[0.5, 0.7, 0.9], b=[0.6, 0.5, 0.9])
     assert "do not differ clearly with 4 examples a label" in summary(made, ["a", "b"], [4])

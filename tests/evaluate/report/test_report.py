@@ -101,7 +101,7 @@ def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tm
             assert max(image.size) <= 96
 
 
-def test_every_table_fits_a_page_and_no_title_stands_in_a_plot(
+def test_every_table_fits_a_page_and_no_plot_has_a_title(
     evaluate: Evaluate, drawings: Path, unknown: Path, tmp_path: Path
 ) -> None:
     tiny_image_bundle(tmp_path / "tiny", seed=3)

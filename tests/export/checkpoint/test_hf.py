@@ -39,14 +39,14 @@ def exported(folder: Path, out: Path) -> Bundle:
 
 
 def vectors(bundle: Bundle, texts: tuple[str, ...] = TEXTS) -> np.ndarray:
-    """All in one batch, padded."""
+    """Returns the vectors of all texts, in one padded batch."""
     tokenizer = Tokenizer.of(bundle)
     ids, mask = tokenizer.pad([tokenizer.encode(text).ids for text in texts])
     return Encoder(bundle, threads=2).encode_texts(ids, mask)
 
 
 def assert_equal(bundle: Bundle, wanted: list[torch.Tensor]) -> None:
-    """Proven, and each text's vector its own: equal to the wanted one, and farther from the others."""
+    """Checks that a bundle has passed its comparison, and that each vector equals the expected one and no other."""
     assert all(check["passed"] for check in bundle.manifest.provenance["proof"])
     cosines = vectors(bundle) @ functional.normalize(torch.stack(wanted), dim=-1).numpy().T
     assert cosines.diagonal().min() > 0.99999
@@ -76,7 +76,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(bert: Path, tmp_path: Path) -> Path:
-    """A small BERT, to put files beside."""
+    """Returns the folder of a small BERT, to which a test adds files."""
     return Path(shutil.copytree(bert, tmp_path / "model"))
 
 
@@ -115,7 +115,7 @@ LAYERS: list[list[tuple[str, dict[str, Any]]]] = [
 
 
 def through(layers: list[tuple[str, dict[str, Any]]], folder: Path, vector: torch.Tensor) -> torch.Tensor:
-    """A pooled vector through layers, by hand."""
+    """Applies layers to a pooled vector in NumPy."""
     from safetensors.torch import load_file
 
     for i, (kind, settings) in enumerate(layers, 2):
@@ -154,7 +154,7 @@ def test_layers_after_the_pooling_are_the_files(
     ids=str,
 )
 @pytest.mark.parametrize("layers", [LAYERS[1], LAYERS[5]], ids=["dense", "three"])
-def test_sentence_transformers_says_the_same(
+def test_sentence_transformers_returns_the_same_vectors(
     recipe: dict[str, Any], layers: list[tuple[str, dict[str, Any]]], folder: Path, tmp_path: Path
 ) -> None:
     package = pytest.importorskip("sentence_transformers", reason="the package is only here to compare with")
@@ -245,7 +245,7 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_has_no_place_in_a_bundle_is_named(recipe: dict[str, Any], message: str, folder: Path) -> None:
+def test_settings_without_a_place_in_a_bundle_are_named(recipe: dict[str, Any], message: str, folder: Path) -> None:
     save_recipe(folder, *recipe.pop("modules", []), **recipe)
     with pytest.raises(ExportError, match=message):
         load_hf(str(folder), None)
@@ -259,14 +259,14 @@ def test_a_recipe_without_pooling_is_refused(folder: Path) -> None:
         load_hf(str(folder), None)
 
 
-def test_a_layer_without_weights_is_told(folder: Path) -> None:
+def test_a_layer_without_weights_is_reported(folder: Path) -> None:
     save_recipe(folder, ("Dense", TANH))
     (folder / "2_Dense" / "pytorch_model.bin").unlink()
     with pytest.raises(ExportError, match=r"2_Dense has neither model.safetensors nor pytorch_model.bin"):
         load_hf(str(folder), None)
 
 
-def test_a_layer_with_other_weights_is_told(folder: Path) -> None:
+def test_a_layer_with_other_weights_is_reported(folder: Path) -> None:
     save_recipe(folder, ("Dense", TANH))
     (folder / "2_Dense" / "config.json").write_text(json.dumps({**TANH, "out_features": 13}))
     with pytest.raises(ExportError, match=r"2_Dense: its weights do not fit its config.json"):
@@ -274,7 +274,7 @@ def test_a_layer_with_other_weights_is_told(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["sentence-transformers/all-MiniLM-L6-v2", "./no-such-folder"])
-def test_without_a_network_a_folder_is_asked_for(model: str) -> None:
+def test_without_a_network_the_error_asks_for_a_folder(model: str) -> None:
     message = (
         f"there is no folder {model}, and looking for https://huggingface.co/{model} failed.*give as MODEL a folder"
     )
@@ -322,7 +322,7 @@ def test_a_missing_file_is_named(missing: str, message: str, folder: Path) -> No
         load_hf(str(folder), None)
 
 
-def test_a_broken_tokenizer_is_told(folder: Path) -> None:
+def test_a_broken_tokenizer_is_reported(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(ExportError, match="transformers cannot load the tokenizer"):
         load_hf(str(folder), None)
@@ -375,7 +375,7 @@ PAIRS = (
 )
 
 
-def test_minilm_knows_what_means_the_same(real: Bundle) -> None:
+def test_minilm_finds_texts_of_the_same_meaning(real: Bundle) -> None:
     left, right = (vectors(real, side) for side in zip(*PAIRS, strict=True))
     cosines = left @ right.T
     others = cosines[~np.eye(len(PAIRS), dtype=bool)]
@@ -383,7 +383,7 @@ def test_minilm_knows_what_means_the_same(real: Bundle) -> None:
     assert others.max() < 0.2
 
 
-def test_minilm_is_what_sentence_transformers_says(real: Bundle, minilm: Path) -> None:
+def test_minilm_equals_sentence_transformers(real: Bundle, minilm: Path) -> None:
     package = pytest.importorskip("sentence_transformers", reason="the package is only here to compare with")
     texts = (*TEXTS, "", "word " * 900, "\u65e5\u672c\u8a9e", *PAIRS[0])
     wanted = package.SentenceTransformer(str(minilm), device="cpu").encode(list(texts))

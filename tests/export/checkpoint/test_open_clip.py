@@ -106,12 +106,12 @@ def test_without_weights_the_tags_are_named() -> None:
         load_open_clip("ViT-B-32", None)
 
 
-def test_a_wrong_tag_is_told() -> None:
+def test_a_wrong_tag_is_reported() -> None:
     with pytest.raises(ExportError, match="'no-such-tag' is neither a file nor a tag of ViT-B-32"):
         load_open_clip("ViT-B-32", "no-such-tag")
 
 
-def test_without_a_network_a_local_checkpoint_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_asks_for_a_local_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ExportError, match=r"ViT-B-32.*laion2b_s34b_b79k.*give a local checkpoint: --pretrained FILE"):
         load_open_clip("ViT-B-32", "laion2b_s34b_b79k")

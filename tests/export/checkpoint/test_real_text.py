@@ -1,8 +1,8 @@
-"""A real sentence encoder serving text collections over real gRPC: the accuracy measured without a server.
+"""A real sentence encoder reaches, over real gRPC, the accuracy that was measured without a server.
 
-Reference: nearest class mean, cosine, mean of 20 seeds. It does not say which texts its queries were, nor what it
-called classes whose ids are no names. Here: banking77's own test file; the rest of TREC's training file, and for
-zero-shot its test file; the last 30 % of the spam file, whose majority is the recorded one.
+The reference is the nearest class mean by cosine, as a mean of 20 seeds. The record does not name its queries, nor the
+names of classes whose ids are no names. The queries here are banking77's own test file; the rest of TREC's training
+file, and for zero-shot its test file; and the last 30 % of the spam file, whose majority is the recorded one.
 """
 
 from collections.abc import Iterator
@@ -27,16 +27,16 @@ from support.server import ServerProcess
 pytestmark = pytest.mark.timeout(900)
 
 SHOTS = (1, 5, 10)
-# Percent, at SHOTS; and by the labels' names alone.
+# Accuracy in percent at each of SHOTS, and with the labels' names alone.
 REFERENCE = {"banking77": (53.1, 77.5, 81.5), "trec": (32.0, 44.8, 52.2), "sms_spam": (58.6, 71.5, 78.7)}
 ZERO_SHOT = {"banking77": 61.2, "trec": 48.0, "sms_spam": 78.2}
-# At SHOTS: the fewer the labels and the shots, the more a draw of examples matters.
+# The tolerance at each of SHOTS: with fewer labels and shots, the draw of examples matters more.
 SEEDS = {"banking77": (10, 10, 10), "trec": (20, 20, 20), "sms_spam": (100, 40, 40)}
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Labelled texts: (label, text). `unprompted`: queries for names alone, where they are others."""
+    """Labelled texts as (label, text). `unprompted` holds the queries for names alone, if they differ."""
 
     support: list[tuple[str, str]]
     queries: list[tuple[str, str]]
@@ -45,13 +45,13 @@ class Texts:
 
 def read(name: str, folder: Path) -> Texts:
     support, queries = READERS[name](folder)
-    # TREC's own test file is small: it serves for names alone.
+    # TREC's own test file is small, so it is used for names alone.
     return Texts(support, support, queries) if name == "trec" else Texts(support, queries)
 
 
 @pytest.fixture(scope="module")
 def bundles(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    """MiniLM at two precisions, both under one name."""
+    """Returns MiniLM in two precisions, both under one name."""
     folder = tmp_path_factory.mktemp("minilm")
     exact = export_checkpoint(load_hf(str(minilm), None), folder / "fp32", name="minilm")
     small = export_checkpoint(load_hf(str(minilm), None), folder / "int8", name="minilm", options=ExportOptions("int8"))
@@ -67,7 +67,7 @@ def client(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory)
 
 @dataclass(frozen=True)
 class Embedded:
-    """As Texts, with vectors for texts."""
+    """The same data as `Texts`, with vectors in place of texts."""
 
     support: list[tuple[str, Vector]]
     queries: list[tuple[str, Vector]]
@@ -81,7 +81,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def embedded(client: Client, evaluation_data: Path, name: str) -> Embedded:
-    """Every text embedded once, over the stream."""
+    """Embeds every text once, over the stream."""
     texts = read(name, evaluation_data / "text")
 
     def through(rows: list[tuple[str, str]]) -> list[tuple[str, Vector]]:
@@ -94,14 +94,14 @@ def embedded(client: Client, evaluation_data: Path, name: str) -> Embedded:
 
 
 def right(client: Client, collection: str, queries: list[tuple[str, Vector]]) -> float:
-    """Percent of the queries that the collection gets right."""
+    """Returns the percentage of queries that the collection labels correctly."""
     results = client.classify(collection, [vector for _, vector in queries], top_k=1, evidence=0)
     found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
     return 100 * float(np.mean(found))
 
 
 def few_shot(client: Client, name: str, embedded: Embedded, shots: int, seed: int) -> float:
-    """Percent right, with `shots` enrolled examples a label, and no query among them."""
+    """Returns the percentage of correct answers with `shots` enrolled examples per label, none of them a query."""
     rng = np.random.default_rng(seed)
     labels = np.array([label for label, _ in embedded.support])
     chosen = [i for label in sorted(set(labels)) for i in rng.permutation(np.flatnonzero(labels == label))[:shots]]
@@ -126,7 +126,7 @@ def test_few_shot_accuracy_is_the_references(client: Client, name: str, embedded
     assert found == pytest.approx(reference, abs=2)
 
 
-def test_labels_names_alone_do_what_the_references_do(client: Client, name: str, embedded: Embedded) -> None:
+def test_label_names_alone_reach_the_reference(client: Client, name: str, embedded: Embedded) -> None:
     collection = f"{name.replace('_', '-')}-names"
     client.create_collection(collection, names_as_prompts=True)
     for label in sorted({label for label, _ in embedded.unprompted}):
@@ -138,10 +138,10 @@ def test_labels_names_alone_do_what_the_references_do(client: Client, name: str,
 
 def test_zero_shot_needs_no_collection_for_it(client: Client, evaluation_data: Path) -> None:
     queries = read("banking77", evaluation_data / "text").queries[::10]
-    labels: dict[str, list[str]] = {label: [] for label, _ in queries}  # no prompt: the name
+    labels: dict[str, list[str]] = {label: [] for label, _ in queries}  # without a prompt, the name is used
     results = client.classify_zero_shot(labels, [text for _, text in queries])
     found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
-    assert 100 * np.mean(found) == pytest.approx(ZERO_SHOT["banking77"], abs=6)  # of a tenth of the queries
+    assert 100 * np.mean(found) == pytest.approx(ZERO_SHOT["banking77"], abs=6)  # for a tenth of the queries
 
 
 def test_a_text_is_enrolled_and_classified_as_text(client: Client) -> None:
@@ -152,7 +152,7 @@ def test_a_text_is_enrolled_and_classified_as_text(client: Client) -> None:
     assert (result.unwrap().label, result.unwrap().head) == ("card", Head.CLASS_MEAN)
 
 
-def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
+def test_int8_replaces_fp32_if_the_policy_allows_it(
     bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
 ) -> None:
     texts = read("banking77", evaluation_data / "text")

@@ -24,13 +24,13 @@ from support.server import ServerProcess, Stubs
 
 from .timm_models import SMALL, by_hand, random_network, save_config, transform_of
 
-# Sides that no resize goes into evenly.
+# Sides that are no multiple of any resized size.
 ODD_SIZES = ((97, 131), (641, 479), (333, 500), (50, 51), (1023, 257))
 TINY = "test_resnet"
 
 
 def noise(size: tuple[int, int], seed: int = 0) -> Image.Image:
-    """A rough picture with fine noise."""
+    """Returns a coarse picture with fine noise."""
     rng = np.random.default_rng(seed)
     rough = Image.fromarray(rng.integers(0, 256, (5, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     values = np.asarray(rough, np.int16) + rng.integers(-40, 40, (size[1], size[0], 3))
@@ -52,7 +52,7 @@ def vectors(bundle: Bundle) -> np.ndarray:
 
 
 def assert_equal(bundle: Bundle, wanted: torch.Tensor) -> None:
-    """Proven, and each picture's vector its own: equal to the wanted one, and farther from the others."""
+    """Checks that a bundle has passed its comparison, and that each vector equals the expected one and no other."""
     assert all(check["passed"] for check in bundle.manifest.provenance["proof"])
     cosines = vectors(bundle) @ wanted.numpy().T
     assert cosines.diagonal().min() > 0.99999
@@ -98,7 +98,7 @@ def test_a_real_architecture(architecture: str, size: int, dimension: int, tmp_p
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the hub has it, of timm's own test network."""
+    """Returns a folder like those of the hub, with timm's own test network."""
     from safetensors.torch import save_file
 
     folder = save_config(tmp_path_factory.mktemp("tiny"), TINY, 64, {}, license="mit", num_classes=7)
@@ -162,7 +162,7 @@ def test_the_rule_is_timms_own_preprocessing(changes: dict[str, Any], tiny: Path
     ],
     ids=str,
 )
-def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_features_that_a_bundle_lacks_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     folder = save_config(tmp_path / "model", TINY, 64, {}, **changes)
     network = random_network(TINY, in_chans=changes.get("input_size", [3])[0])
     with pytest.raises(ExportError, match=re.escape(message)):
@@ -174,7 +174,7 @@ def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], message: str,
 def test_a_classifier_is_left_out(num_classes: int, wrapped: bool, tiny: Path, tmp_path: Path) -> None:
     network = random_network(TINY, num_classes=num_classes)
     state = network.state_dict()
-    # As training saves it: in parallel, with the step beside it.
+    # A checkpoint as parallel training saves it, with the number of the step.
     training = {"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}
     torch.save(training if wrapped else state, tmp_path / "weights.pth")
     image = load_timm(TINY, str(tmp_path / "weights.pth")).image
@@ -233,7 +233,7 @@ def test_the_provenance_says_where_from_and_under_which_license(tiny: Path) -> N
         ("hf-hub:timm/resnet18.a1_in1k", "x", "omit --pretrained"),
     ],
 )
-def test_what_is_unavailable_is_named(model: str, pretrained: str | None, message: str) -> None:
+def test_an_unavailable_checkpoint_is_named(model: str, pretrained: str | None, message: str) -> None:
     with pytest.raises(ExportError, match=message):
         load_timm(model, pretrained)
 
@@ -248,7 +248,7 @@ def test_what_is_unavailable_is_named(model: str, pretrained: str | None, messag
         ("hf-hub:timm/vit_small_patch14_dinov2.lvd142m", None),
     ],
 )
-def test_without_a_network_a_local_checkpoint_is_asked_for(model: str, pretrained: str | None) -> None:
+def test_without_a_network_the_error_asks_for_a_local_checkpoint(model: str, pretrained: str | None) -> None:
     message = (
         r"timm looked for the weights of .*vit_small_patch14_dinov2\.lvd142m at .*give a local .*--pretrained FILE"
     )
@@ -290,7 +290,7 @@ def test_a_half_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_what_is_no_checkpoint_is_told(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_reported(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("nothing of the kind")
     with pytest.raises(ExportError, match=f"{name} cannot be read as a checkpoint"):
         load_timm(TINY, str(tmp_path / name))
@@ -307,7 +307,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_folder_without_weights_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_weights_is_reported(tmp_path: Path) -> None:
     folder = save_config(tmp_path / "model", TINY, 64, {})
     with pytest.raises(ExportError, match=r"needs a config.json and weights, say model.safetensors"):
         load_timm(str(folder), None)

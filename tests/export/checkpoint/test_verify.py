@@ -16,7 +16,7 @@ from .open_clip_models import save_siglip
 
 
 def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
-    """Exit code, the lines of JSON, and what was output."""
+    """Runs the command; returns the exit code, the lines of JSON, and the output."""
     command = [sys.executable, "-m", "glimpse.cli.main", *arguments, "--format", "json"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
@@ -25,7 +25,7 @@ def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the checkpoint `siglip` and its bundle `out`."""
+    """Returns a folder with the checkpoint `siglip` and its bundle `out`."""
     folder = tmp_path_factory.mktemp("verify")
     (folder / "siglip").mkdir()
     save_siglip(folder / "siglip")
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_is_compared_with_its_checkpoint_anew(folder: Path) -> None:
+def test_it_is_compared_with_its_checkpoint_again(folder: Path) -> None:
     code, [found], output = glimpse("backbone", "verify", "out", cwd=folder)
     assert code == 0, output
     assert found["compared"]

@@ -11,7 +11,7 @@ from timm.data import create_transform, resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: One of each family, at a size (pixels) and with arguments that make it quick.
+#: One model of each family, with a size in pixels and arguments that make it fast.
 SMALL: dict[str, tuple[int, dict[str, Any]]] = {
     "resnet50": (64, {"layers": [1, 1, 1, 1]}),
     "inception_v3": (75, {}),
@@ -23,9 +23,9 @@ SMALL: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 def random_network(architecture: str, *, num_classes: int = 7, size: int = 96, **arguments: Any) -> nn.Module:
-    """A network with its classifier, in which every layer counts and pictures differ.
+    """Returns a network with its classifier, in which every layer matters and pictures get different vectors.
 
-    As timm initialises them some layers do next to nothing, and deep ones bring all pictures to one vector.
+    With timm's initial weights some layers have almost no effect, and deep networks give all pictures the same vector.
     """
     torch.manual_seed(0)
     network = timm.create_model(architecture, num_classes=num_classes, **arguments)
@@ -35,7 +35,7 @@ def random_network(architecture: str, *, num_classes: int = 7, size: int = 96, *
             if one.ndim <= 1:
                 one += 0.1 * torch.randn_like(one)
         for norm in norms:
-            norm.momentum = None  # the mean over all that it sees
+            norm.momentum = None  # the mean over all pixels
         if norms:
             channels = next(network.parameters()).shape[1]
             network.train()(torch.randn(8, channels, size, size) + torch.randn(8, channels, 1, 1))
@@ -43,7 +43,7 @@ def random_network(architecture: str, *, num_classes: int = 7, size: int = 96, *
 
 
 def save_config(folder: Path, architecture: str, size: int, arguments: dict[str, Any], **changes: Any) -> Path:
-    """A folder's config.json as the hub has it: an architecture at another size, with other preprocessing."""
+    """Writes a config.json like those of the hub: an architecture at another size, with other preprocessing."""
     folder.mkdir(exist_ok=True)
     preprocessing = {"input_size": [3, size, size], "interpolation": "bicubic", "crop_pct": 0.9, **changes}
     config = {"architecture": architecture, "model_args": arguments, "pretrained_cfg": preprocessing}
@@ -52,7 +52,7 @@ def save_config(folder: Path, architecture: str, size: int, arguments: dict[str,
 
 
 def transform_of(folder: Path | str) -> Any:
-    """timm's own preprocessing of a folder's network, or of an architecture's name."""
+    """Returns timm's own preprocessing for a folder's network or for an architecture."""
     name = f"local-dir:{folder}" if isinstance(folder, Path) else folder
     return create_transform(**resolve_model_data_config(timm.create_model(name)), is_training=False)
 

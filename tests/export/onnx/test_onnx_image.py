@@ -87,7 +87,7 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
         ({"batch": 2}, {}, "takes batches of 2; export it for a batch of 1 or of any size"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_writes_nothing(
+def test_a_model_that_does_not_fit_is_refused_and_nothing_is_written(
     tmp_path: Path, traits: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     file = conv_encoder(tmp_path / "model.onnx", **traits)
@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_refused_and_writes_nothing(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="there is no file"):
         wrap_image_encoder(tmp_path / "none.onnx", tmp_path / "bundle", source(), name="conv")
     (tmp_path / "text.onnx").write_text("hello")

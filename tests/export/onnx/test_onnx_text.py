@@ -51,7 +51,7 @@ def test_a_wrapped_encoder_is_the_encoder_pooled(tmp_path: Path, pooling: Poolin
         assert float(vector @ wanted / np.linalg.norm(wanted)) > 0.99999
 
 
-def test_a_prefix_stands_before_every_text(tmp_path: Path) -> None:
+def test_a_prefix_is_put_before_every_text(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
     _, plain, _ = wrapped(tmp_path / "a", "mean", {})
@@ -70,12 +70,12 @@ def test_states_without_pooling_are_refused(tmp_path: Path) -> None:
         wrapped(tmp_path, "none", {})
 
 
-def test_inputs_nobody_can_fill_are_named(tmp_path: Path) -> None:
+def test_inputs_that_a_bundle_cannot_provide_are_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="of which pixel_values cannot be filled"):
         wrapped(tmp_path, "mean", {"inputs": ("input_ids", "attention_mask", "pixel_values"), "output_of_all": True})
 
 
-def test_a_missing_tokenizer_is_said(tmp_path: Path) -> None:
+def test_a_missing_tokenizer_is_reported(tmp_path: Path) -> None:
     file = text_encoder(tmp_path / "model.onnx")
     (tmp_path / "broken.json").write_text("{}")
     for name, message in (("none.json", "there is no file"), ("broken.json", "is not a tokenizer.json")):

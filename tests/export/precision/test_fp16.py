@@ -61,7 +61,7 @@ def test_norms_softmax_and_sums_are_single(halved: tuple[ConvertedGraph, onnx.Mo
     assert {types[node.output[0]] for node in nodes} == {TensorProto.FLOAT}
 
 
-def test_what_a_norm_is_spelled_with_is_single(tmp_path: Path) -> None:
+def test_the_operators_of_a_norm_stay_in_fp32(tmp_path: Path) -> None:
     # From opset 17 on, ONNX Runtime spells them in one word.
     _, model = fp16(transformer(tmp_path / "graph.onnx", spelled_out=True, opset=13))
     types = element_types(model)
@@ -127,7 +127,7 @@ def test_a_constant_that_both_read_is_there_twice() -> None:
     assert _run(halved).tolist() == [1, 4]
 
 
-def test_what_an_inner_graph_reads_stays_single() -> None:
+def test_values_that_an_inner_graph_reads_stay_in_fp32() -> None:
     inner = helper.make_graph(
         [helper.make_node("Mul", ["between", "between"], ["squared"])],
         "inner",

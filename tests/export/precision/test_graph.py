@@ -67,9 +67,7 @@ def test_a_file_that_is_no_graph_is_an_error_of_the_export(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("largest", "files"), [(10**9, ["saved.onnx"]), (1000, ["saved.onnx", "saved.onnx.data"])])
-def test_weights_lie_beside_the_graph_only_where_they_are_too_large(
-    largest: int, files: list[str], tmp_path: Path
-) -> None:
+def test_weights_have_their_own_file_only_if_they_are_too_large(largest: int, files: list[str], tmp_path: Path) -> None:
     model = prepare(transformer(tmp_path / "graph.onnx"), tmp_path)
     (tmp_path / "out").mkdir()
     for _ in range(2):  # over an earlier one
@@ -79,7 +77,7 @@ def test_weights_lie_beside_the_graph_only_where_they_are_too_large(
     assert Reference(tmp_path / "graph.onnx", [INPUTS]).min_cosine(saved) > 0.999999
 
 
-def test_weights_beside_the_graph_are_read(tmp_path: Path) -> None:
+def test_weights_next_to_the_graph_are_read(tmp_path: Path) -> None:
     model = onnx.load(transformer(tmp_path / "graph.onnx"))
     (tmp_path / "parted").mkdir()
     parted = save(model, tmp_path / "parted" / "image.onnx", largest=1000)

@@ -57,7 +57,7 @@ def smallest_by_hand(graph: Path, out: Path, inputs: list[Inputs]) -> float:
     ],
     ids=["transformer", "text", "opset 18", "convolutions", "mixed", "uneven weights"],
 )
-def test_the_embedding_stays_near_and_the_cosine_told_is_the_one_measured(
+def test_the_embedding_stays_near_and_the_reported_cosine_is_the_measured_one(
     build: Callable[[Path], Path], inputs: list[Inputs], tmp_path: Path
 ) -> None:
     graph = build(tmp_path / "graph.onnx")
@@ -86,7 +86,7 @@ def test_convolutions_that_dominate_are_quantised_by_calibrated_ranges(tmp_path:
     )
 
 
-def test_where_both_matter_both_are_quantised(tmp_path: Path) -> None:
+def test_convolutions_and_products_are_both_quantised_if_both_matter(tmp_path: Path) -> None:
     lowered, out = int8(convolutions(tmp_path / "graph.onnx", head=True))
     assert lowered.notes[0].startswith("mixed: 5 matrix products quantised at run time, 5 convolutions")
     assert operators(out)["MatMulInteger"] == 5
@@ -147,7 +147,7 @@ def test_weights_stored_in_eight_bits_are_lowered_like_floats(tmp_path: Path) ->
     assert "5 convolutions" in lowered.notes[0]
 
 
-def test_where_the_goal_is_out_of_reach_the_error_says_what_was_tried(tmp_path: Path) -> None:
+def test_an_unreachable_goal_is_an_error_that_lists_the_attempts(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"0\.8\d+ with 1 layers in 8 bits .* with the 0 costliest .* fp16"):
         int8(one_product(tmp_path / "graph.onnx"))
 
@@ -157,7 +157,7 @@ def test_a_graph_without_weights_to_quantise_is_refused(tmp_path: Path) -> None:
         int8(mean_colour(tmp_path / "graph.onnx"))
 
 
-def test_every_try_is_told(tmp_path: Path) -> None:
+def test_every_attempt_is_reported(tmp_path: Path) -> None:
     lines: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", trouble="row")
     convert_precision(graph, tmp_path / "out.onnx", "int8", IMAGES, lines.append)

@@ -24,7 +24,7 @@ def test_the_smallest_prefix_is_found_in_few_tries(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
-def test_there_is_no_prefix_where_none_is_enough(count: int) -> None:
+def test_there_is_no_prefix_if_none_is_enough(count: int) -> None:
     assert smallest_prefix(count, lambda _: False) is None
 
 
@@ -58,7 +58,7 @@ def test_the_instructions_for_eight_bits_are_read_off(cpuinfo: str, wanted: tupl
     assert int8_instructions(tmp_path / "cpuinfo") == wanted
 
 
-def test_eight_bits_overflow_only_where_the_processor_says_it_lacks_the_instructions(tmp_path: Path) -> None:
+def test_eight_bits_overflow_only_without_the_processors_instructions(tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
     assert not saturates(file)
     file.write_text("flags : avx512_vnni\n")

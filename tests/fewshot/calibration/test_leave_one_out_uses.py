@@ -53,7 +53,7 @@ def test_the_temperature_is_the_best_of_a_fine_grid(seed: int, heat: float) -> N
     assert log_loss(scores / found, rows) <= grid + 1e-4
 
 
-def test_examples_that_are_all_told_apart_do_not_promise_certainty() -> None:
+def test_examples_that_are_all_predicted_correctly_do_not_promise_certainty() -> None:
     rows = np.arange(6) % 3
     scores = np.eye(3)[rows]
     probabilities = np.exp(scores[0] / best_temperature(scores, rows))
@@ -67,7 +67,7 @@ def test_a_label_without_another_example_takes_no_part() -> None:
     assert np.isfinite(best_temperature(scores, np.array([0, 1, 2])))
 
 
-def test_where_there_is_nothing_to_tell_apart_nobody_is_sure() -> None:
+def test_equal_scores_give_no_certainty() -> None:
     rows = np.zeros(5, np.intp)
     assert best_temperature(np.ones((5, 1)), rows) == best_temperature(np.ones((5, 3)), rows) == 1
     rng = np.random.default_rng(0)
@@ -137,9 +137,9 @@ def test_the_loneliest_collections_can_be_fitted() -> None:
     vectors, _ = blobs(0, 6)
     for rows in (np.zeros(1), np.zeros(2), np.arange(6), np.array([0, 0, 0, 0, 0, 1])):
         fitted = fitted_to(vectors[: len(rows)], rows.astype(np.intp))
-        for judged in fitted.evaluations.values():
-            assert judged.temperature > 0
-            assert np.isfinite(judged.typicality.fits).all()
+        for evaluation in fitted.evaluations.values():
+            assert evaluation.temperature > 0
+            assert np.isfinite(evaluation.typicality.fits).all()
     copies = fitted_to(np.repeat(vectors[:3], 5, axis=0), np.repeat(np.arange(3), 5))
     assert copies.chosen is HeadKind.CLASS_MEAN
     assert copies.evaluations[HeadKind.CLASS_MEAN].typicality.count == 0
@@ -163,7 +163,7 @@ def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
 
 @pytest.mark.parametrize("together", [0.0, 0.95])
 @pytest.mark.parametrize("target", [0.05, 0.2])
-def test_what_belongs_is_rejected_as_often_as_was_asked(together: float, target: float) -> None:
+def test_known_inputs_are_rejected_at_the_target_rate(together: float, target: float) -> None:
     """Holds for correlated and independent measures, in any units."""
     rng = np.random.default_rng(1)
     units = np.array([100.0, 0.1, 1.0])

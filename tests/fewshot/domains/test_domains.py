@@ -123,7 +123,7 @@ def test_leace_is_the_published_projection() -> None:
 
 
 @pytest.mark.parametrize("kind", ADAPTATIONS)
-def test_whatever_domains_there_are_answers_have_length_1_and_nothing_given_changes(kind: type[Adaptation]) -> None:
+def test_adapted_vectors_have_length_1_and_arguments_do_not_change(kind: type[Adaptation]) -> None:
     vectors, _ = stretched(10, 64)
     before = vectors.copy()
     cases = [["a"] * 30, [""] * 30, [f"{i}" for i in range(30)], ["a"] * 29 + ["b"], [f"{i // 2}" for i in range(30)]]
@@ -146,7 +146,7 @@ def test_one_domain_alone_is_left_as_it_is(kind: type[Adaptation]) -> None:
 
 
 @pytest.mark.parametrize("kind", [Centring, Coral])
-def test_what_is_of_no_known_domain_is_left_as_it_is(kind: type[Adaptation]) -> None:
+def test_vectors_of_unknown_domains_do_not_change(kind: type[Adaptation]) -> None:
     vectors, domains = stretched(10, 64)
     fitted = kind.of(vectors, domains)
     for name in ("", "d"):
@@ -157,14 +157,14 @@ def test_what_is_of_no_known_domain_is_left_as_it_is(kind: type[Adaptation]) -> 
     assert same.apply(vectors, domains).tobytes() == fitted.apply(vectors, domains).tobytes()
 
 
-def test_what_has_no_direction_left_stays_as_it_was() -> None:
+def test_a_vector_that_loses_its_direction_does_not_change() -> None:
     vectors = normalize(np.array([[1, 0.1, 0], [1, -0.1, 0], [-1, 0, 0.1], [-1, 0, -0.1]], np.float32))
     domains = ["a", "a", "b", "b"]
     centre = vectors[:2].mean(0, keepdims=True)
     assert Centring.of(vectors, domains).apply(centre, ["a"]).tolist() == centre.tolist()
 
 
-def test_the_gate_keeps_what_helps_where_domains_differ() -> None:
+def test_an_adaptation_that_helps_is_kept_if_domains_differ() -> None:
     vectors, rows, domains = collection([range(4)] * 3, 8, shift=2)
     found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     none, *others = found.trials
@@ -177,7 +177,7 @@ def test_the_gate_keeps_what_helps_where_domains_differ() -> None:
     assert max(one.right for one in found.trials) < kept.right + 0.1 * none.total
 
 
-def test_unlabelled_vectors_count_in_what_is_kept() -> None:
+def test_unlabelled_vectors_count_in_the_kept_adaptation() -> None:
     vectors, rows, domains = collection([range(4)] * 3, 8, shift=2)
     two = of(domains, "a") | of(domains, "b")
     named = [name for name in domains if name != "c"]
@@ -189,7 +189,7 @@ def test_unlabelled_vectors_count_in_what_is_kept() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.5, 1])
-def test_the_gate_keeps_nothing_where_domain_and_label_go_together(shift: float) -> None:
+def test_nothing_is_kept_if_domain_and_label_are_correlated(shift: float) -> None:
     mostly = collection([[0, 0, 0, 1], [1, 1, 1, 0]], 12, shift)
     found = select_adaptation(*mostly, mostly[0][:0], [])
     assert found.kept is None
@@ -199,7 +199,7 @@ def test_the_gate_keeps_nothing_where_domain_and_label_go_together(shift: float)
     assert select_adaptation(*always, always[0][:0], []).trials == ()
 
 
-def test_the_gate_does_not_pay_for_new_domains_with_those_there_are() -> None:
+def test_existing_domains_do_not_lose_accuracy_for_new_ones() -> None:
     vectors, rows, domains = collection([[0, 1, 4, 5, 6], [2, 3, 4, 5, 6]], 8, shift=2)
     found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     none, centring, *_ = found.trials
@@ -222,7 +222,7 @@ def test_without_two_labelled_domains_nothing_is_measured() -> None:
     assert select_adaptation(vectors[:0], rows[:0], [], vectors, domains).kept is None
 
 
-def test_examples_of_no_domain_are_learnt_from_but_not_asked() -> None:
+def test_examples_without_domain_are_fitted_but_not_predicted() -> None:
     vectors, rows, domains = collection([[0, 1], [0, 1], range(4)], 8, shift=1)
     domains = [name if name != "c" else "" for name in domains]
     found = select_adaptation(vectors, rows, domains, vectors[:0], [])
@@ -244,7 +244,7 @@ def test_the_same_examples_give_the_same_choice_whatever_their_number() -> None:
         assert first.kept.apply(vectors, named).tobytes() == second.kept.apply(vectors, named).tobytes()
 
 
-def test_one_shot_has_no_freedom_and_is_asked_of_the_class_mean() -> None:
+def test_one_shot_has_no_degrees_of_freedom_and_uses_the_class_mean() -> None:
     vectors, rows, domains = collection([range(6)] * 2, 1, shift=3)
     found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     direct = sum(

@@ -91,6 +91,6 @@ def test_a_mean_direction_is_the_renormalised_mean() -> None:
 
 
 @pytest.mark.parametrize("bad", [[0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
-def test_what_has_no_direction_is_refused(bad: list[float]) -> None:
+def test_a_vector_without_direction_is_refused(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="no direction"):
         normalize(np.array([[1.0, 0.0], bad], np.float32))

@@ -43,7 +43,7 @@ def test_left_out_equals_leaving_out(seed: int, n: int) -> None:
     assert fitted.scores(vectors) == pytest.approx(hidden @ np.linalg.solve(gram, hidden.T @ np.eye(3)[rows]), abs=1e-4)
 
 
-def test_it_learns_what_no_linear_head_can() -> None:
+def test_it_separates_labels_that_no_linear_head_can() -> None:
     vectors, rows = rings(0, 400)
     fitted = ProjectedRidge.fit(vectors, rows, 2, width=200)
     queries, truth = rings(1, 400)

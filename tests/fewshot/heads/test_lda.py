@@ -64,7 +64,7 @@ def assert_equal(found: dict[str, Array], wanted: dict[str, Array], tolerance: f
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60))
-def test_inverted_anew_it_is_the_formula(seed: int, n: int) -> None:
+def test_a_new_inversion_equals_the_formula(seed: int, n: int) -> None:
     vectors, names = examples(seed, n)
     queries = normalize(np.random.default_rng(seed).normal(size=(5, 12)).astype(np.float32))
     head = head_of(vectors, names)
@@ -158,7 +158,7 @@ def test_leave_one_out_equals_leaving_one_out(seed: int, n: int, with_text: set[
         assert found.distances[i] == pytest.approx(nearest, rel=1e-6, abs=1e-6)
 
 
-def test_text_answers_before_examples_and_beside_them() -> None:
+def test_text_answers_before_examples_and_with_them() -> None:
     vectors, names = examples(0, 12)
     head = LdaHead(12)
     head.set_text("l0", vectors[0])

@@ -14,7 +14,7 @@ DIMENSIONS = [1, 2, 3, 64, 127, 383, 384, 512, 1_280, 4_096]
 
 
 def choose(count: int, dimension: int, memory: int) -> Choice:
-    """The one that is tried first."""
+    """Returns the type that is tried first."""
     return choices(count, dimension, memory)[0]
 
 
@@ -49,7 +49,7 @@ def test_an_odd_dimension_is_turned_into_an_even_one() -> None:
     assert choose(20_000_000, 97, MUCH).factory.startswith("RR98,IVF")
 
 
-def test_what_does_not_fit_gives_way_to_what_is_smaller() -> None:
+def test_a_smaller_type_replaces_one_that_does_not_fit() -> None:
     found = [choose(20_000_000, 512, memory) for memory in (MUCH, 30 * GB, 4 * GB, GB)]
     assert [one.factory.split(",", 2)[-1] for one in found] == [
         "Refine(SQfp16)",
@@ -62,7 +62,7 @@ def test_what_does_not_fit_gives_way_to_what_is_smaller() -> None:
     assert "smallest" in found[3].reason
 
 
-def test_lists_grow_with_the_root_up_to_what_can_be_trained() -> None:
+def test_lists_grow_with_the_square_root_up_to_the_training_limit() -> None:
     def lists(count: int) -> int:
         return int(re.findall(r"IVF(\d+)", choose(count, 512, MUCH).factory)[0])
 

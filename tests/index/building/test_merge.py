@@ -32,13 +32,13 @@ def unit(count: int, seed: int) -> Vectors:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def test_of_an_id_twice_the_last_counts(tmp_path: Path) -> None:
+def test_the_last_row_of_a_duplicate_id_counts(tmp_path: Path) -> None:
     first = make_index(tmp_path / "1", SPACE, unit(2_000, 1), ["old"] * 2_000, factory="Flat")
     second = make_index(tmp_path / "2", SPACE, unit(300, 2), ["new"] * 300, factory="Flat")
     manifest = merge([first, second], tmp_path / "out", factory="Flat", rebuild="glimpse index merge")
     merged = BulkIndex.open(tmp_path / "out")
     assert (manifest.count, manifest.rebuild) == (2_000, "glimpse index merge")
-    # What was not superseded keeps its order; the second's rows follow.
+    # Rows that were not replaced keep their order; the rows of the second index follow.
     assert [merged.id(row) for row in (0, 1_699, 1_700, 1_999)] == ["set/300", "set/1999", "set/0", "set/299"]
     row = merged.row_of("set/5")
     assert row is not None
@@ -91,7 +91,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
     assert verify(tmp_path / "empty") == []
 
 
-def test_what_fails_in_between_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     def rows() -> "pa.Table":
         yield next(iter(BulkIndex.open(first).tables()))
         raise ZeroDivisionError
@@ -102,7 +102,7 @@ def test_what_fails_in_between_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [first]
 
 
-def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+def test_remains_of_a_killed_process_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
     left, held = tmp_path / f".2.{'0' * 16}.tmp", tmp_path / f".3.{'1' * 16}.tmp"
     for folder in (left, held):
@@ -132,7 +132,7 @@ def test_compaction_fills_shards_and_keeps_a_given_type(tmp_path: Path) -> None:
     after = compact(tmp_path / "1", tmp_path / "2")
     assert [shard.rows for shard in after.shards] == [3_000]
     assert after.index.factory == "IVF8,SQ8"
-    # The vectors are what they were, to the bit.
+    # The vectors are equal to the bit.
     write_shard(tmp_path / "whole.parquet", table)
     assert after.shards[0].sha256 == digest(tmp_path / "whole.parquet")
 

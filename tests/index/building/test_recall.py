@@ -59,7 +59,7 @@ def test_fewer_rows_than_neighbours_leave_places_empty(tmp_path: Path) -> None:
     assert all(row not in nearest for row, nearest in enumerate(found.nearest.tolist()))
 
 
-def test_recall_counts_what_is_as_near_as_the_tenth(tmp_path: Path) -> None:
+def test_recall_counts_rows_as_near_as_the_tenth(tmp_path: Path) -> None:
     angles = np.arccos([1.0] + [0.9] * 9 + [0.5] * 3 + [0.4])
     vectors = np.zeros((14, DIMENSION), np.float32)
     vectors[:, 0], vectors[:, 1] = np.cos(angles), np.sin(angles)

@@ -72,7 +72,7 @@ def test_parts_merged_in_order_are_the_whole(shards: Shards, factory: str) -> No
 
 
 @pytest.mark.parametrize("factory", WHOLE)
-def test_what_cannot_be_merged_says_so(shards: Shards, factory: str) -> None:
+def test_an_index_that_cannot_be_merged_is_recognised(shards: Shards, factory: str) -> None:
     assert not can_merge(trained_empty(shards, factory))
 
 
@@ -102,7 +102,7 @@ def test_without_rows_there_is_nothing_to_train_on(tmp_path: Path) -> None:
     assert index.search(np.eye(1, DIMENSION, dtype=np.float32), 3)[1].tolist() == [[-1, -1, -1]]
 
 
-def test_what_has_no_inner_product_is_refused(shards: Shards) -> None:
+def test_a_type_without_inner_product_is_refused(shards: Shards) -> None:
     with pytest.raises(RuntimeError, match="no HNSW8_PQ4 by inner product"):
         make_index(shards, "HNSW8_PQ4")
 
@@ -121,7 +121,7 @@ def test_threads_are_put_back() -> None:
 
 
 @pytest.mark.skipif(faiss.get_num_gpus() > 0, reason="there is a GPU")
-def test_without_a_gpu_search_stays_and_says_so(shards: Shards) -> None:
+def test_without_a_gpu_search_stays_on_the_cpu(shards: Shards) -> None:
     index = make_index(shards, "Flat")
     there, where = to_gpu(index)
     assert there is index
@@ -129,7 +129,7 @@ def test_without_a_gpu_search_stays_and_says_so(shards: Shards) -> None:
 
 
 @pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])
-def test_a_type_that_there_is_not_is_known_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
+def test_an_unknown_type_is_refused_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("glimpse.index.building.train.gpus", lambda: 0)
     with pytest.raises(RuntimeError, match=f"cannot make {factory}"):
         check_factory(DIMENSION, factory)

@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
     return make_index(tmp_path / "index", "0" * 32, vectors, labels, factory="Flat", vector_type="float16")
 
 
-def retold(folder: Path) -> None:
-    """The manifest made to agree with the files, as one who tampers would."""
+def resealed(folder: Path) -> None:
+    """Updates the manifest to match the files, as an attacker would."""
     path = folder / MANIFEST_NAME
     values: dict[str, Any] = json.loads(path.read_text())
     values["shards"][0]["sha256"] = digest(folder / values["shards"][0]["file"])
@@ -44,7 +44,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     write_shard(
         path, rows_table(ids, labels, domains, columns["source"], columns["digest"], columns["vector"], "float16")
     )
-    retold(folder)
+    resealed(folder)
 
 
 def test_nothing_is_wrong_with_a_new_index(folder: Path) -> None:

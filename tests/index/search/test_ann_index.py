@@ -19,8 +19,8 @@ def directions(count: int, seed: int = 0) -> Vectors:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def beside(vectors: Vectors, seed: int = 1) -> Vectors:
-    """Other vectors in about the same directions: cosines of about 0.8."""
+def similar(vectors: Vectors, seed: int = 1) -> Vectors:
+    """Returns other vectors in similar directions, with cosines of about 0.8."""
     near = vectors + 0.75 * directions(len(vectors), seed)
     return np.asarray(near / np.linalg.norm(near, axis=1, keepdims=True), np.float32)
 
@@ -32,7 +32,7 @@ def vectors() -> Vectors:
 
 @pytest.fixture
 def small() -> CandidateIndex:
-    """500 of them: few enough lists for a search to read them all, so that it misses none."""
+    """Returns an index of 500 vectors: it has so few lists that a search reads all of them and misses none."""
     return CandidateIndex.build(IDS[:500], directions(500))
 
 
@@ -42,7 +42,7 @@ def nearest(index: CandidateIndex, queries: Vectors, k: int = 16) -> list[set[in
 
 def test_the_exact_nearest_is_among_the_candidates(vectors: Vectors) -> None:
     index = CandidateIndex.build(IDS, vectors)
-    queries = beside(vectors[:400])
+    queries = similar(vectors[:400])
     exact = IDS[np.argmax(queries @ vectors.T, axis=1)]
     similarities, found = index.search(queries, 64)
     there = found == exact[:, None]
@@ -51,12 +51,12 @@ def test_the_exact_nearest_is_among_the_candidates(vectors: Vectors) -> None:
     assert (np.diff(similarities, axis=1) < 1e-6).all()
 
 
-def test_what_is_put_later_is_found_as_well_as_what_was_built(vectors: Vectors) -> None:
+def test_later_vectors_are_found_as_well_as_built_ones(vectors: Vectors) -> None:
     index = CandidateIndex.build(IDS[:10_500], vectors[:10_500])
     index.put(IDS[10_500:], vectors[10_500:])
     assert len(index) == COUNT
     assert not index.due
-    found = index.search(beside(vectors[-400:]), 64)[1]
+    found = index.search(similar(vectors[-400:]), 64)[1]
     assert (found == IDS[-400:, None]).any(axis=1).mean() >= 0.98
 
 
@@ -68,7 +68,7 @@ def test_put_replaces(small: CandidateIndex) -> None:
     assert IDS[0] not in nearest(small, old, 1)[0]
 
 
-def test_of_an_id_given_twice_the_last_vector_counts(small: CandidateIndex) -> None:
+def test_the_last_vector_of_an_id_counts(small: CandidateIndex) -> None:
     first, last = directions(2, seed=9)
     small.put([5, 5], np.stack([first, last]))
     assert len(small) == 501
@@ -88,7 +88,7 @@ def test_removed_ids_are_never_found(small: CandidateIndex) -> None:
     assert len(small) == 400
 
 
-def test_fewer_than_asked_for_end_in_no_id(small: CandidateIndex) -> None:
+def test_missing_results_have_no_id(small: CandidateIndex) -> None:
     similarities, found = small.search(directions(3), 600)
     assert similarities.shape == found.shape == (3, 600)
     assert (found[:, :500] >= FIRST).all()
@@ -133,13 +133,13 @@ def test_the_same_contents_make_the_same_index(vectors: Vectors) -> None:
     assert np.array_equal(found, also)
 
 
-def test_searching_beside_changes_is_safe(small: CandidateIndex, vectors: Vectors) -> None:
+def test_searching_during_changes_is_safe(small: CandidateIndex, vectors: Vectors) -> None:
     stop, wrong = threading.Event(), []
     stays = vectors[:3]
 
     def search() -> None:
         while not stop.is_set():
-            # Replaced all the time, by the same vector: it must never be missed, nor what is gone be found.
+            # One vector is replaced again and again by itself. A search must always find it, and never a removed one.
             found = small.search(stays, 20)[1]
             if found[:, 0].tolist() != IDS[:3].tolist() or np.isin(found, IDS[400:500]).any():
                 wrong.append(found)
@@ -164,7 +164,7 @@ _CHANGES = st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), max_si
 
 @given(changes=_CHANGES)
 @settings(max_examples=40, deadline=None)
-def test_any_changes_leave_what_a_dictionary_holds(changes: list[tuple[bool, list[int]]]) -> None:
+def test_any_changes_match_a_dictionary(changes: list[tuple[bool, list[int]]]) -> None:
     start = directions(8)
     index, held = CandidateIndex.build(range(8), start), dict(enumerate(start))
     for step, (adds, ids) in enumerate(changes):

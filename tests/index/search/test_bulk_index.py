@@ -91,7 +91,7 @@ def test_only_allowed_rows_are_found_and_mostly_the_nearest(bare: Any, part: flo
 def test_all_allowed_changes_nothing(bare: Any) -> None:
     plain = bare.search(QUERIES, 10)[1]
     _, found = search_among(bare, QUERIES, 10, np.ones(COUNT, np.bool_), COUNT)
-    # A graph asked for more has seen more.
+    # A graph that searches for more results visits more nodes.
     assert alike(found, [set(row.tolist()) for row in plain]) > (0.98 if isinstance(bare, faiss.IndexNSG) else 0.9999)
 
 
@@ -107,7 +107,7 @@ def test_every_type_is_served_from_its_folder(tmp_path: Path, factory: str) -> N
     opened = BulkIndex.open(make_index(tmp_path / "index", SPACE, VECTORS, [None] * COUNT, factory=factory))
     cosines, found = opened.search(QUERIES, 10)
     assert alike(found, exact(QUERIES, 10, np.arange(COUNT))) > 0.85
-    # Estimates, of types that have them, are corrected.
+    # Types that return estimates correct them.
     assert np.allclose(cosines, np.einsum("nd,nkd->nk", QUERIES, VECTORS[found]), atol=2e-3)
     assert (np.diff(cosines, axis=1) <= 1e-3).all()
     one = np.zeros(COUNT, np.bool_)
@@ -121,7 +121,7 @@ def test_every_type_is_served_from_its_folder(tmp_path: Path, factory: str) -> N
 
 
 @pytest.mark.parametrize("factory", ["Flat", "SQ8,Refine(SQfp16)", "HNSW16,Flat", "IVF4,SQ8", "PQ8x4fs,Refine(Flat)"])
-def test_more_than_there_is_is_asked_for(tmp_path: Path, factory: str) -> None:
+def test_a_search_may_ask_for_more_rows_than_exist(tmp_path: Path, factory: str) -> None:
     opened = BulkIndex.open(make_index(tmp_path / "index", SPACE, VECTORS[:300], ["a"] * 300, factory=factory))
     cosines, found = opened.search(QUERIES, 400)
     assert cosines.shape == found.shape == (20, 400)
@@ -132,7 +132,7 @@ def test_more_than_there_is_is_asked_for(tmp_path: Path, factory: str) -> None:
 def test_few_allowed_rows_are_compared_exactly(index: BulkIndex) -> None:
     allowed = np.random.default_rng(3).random(COUNT) < 0.5
     _, found = index.search(QUERIES, 10, allowed)
-    # But for what float16 rounds to a tie.
+    # Rows that float16 rounds to a tie may change places.
     assert alike(found, exact(QUERIES, 10, np.flatnonzero(allowed))) > 0.99
 
 
@@ -152,7 +152,7 @@ def test_an_index_without_rows(tmp_path: Path) -> None:
     assert opened.manifest.index.measured is None
 
 
-def test_rows_and_what_is_known_of_them(index: BulkIndex) -> None:
+def test_rows_have_their_metadata(index: BulkIndex) -> None:
     assert len(index) == COUNT
     assert (index.id(2_999), index.source(5)) == ("set/2999", "set/5.jpg")
     assert [index.row_of(f"set/{row}") for row in (0, 1_500, 2_999)] == [0, 1_500, 2_999]
@@ -175,7 +175,7 @@ def test_label_sums_are_those_of_the_vectors(index: BulkIndex) -> None:
         assert np.allclose(sums[code], index.vectors(rows).sum(0, dtype=np.float64), atol=1e-3)
 
 
-def test_sums_of_more_rows_than_there_are_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_sums_of_too_many_rows_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "index"
     shutil.copytree(folder, copy)
     more = ["label 0", "label 1", "label 2", "label 3"] * (COUNT // 4)
@@ -185,7 +185,7 @@ def test_sums_of_more_rows_than_there_are_are_refused(folder: Path, tmp_path: Pa
     assert "--resume" in refused.value.next_step
 
 
-def test_more_files_than_may_be_open_are_no_reason_to_build_anew(
+def test_too_many_open_files_do_not_cause_a_new_build(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -197,7 +197,7 @@ def test_more_files_than_may_be_open_are_no_reason_to_build_anew(
     assert "ulimit -n" in refused.value.next_step
 
 
-def test_it_serves_on_when_its_folder_is_gone(folder: Path, tmp_path: Path) -> None:
+def test_it_works_after_its_folder_is_removed(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "index"
     shutil.copytree(folder, copy)
     opened, kept = BulkIndex.open(copy), BulkIndex.open(folder)
@@ -252,7 +252,7 @@ def test_a_faiss_file_cut_short_is_refused(folder: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"no FAISS file at all", bytes(4_000), b"IxFI" + bytes(4_000)])
-def test_what_is_no_faiss_file_is_refused(folder: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_of_faiss_is_refused(folder: Path, tmp_path: Path, content: bytes) -> None:
     copy = tmp_path / "index"
     shutil.copytree(folder, copy)
     (copy / "index.faiss").write_bytes(content)

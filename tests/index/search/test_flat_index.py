@@ -26,7 +26,7 @@ def test_search_equals_a_sorted_product(vectors: "np.typing.NDArray[np.float32]"
     assert np.allclose(cosines, np.take_along_axis(exact, order, 1), atol=1e-6)
 
 
-def test_removed_vectors_are_gone_and_others_stay(vectors: "np.typing.NDArray[np.float32]") -> None:
+def test_removed_vectors_are_not_found_and_others_stay(vectors: "np.typing.NDArray[np.float32]") -> None:
     index = FlatIndex(24)
     index.add(range(500), vectors)
     index.remove([3, 4, 9_999])
@@ -50,7 +50,7 @@ def test_an_empty_index_finds_nothing() -> None:
     assert cosines.shape == found.shape == (2, 0)
 
 
-def test_searching_beside_changes_is_safe(vectors: "np.typing.NDArray[np.float32]") -> None:
+def test_searching_during_changes_is_safe(vectors: "np.typing.NDArray[np.float32]") -> None:
     index, stop, wrong = FlatIndex(24), threading.Event(), []
     index.add(range(250), vectors[:250])
 

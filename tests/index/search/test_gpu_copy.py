@@ -1,4 +1,4 @@
-"""Requests to a copy without selectors. The copy is on the CPU and answers as one on a GPU would."""
+"""Requests to a copy without selectors. The copy is on the CPU and answers like a copy on a GPU."""
 
 import faiss
 import numpy as np
@@ -11,7 +11,7 @@ COUNT, DIMENSION = 5_000, 16
 
 
 class Copy:
-    """Counts what it is asked for; gives 2,048 at most, as FAISS on a GPU does."""
+    """Records the requested number of results; returns at most 2,048, like FAISS on a GPU."""
 
     def __init__(self, vectors: Vectors) -> None:
         self.index, self.asked = faiss.IndexFlatIP(DIMENSION), list[int]()
@@ -38,7 +38,7 @@ def test_deleted_rows_are_not_among_the_nearest(vectors: Vectors) -> None:
     assert copy.asked == [15]
 
 
-def test_all_are_asked_for_as_they_are(vectors: Vectors) -> None:
+def test_without_deleted_rows_the_results_are_returned_unchanged(vectors: Vectors) -> None:
     copy = Copy(vectors)
     found = Device(copy).search(vectors[:2], 5, None, COUNT)
     assert found is not None
@@ -46,11 +46,11 @@ def test_all_are_asked_for_as_they_are(vectors: Vectors) -> None:
     assert copy.asked == [5]
 
 
-def test_where_too_few_come_back_it_is_for_the_processor(vectors: Vectors) -> None:
+def test_if_too_few_results_remain_the_cpu_searches(vectors: Vectors) -> None:
     few = np.zeros(COUNT, bool)
     few[:10] = True
     copy = Copy(vectors)
-    assert Device(copy).search(vectors[:1], 5, few, 10) is None  # 5,000 would have to be asked for
+    assert Device(copy).search(vectors[:1], 5, few, 10) is None  # 5,000 results would be needed
     assert copy.asked == []
     far = np.ones(COUNT, bool)
     far[np.argsort(-(vectors @ vectors[0]))[:100]] = False

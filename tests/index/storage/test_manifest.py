@@ -29,7 +29,7 @@ def shard(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_what_is_written_is_read(folder: Path) -> None:
+def test_a_written_manifest_is_read(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert (manifest.count, manifest.label_count, manifest.dimension) == (8, 2, 8)
     write_manifest(folder, manifest.model_copy(update={"backbone": "übung"}))
@@ -62,7 +62,7 @@ def test_no_folder_no_index_and_an_unfinished_build_differ(tmp_path: Path) -> No
         {"index": {}},
     ],
 )
-def test_what_does_not_hold_is_refused(folder: Path, change: dict[str, Any]) -> None:
+def test_an_invalid_manifest_is_refused(folder: Path, change: dict[str, Any]) -> None:
     changed(folder, change)
     with pytest.raises(IndexFolderError) as refused:
         read_manifest(folder)
@@ -70,7 +70,7 @@ def test_what_does_not_hold_is_refused(folder: Path, change: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null", "\udcff"])
-def test_what_is_no_json_object_is_refused(folder: Path, content: str) -> None:
+def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, content: str) -> None:
     (folder / MANIFEST_NAME).write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(IndexFolderError):
         read_manifest(folder)
@@ -120,13 +120,13 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic(path) as beside:  # noqa: PT012
-        beside.write_text("ne")
+    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:  # noqa: PT012
+        temporary.write_text("ne")
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    with atomic(path) as beside:
-        beside.write_text("new")
+    with atomic(path) as temporary:
+        temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]

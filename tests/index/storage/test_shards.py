@@ -42,7 +42,7 @@ def vector_type(request: pytest.FixtureRequest) -> VectorType:
 
 @pytest.fixture
 def paths(tmp_path: Path, vector_type: VectorType) -> list[Path]:
-    """3,000, 1 and 1,500 rows."""
+    """Returns the paths of shards with 3,000, 1 and 1,500 rows."""
     found, first = [], 0
     for number, count in enumerate((3_000, 1, 1_500)):
         found.append(tmp_path / f"part-{number:05d}.parquet")
@@ -74,7 +74,7 @@ def test_blocks_are_all_rows_in_order(paths: list[Path], rows: int) -> None:
     shards = Shards(paths)
     blocks = list(shards.blocks(rows))
     assert max(map(len, blocks)) <= rows
-    # None is of two shards.
+    # No block spans two shards.
     ends = set(np.cumsum([len(block) for block in blocks]).tolist())
     assert ends.issuperset(np.cumsum(shards.rows).tolist())
     assert (np.concatenate(blocks) == shards.vectors(range(4_501))).all()
@@ -126,14 +126,14 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_vectors_lie_as_they_are(paths: list[Path]) -> None:
-    # If a pyarrow writes pages otherwise, rows are still right and very slow.
+    # If a version of pyarrow writes pages differently, rows are still correct, but slow to read.
     assert all(group is not None for path in paths for group in MappedShard(path)._in_place())
 
 
 @pytest.mark.parametrize(
     "how", [{"compression": "zstd"}, {"data_page_size": 4_096}, {"use_dictionary": True}, {"data_page_version": "2.0"}]
 )
-def test_vectors_that_lie_otherwise_are_read_all_the_same(
+def test_vectors_in_another_layout_are_still_read(
     tmp_path: Path, how: dict[str, object], vector_type: VectorType
 ) -> None:
     vectors = np.repeat(unit(300), 10, axis=0)
@@ -144,7 +144,7 @@ def test_vectors_that_lie_otherwise_are_read_all_the_same(
     assert np.allclose(Shards([path]).vectors(rows), vectors[rows], atol=1e-3)
 
 
-def test_rows_stay_readable_when_their_file_goes(paths: list[Path]) -> None:
+def test_rows_stay_readable_after_their_file_is_removed(paths: list[Path]) -> None:
     shards, vectors = Shards(paths), unit(4_501)
     write_shard(paths[0], table(unit(3_000, seed=5)))
     paths[2].unlink()
@@ -169,7 +169,7 @@ def test_threads_read_side_by_side(paths: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" + bytes(100) + b"PAR1"])
-def test_what_is_no_shard_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_shard_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "part.parquet"
     path.write_bytes(content)
     with pytest.raises(IndexFolderError):

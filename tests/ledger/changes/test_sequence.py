@@ -169,7 +169,7 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
     assert not list(ledger.examples("birds"))
 
 
-def test_what_came_since_is_told_as_it_is_now(ledger: Ledger) -> None:
+def test_a_delta_has_the_current_state(ledger: Ledger) -> None:
     first = ledger.head().revision
     enroll(ledger, enrollment(example("a"), example("b")))
     with ledger.begin() as writer:
@@ -186,7 +186,7 @@ def test_what_came_since_is_told_as_it_is_now(ledger: Ledger) -> None:
     assert not ledger.since(first + 5).changes
 
 
-def test_what_came_after_a_revision_of_one_collection(ledger: Ledger) -> None:
+def test_changes_of_one_collection_after_a_revision(ledger: Ledger) -> None:
     first = ledger.head()
     with ledger.begin() as writer:
         writer.create_collection(CollectionRecord("trees", "backbones/b", "space", 2))
@@ -218,9 +218,7 @@ def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch:
     assert ledger.stored_response("birds", request) == b"the answer"
 
 
-def test_a_request_is_forgotten_a_week_after_it_where_others_came(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_is_forgotten_after_a_week_if_others_came(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [EnrollRequest(name, "digest", lambda _: b"the answer") for name in ("old", "new")]
     enroll(ledger, enrollment(example("one"), request=requests[0]))
     now = now_microseconds() + 8 * _DAY

@@ -29,7 +29,7 @@ def private(*places: Path) -> bool:
     return {mode: path for path, mode in modes(*places).items()}.keys() <= {"0o700", "0o600"}
 
 
-def test_a_ledger_and_what_sqlite_lays_beside_it_are_their_owner_s(tmp_path: Path) -> None:
+def test_a_ledger_and_sqlites_files_are_private(tmp_path: Path) -> None:
     with Direct.of(sqlite_url(tmp_path)) as ledger:
         fill(ledger)
         found = sorted(tmp_path.iterdir())
@@ -47,7 +47,7 @@ def test_copies_are_their_owner_s(full_sqlite: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "examples" / "birds.parquet").is_file()
 
 
-def test_what_is_there_keeps_its_mode(full_sqlite: Path, tmp_path: Path) -> None:
+def test_existing_files_keep_their_mode(full_sqlite: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir(0o750)
     export(sqlite_url(full_sqlite), tmp_path / "out", quiet)
     (tmp_path / "data").mkdir(0o755)

@@ -151,7 +151,7 @@ def _read(url: str, written: dict[str, list[dict[str, Any]]]) -> dict[str, list[
 
 
 @pytest.mark.parametrize("version", _versions())
-def test_what_a_version_wrote_is_there_unchanged(place: Path | str, version: str) -> None:
+def test_data_of_every_version_is_unchanged(place: Path | str, version: str) -> None:
     url = place if isinstance(place, str) else sqlite_url(place)
     migrate(parse_url(url), version)
     written = _write(url)
@@ -180,9 +180,7 @@ def test_every_table_of_every_version_has_rows(tmp_path: Path) -> None:
     assert _versions()[-1] == current_schema()
 
 
-def test_what_was_migrated_is_expected_in_a_line_and_nothing_where_there_was_nothing_to_do(
-    place: Path | str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_migration_is_logged_in_one_line(place: Path | str, caplog: pytest.LogCaptureFixture) -> None:
     url = parse_url(place if isinstance(place, str) else sqlite_url(place))
     migrate(url, "0005")
     caplog.clear()

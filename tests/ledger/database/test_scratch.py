@@ -1,4 +1,4 @@
-"""Tests that a process that is killed while it writes leaves nothing for good."""
+"""Tests that a process that is killed while it writes leaves nothing behind permanently."""
 
 import os
 import signal
@@ -78,7 +78,7 @@ def test_a_killed_restore_leaves_an_empty_ledger_that_takes_the_next(
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_folder_goes_with_its_process_and_stays_with_it(module: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_is_removed_only_after_its_process_has_ended(module: ModuleType, tmp_path: Path) -> None:
     scratch_beside = module.scratch_beside
     code = f"""
 import os, sys

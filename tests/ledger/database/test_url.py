@@ -48,7 +48,7 @@ def test_a_password_is_in_no_error_of_a_database(server: Postgres) -> None:
         assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_what_a_statement_was_given_is_in_no_error(tmp_path: Path) -> None:
+def test_no_error_contains_the_values_of_a_statement(tmp_path: Path) -> None:
     engine = open_engine(parse_url(sqlite_url(tmp_path)))
     with pytest.raises(Exception, match="no such table") as raised, engine.connect() as connection:
         connection.execute(text("SELECT 1 FROM nowhere WHERE hash = :hash"), {"hash": "s3cret"})

@@ -122,7 +122,7 @@ def test_only_an_empty_ledger_is_filled(saved: Path, full: str) -> None:
     assert everything(full) == before
 
 
-def test_a_ledger_that_somebody_has_open_is_not_filled(saved: Path, place: Path | str) -> None:
+def test_a_ledger_that_another_process_has_open_is_not_filled(saved: Path, place: Path | str) -> None:
     with Direct.of(place) as ledger:
         assert ledger.revision == 0
         with pytest.raises(LedgerError, match=r"in use.*stop every"):

@@ -32,7 +32,7 @@ def test_there_and_back_every_row_is_the_same(full: str, server: Postgres, tmp_p
         assert everything(url) == before
 
 
-def test_keys_are_exported_only_where_that_is_asked_for(full_sqlite: Path, tmp_path: Path) -> None:
+def test_keys_are_exported_only_on_request(full_sqlite: Path, tmp_path: Path) -> None:
     done = export(sqlite_url(full_sqlite), tmp_path / "out", quiet)
     assert "api_keys" not in done.rows
     assert done.keys_left_out == 2
@@ -40,7 +40,7 @@ def test_keys_are_exported_only_where_that_is_asked_for(full_sqlite: Path, tmp_p
     assert not list((tmp_path / "out").rglob("api_keys*"))
 
 
-def test_the_files_are_what_the_page_says(folder: Path) -> None:
+def test_the_files_match_the_page(folder: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8")
     for file in sorted(folder.rglob("*.parquet")):
         table = file.parent.name if file.parent != folder else file.stem
@@ -128,7 +128,7 @@ def change_the_format(folder: Path) -> None:
         (lambda folder: shutil.rmtree(folder / "examples"), "0 rows of examples"),
     ],
 )
-def test_what_is_not_as_it_was_exported_is_refused(folder: Path, damage: object, expected: str, tmp_path: Path) -> None:
+def test_a_changed_export_is_refused(folder: Path, damage: object, expected: str, tmp_path: Path) -> None:
     damage(folder)  # type: ignore[operator]
     with pytest.raises(LedgerError, match=expected):
         import_(folder, sqlite_url(tmp_path / "new"), quiet)

@@ -49,8 +49,8 @@ def start(ledger: Direct) -> None:
 
 
 def missing(ledger: Direct, switches: int = 0) -> dict[int, bytes | None]:
-    with ledger.ledger.reembedding("birds", switches) as shadow:
-        return {one.sequence: one.content for one in shadow.pending_examples(0, 100)}
+    with ledger.ledger.reembedding("birds", switches) as reader:
+        return {one.sequence: one.content for one in reader.pending_examples(0, 100)}
 
 
 def embed_all(ledger: Direct, switches: int = 0) -> None:
@@ -77,7 +77,7 @@ def test_an_original_is_kept_once_and_goes_with_its_last_example(ledger: Direct)
     assert list(missing(ledger).values()) == [b"sha256:c", None]
 
 
-def test_what_is_enrolled_again_has_its_original_kept_and_nothing_else(ledger: Direct) -> None:
+def test_enrolling_again_stores_the_original_and_nothing_else(ledger: Direct) -> None:
     before = enroll(ledger, example("a"), kept=False)
     start(ledger)
     [sequence] = missing(ledger)
@@ -100,15 +100,15 @@ def test_the_sides_change_places_and_back(ledger: Direct) -> None:
     assert record.match_threshold is None
     assert held(ledger) == [("a", _NEW), ("b", _NEW)]
     assert [one.prompt_vector for one in ledger.labels("birds")] == [_NEW, None]
-    shadow = ledger.reembedding_record("birds")
-    assert (shadow.switches, shadow.backbone, shadow.match_threshold) == (1, "backbones/old", 0.5)
+    record = ledger.reembedding_record("birds")
+    assert (record.switches, record.backbone, record.match_threshold) == (1, "backbones/old", 0.5)
     assert missing(ledger, 1) == {}
     ledger.switch_backbone("birds", 1, [], [])
     [record] = ledger.collections()
     assert (held(ledger), ledger.labels("birds"), record.match_threshold) == (before, labels, 0.5)
 
 
-def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
+def test_examples_that_a_backbone_lacks_are_hidden_while_it_answers(ledger: Direct) -> None:
     enroll(ledger, example("kept"), example("also", "wren"))
     enroll(ledger, example("lost"), example("repeated", "wren"), kept=False)
     before = held(ledger)
@@ -117,11 +117,11 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
     lost = [ReembeddingResult(key, None, "ORIGINAL_NOT_KEPT") for key in missing(ledger)]
     ledger.switch_backbone("birds", 0, lost, [])
     assert held(ledger) == [("kept", _NEW), ("also", _NEW)]
-    with ledger.ledger.reembedding("birds", 1) as shadow:
-        progress = shadow.counts()
+    with ledger.ledger.reembedding("birds", 1) as reader:
+        progress = reader.counts()
         assert (progress.examples, progress.embedded, progress.left, progress.hidden) == (2, 2, 0, 2)
-        assert shadow.failures(10) == []
-        assert [(one.id, one.vector) for one in shadow.examples()] == before
+        assert reader.failures(10) == []
+        assert [(one.id, one.vector) for one in reader.examples()] == before
     with pytest.raises(NotFound):
         ledger.example("birds", "lost")
     again = enroll(
@@ -136,11 +136,11 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
     embed_all(ledger, 1)
     ledger.switch_backbone("birds", 1, [], [])
     assert held(ledger) == [*before, ("since", _OLD)]
-    with ledger.ledger.reembedding("birds", 2) as shadow:
-        assert (shadow.counts().failed, shadow.counts().hidden, shadow.counts().left) == (1, 0, 0)
+    with ledger.ledger.reembedding("birds", 2) as reader:
+        assert (reader.counts().failed, reader.counts().hidden, reader.counts().left) == (1, 0, 0)
 
 
-def test_what_was_deleted_or_prompted_otherwise_meanwhile_has_no_row(ledger: Direct) -> None:
+def test_examples_deleted_and_prompts_changed_during_embedding_have_no_row(ledger: Direct) -> None:
     enroll(ledger, example("a"), example("b", "wren"))
     start(ledger)
     first, second = missing(ledger)
@@ -149,16 +149,16 @@ def test_what_was_deleted_or_prompted_otherwise_meanwhile_has_no_row(ledger: Dir
         "birds", 0, [ReembeddingResult(first, _NEW), ReembeddingResult(second, _NEW)], [ReembeddingResult("gone", _NEW)]
     )
     ledger.store_reembedded("birds", 0, [ReembeddingResult(second, _OLD)], [ReembeddingResult("robin", _NEW)])
-    with ledger.ledger.reembedding("birds", 0) as shadow:
-        assert (shadow.counts().embedded, shadow.embedded_prompts()) == (1, {"robin"})
-        assert [one.vector for one in shadow.examples()] == [_NEW], "what is there is not written again"
+    with ledger.ledger.reembedding("birds", 0) as reader:
+        assert (reader.counts().embedded, reader.embedded_prompts()) == (1, {"robin"})
+        assert [one.vector for one in reader.examples()] == [_NEW], "existing vectors are not written again"
     [robin, _] = ledger.labels("birds")
     ledger.update_label("birds", replace(robin, display_name="Robin"))
-    with ledger.ledger.reembedding("birds", 0) as shadow:
-        assert shadow.embedded_prompts() == {"robin"}
+    with ledger.ledger.reembedding("birds", 0) as reader:
+        assert reader.embedded_prompts() == {"robin"}
     ledger.update_label("birds", replace(robin, prompts=("another",)))
-    with ledger.ledger.reembedding("birds", 0) as shadow:
-        assert shadow.embedded_prompts() == set()
+    with ledger.ledger.reembedding("birds", 0) as reader:
+        assert reader.embedded_prompts() == set()
 
 
 def test_the_end_leaves_nothing_of_the_other_side(ledger: Direct) -> None:

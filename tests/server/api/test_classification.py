@@ -75,7 +75,7 @@ def test_several_collections_share_one_embedding(stubs: Stubs) -> None:
     assert (blue.id, text.id, red.id) == ("a", "b", "c")
 
 
-def test_prompts_answer_where_there_is_no_example(stubs: Stubs, collection: str) -> None:
+def test_prompts_answer_if_there_is_no_example(stubs: Stubs, collection: str) -> None:
     for label, prompt in (("red", "red circle"), ("blue", "blue square")):
         request = col.CreateLabelRequest(parent=collection, label_id=label, label=col.Label(prompts=[prompt]))
         stubs.collections.CreateLabel(request)

@@ -19,7 +19,7 @@ from support.server import Stubs, make_collection
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MARKER = re.compile(r"^(REQUIRED|OUTPUT_ONLY)\. [A-Z]")
 # The comment of a field that may be empty on a server with one backbone; the server of these tests has two.
-ONE_BACKBONE = "where the server has loaded exactly one"
+ONE_BACKBONE = "if the server has loaded exactly one"
 TEXT = types_pb2.Input(text="a red circle")
 
 
@@ -49,7 +49,7 @@ def test_markers_have_one_form(documented: dict[str, str]) -> None:
         assert not re.search(r"required\.|output[_ ]only|REQUIRED", rest, re.IGNORECASE), f"{name}: {comment!r}"
 
 
-def test_markers_stand_at_fields_of_requests_only(documented: dict[str, str]) -> None:
+def test_markers_are_at_fields_of_requests_only(documented: dict[str, str]) -> None:
     requested = {f"{kind.name}.{name}" for kind in _requested() for name in _names(kind)}
     marked = {name for name, comment in documented.items() if MARKER.match(comment)}
     assert marked
@@ -178,7 +178,7 @@ def embed_code(stubs: Stubs, item: types_pb2.Input) -> int:
     ],
     ids=["NewExample", "Input", "Vector"],
 )
-def test_a_field_of_an_item_is_marked_required_where_an_empty_one_is_refused(
+def test_a_field_of_an_item_is_marked_required_if_an_empty_one_is_refused(
     make: Callable[[Stubs], Message],
     send: Callable[[Stubs, Any], int],
     stubs: Stubs,

@@ -78,7 +78,7 @@ def test_the_scope_an_rpc_needs_is_enough_for_it(place: Place, method: str) -> N
     code = None
     try:
         call(place.server.address, method, None, bearer(place.keys[NEEDS[method].scope]))
-    except grpc.RpcError as error:  # an empty request is not right for most
+    except grpc.RpcError as error:  # an empty request is invalid for most rpcs
         code = error.code()
     assert code in (None, CODE.INVALID_ARGUMENT, CODE.NOT_FOUND)
 
@@ -100,7 +100,7 @@ def test_a_key_for_one_collection_does_nothing_to_another(place: Place, method: 
     if rpc in OF_NO_COLLECTION:
         return
     key = place.of_birds[Scope.ADMIN]
-    # Whether there is such a collection or not: nobody learns that.
+    # The refusal does not reveal whether the collection exists.
     for other in ("fish", "nowhere"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED") as found:
             call(place.server.address, method, collection_requests(other)[rpc], bearer(key))
@@ -131,7 +131,7 @@ def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place) -> None:
         call(place.server.address, method, request, bearer(place.of_birds[Scope.ADMIN]))
 
 
-def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_read(place: Place) -> None:
+def test_server_info_hides_collections_that_the_caller_may_not_read(place: Place) -> None:
     with place.client(place.keys[Scope.CLASSIFY]) as client:
         client.classify("fish", ["a"] * 3)
         client.classify("birds", ["a"])
@@ -145,7 +145,7 @@ def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_r
     assert [one.name for one in of_birds.collections] == ["collections/birds"]
 
 
-def test_what_the_server_says_of_itself_has_the_limits_of_the_key_that_asks(place: Place) -> None:
+def test_server_info_has_the_limits_of_the_callers_key(place: Place) -> None:
     limits = ("--requests-per-second", "50", "--bytes-per-second", "1000")
     key = make_key(place.server.folder, "bounded", "read", *limits)
     until_known(place.server.address, key)
@@ -155,7 +155,7 @@ def test_what_the_server_says_of_itself_has_the_limits_of_the_key_that_asks(plac
         assert client.server_info().caller_limits == {}
 
 
-def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place, tmp_path: Path) -> None:
+def test_server_info_is_limited_like_every_call(place: Place, tmp_path: Path) -> None:
     method, content = "/glimpse.v1.ServerService/GetServerInfo", b"\x7a\x80\x80\x80\x10" + bytes(32 << 20)
     with grpc.insecure_channel(place.server.address) as channel, refused(CODE.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"):
         channel.unary_unary(method, None, None)(content, timeout=30, metadata=(bearer(place.keys[Scope.READ]),))
@@ -164,17 +164,17 @@ def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place,
     with grpc.insecure_channel(place.server.address) as channel:
         ask = channel.unary_unary(method, None, None)
         with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"):
-            for _ in range(3):  # until_known's calls cost nothing: they are empty
+            for _ in range(3):  # the calls of until_known are empty, so they cost nothing
                 ask(b"\x78\x01", timeout=30, metadata=(bearer(key),))
 
 
-def test_a_list_shows_only_what_may_be_read(place: Place) -> None:
+def test_a_list_shows_only_readable_collections(place: Place) -> None:
     for keys, seen in ((place.keys, {"birds", "fish"}), (place.of_birds, {"birds"})):
         with place.client(keys[Scope.READ]) as client:
             assert {one.id for one in client.list_collections()} == seen
 
 
-def test_a_key_for_a_pattern_makes_what_it_matches(place: Place) -> None:
+def test_a_key_for_a_pattern_creates_matching_collections(place: Place) -> None:
     with place.client(place.of_birds[Scope.ADMIN]) as client:
         client.create_collection("birds-too")
         client.delete_collection("birds-too")
@@ -211,7 +211,7 @@ async def test_reflections_messages_and_streams_count_like_those_of_any_call(pla
     async with grpc.aio.insecure_channel(address) as channel:
 
         async def stream(request: bytes) -> Any:
-            """One that is answered, and stays open."""
+            """Yields the messages of a stream that is answered and stays open."""
             call: Any = channel.stream_stream(method, None, None)
             opened = call(metadata=(reader,), timeout=60)
             await opened.write(request)
@@ -242,11 +242,11 @@ def test_reflection_can_be_switched_off(bundles: tuple[Path, ...], tmp_path: Pat
 
 
 def altered(key: str) -> str:
-    """A key whose secret's last digit is another."""
+    """Returns a key with another last digit of the secret."""
     return key[:-1] + ("0" if key[-1] != "0" else "1")
 
 
-def test_what_is_no_key_is_refused_and_never_repeated(place: Place) -> None:
+def test_an_invalid_key_is_refused_and_never_repeated(place: Place) -> None:
     good = place.keys[Scope.READ]
     bad = [
         altered(good),
@@ -271,7 +271,7 @@ def test_what_is_no_key_is_refused_and_never_repeated(place: Place) -> None:
             call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
 
 
-def test_a_key_stands_in_either_header(place: Place) -> None:
+def test_a_key_may_be_in_either_header(place: Place) -> None:
     key = place.keys[Scope.READ]
     for header in (bearer(key), ("authorization", f"bearer {key}"), ("x-api-key", key)):
         assert call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)

@@ -1,4 +1,4 @@
-"""Callers without a name, callers who leave, and callers who do not read: the log, the metrics and memory hold."""
+"""Anonymous callers, callers that leave, and callers that do not read cannot fill the log, the metrics or memory."""
 
 import time
 from collections.abc import Iterator

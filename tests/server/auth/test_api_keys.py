@@ -1,4 +1,4 @@
-"""The keys that a server knows, as the ledger is there, out of reach, or another."""
+"""The keys that a server knows while the ledger is available, unavailable, or replaced."""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +27,7 @@ class Ledger:
         return self.records
 
 
-async def test_a_key_is_what_it_was_while_the_ledger_is_out_of_reach_but_expires_all_the_same() -> None:
+async def test_a_key_stays_valid_without_the_ledger_but_still_expires() -> None:
     ledger = Ledger()
     keyring = Keyring(ledger.keys, Limits())
     await keyring.reload()

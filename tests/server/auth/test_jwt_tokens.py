@@ -1,4 +1,4 @@
-"""JWT: only its issuer's, only for this server, only signed with a key of a pair, only as long as they say."""
+"""Tokens are accepted only from their issuer, for this server, with an asymmetric signature, until they expire."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ _OF: dict[str, Any] = {"RS256": RSAAlgorithm, "PS256": RSAAlgorithm, "ES256": EC
 
 
 class Signer:
-    """A pair of keys of an issuer."""
+    """An issuer's pair of keys, which signs tokens."""
 
     def __init__(self, key_id: str | None, algorithm: str = "RS256") -> None:
         self.key_id, self.algorithm = key_id, algorithm
@@ -70,7 +70,7 @@ class Signer:
 
 
 def claims_of(**claims: object) -> dict[str, Any]:
-    """Good claims, but for those given; None: left out."""
+    """Returns valid claims, changed by the arguments; None leaves a claim out."""
     good = {"iss": ISSUER, "aud": "glimpse", "sub": "ann", "exp": time.time() + 600, "scope": "openid glimpse:admin"}
     return {name: value for name, value in {**good, **claims}.items() if value is not None}
 
@@ -113,7 +113,7 @@ def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def test_a_good_token_is_let_in_and_keys_are_beside_it(server: ServerProcess, signer: Signer) -> None:
+def test_a_valid_token_is_accepted_and_so_are_keys(server: ServerProcess, signer: Signer) -> None:
     key = make_key(server.folder, "beside", "read")
     for good in (signer.sign(), signer.sign(aud=["other", "glimpse"]), signer.sign(scope=["glimpse:read"])):
         ask(server, good)
@@ -177,7 +177,7 @@ def test_the_log_names_the_subject_of_an_expired_token_but_not_of_a_forged_one(
 def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, signer: Signer) -> None:
     claims = part(claims_of())
     none = [f"{part({'alg': alg, 'kid': 'first'})}.{claims}." for alg in ("none", "None", "NONE", "")]
-    # The public key as if it were a secret: by hand, as PyJWT does not sign so.
+    # Signs with the public key as the secret of an HMAC, in plain Python, because PyJWT refuses to.
     forged = []
     for secret in (signer.pem, signer.pem.strip(), b"", json.dumps(signer.jwk).encode()):
         text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{claims}"
@@ -258,7 +258,7 @@ def until(server: ServerProcess, signer: Signer, *, good: bool) -> None:
 
 
 class Issuer:
-    """Publishes keys at a URL of this machine, and counts how often they are asked for."""
+    """Publishes keys at a URL of this machine, and counts the requests for them."""
 
     def __init__(self) -> None:
         self.signers: list[Signer] = []
@@ -332,12 +332,12 @@ async def test_unknown_keys_are_looked_for_now_and_then() -> None:
     await keys.find("b")
     assert reads == [2]
     now[0] += 301
-    await keys.find("a")  # that they are old is for the background
+    await keys.find("a")  # old keys are read again in the background
     assert reads == [2]
 
 
 class Slow:
-    """An issuer of whom a reading may take as long as the test wants, or fail."""
+    """An issuer whose keys take as long to read as the test wants, or cannot be read."""
 
     def __init__(self) -> None:
         self.known, self.reads = [Signer("a", "ES256").jwk], 0
@@ -359,7 +359,7 @@ async def seen(look: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_whose_key_is_known_never_waits_for_the_issuer() -> None:
+async def test_a_token_with_a_known_key_never_waits_for_the_issuer() -> None:
     issuer = Slow()
     keys = SigningKeys(issuer, seconds=0.05, pause=0.01)
     await keys.find("a")

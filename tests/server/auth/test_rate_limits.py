@@ -1,4 +1,4 @@
-"""Token buckets by a clock of the test's own."""
+"""Token buckets, with a clock that the test sets."""
 
 import grpc
 import pytest
@@ -77,14 +77,14 @@ def test_more_than_a_second_brings_passes_and_is_paid_for_later() -> None:
     of.spend(inputs=1)
 
 
-def test_what_was_not_used_is_kept_for_a_second_alone() -> None:
+def test_unused_rate_is_kept_for_one_second_only() -> None:
     of, clock = meter(bytes=1_000)
     clock.now += 3_600
     of.spend(size=1_000)
     assert wait(of, size=500) == pytest.approx(0.5)
 
 
-def test_what_is_refused_takes_nothing_of_any_limit() -> None:
+def test_a_refused_call_takes_nothing_of_any_limit() -> None:
     of, _ = meter(inputs=10, bytes=100)
     of.spend(inputs=1, size=100)
     wait(of, inputs=1, size=100)
@@ -97,7 +97,7 @@ def test_the_retry_delay_includes_the_request_limit() -> None:
     of.spend(requests=1)
     of.spend(inputs=100)
     clock.now += 0.1
-    # In 0.1 s there are inputs again, but another request only in 0.9.
+    # Inputs are allowed again after 0.1 s, but another request only after 0.9 s.
     assert wait(of, inputs=20) == pytest.approx(0.9)
 
 
@@ -106,6 +106,6 @@ def test_without_limits_nothing_is_refused() -> None:
     of.spend(requests=10**9, inputs=10**9, size=10**12)
 
 
-def test_a_keys_own_limits_stand_before_the_servers() -> None:
+def test_a_keys_own_limits_replace_the_servers() -> None:
     defaults = Limits(10, 20, 30)
     assert Limits(inputs_per_second=5).over(defaults) == Limits(10, 5, 30)

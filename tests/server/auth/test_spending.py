@@ -22,7 +22,7 @@ CODE = grpc.StatusCode
 EMBED, STREAM = "/glimpse.v1.EmbeddingService/Embed", "/glimpse.v1.EmbeddingService/StreamEmbed"
 ZERO_SHOT = "/glimpse.v1.ClassificationService/ClassifyZeroShot"
 LABELS = "/glimpse.v1.CollectionService"
-#: So little a second that what one call leaves in debt is seen by the next, however slow the machine is.
+#: A rate so low that the next call still sees the debt of the previous one, however slow the machine is.
 FEW = "0.01"
 
 
@@ -34,7 +34,7 @@ class Place:
         self._count = 0
 
     def key(self, *limits: str, scope: str = "enroll") -> tuple[str, str]:
-        """Metadata with a new key that has these limits."""
+        """Returns metadata with a new key that has these limits."""
         self._count += 1
         key = make_key(self.server.folder, f"k{self._count}", scope, *limits)
         with Client(self.server.address, api_key=key) as client:
@@ -67,7 +67,7 @@ def classify_zero_shot(*prompts: str, use_templates: bool = False) -> classifica
 
 
 def debt(place: Place, key: tuple[str, str]) -> float:
-    """Inputs that a key has to wait for, of FEW a second."""
+    """Returns the number of inputs of a key's debt, at FEW inputs per second."""
     request = embedding.EmbedRequest(inputs=[{"text": "a"}])
     with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED") as found:
         call(place.server.address, EMBED, request, key)
@@ -80,7 +80,7 @@ def test_a_labels_prompts_are_inputs(place: Place) -> None:
     request = collections.CreateLabelRequest(parent="collections/birds", label_id="jay", label=label)
     call(place.server.address, f"{LABELS}/CreateLabel", request, key)
     assert 19.5 < debt(place, key) <= 20
-    # A second time there is nothing to embed, but first what is owed.
+    # The second call has nothing to embed, but must first wait for the debt.
     other = place.key("--inputs-per-second", FEW)
     label.name = "collections/birds/labels/jay"
     update = collections.UpdateLabelRequest(label=label, update_mask={"paths": ["prompts"]})
@@ -93,12 +93,12 @@ def test_a_labels_prompts_are_inputs(place: Place) -> None:
         call(place.server.address, f"{LABELS}/UpdateLabel", update, other)
 
 
-def test_prompts_in_templates_are_inputs_beside_what_is_classified(place: Place) -> None:
+def test_prompts_in_templates_count_as_inputs(place: Place) -> None:
     key = place.key("--inputs-per-second", FEW, scope="classify")
     request = classify_zero_shot("crow", "rook", "magpie", use_templates=True)
     call(place.server.address, ZERO_SHOT, request, key)
     assert 6.5 < debt(place, key) <= 7, "three prompts in each of two templates, and an input"
-    # Known ones cost the encoder nothing, and their caller neither.
+    # Prompts in the cache cost the encoder nothing, so they cost the caller nothing.
     other = place.key("--inputs-per-second", FEW, scope="classify")
     call(place.server.address, ZERO_SHOT, request, other)
     assert 0.5 < debt(place, other) <= 1
@@ -167,7 +167,7 @@ def test_a_call_that_is_no_message_or_too_long_counts(place: Place) -> None:
 
 
 async def begun(channel: Any, key: tuple[str, str]) -> Any:
-    """A stream that is open, and has answered."""
+    """Returns a stream that is open and has answered."""
     opened: Any = channel.stream_stream(STREAM)(timeout=120, metadata=(key,))
     await opened.write(message())
     await opened.write(message(input={"text": "a"}))

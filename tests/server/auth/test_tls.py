@@ -28,7 +28,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def serve(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """A server that is to refuse to start."""
+    """Runs a server that should refuse to start."""
     command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", str(folder), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
@@ -38,7 +38,7 @@ def served_certificate(address: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
 
 
-def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_calls_need_tls(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
     cert, key = authority.sign("server")
     other = Authority(tmp_path, "other")
     with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key) as server:
@@ -94,7 +94,7 @@ def test_a_changed_certificate_is_served_without_a_restart(
         before = served_certificate(server.address)
         new_cert, new_key = authority.sign("renewed")
         shutil.copy(new_cert, cert)
-        # A certificate without its key, for a moment: what is there goes on.
+        # A certificate without its key, for a moment: the server keeps the old pair.
         assert served_certificate(server.address) == before
         shutil.copy(new_key, key)
         assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
@@ -108,7 +108,7 @@ def test_a_changed_certificate_is_served_without_a_restart(
 def test_certificates_change_under_load_and_no_call_fails(
     authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    """The server's pair and the authority for clients change half a dozen times, file after file, not at once."""
+    """The server's pair and the authority for clients change six times, one file after the other."""
     other = Authority(tmp_path, "other")
     pairs = [authority.sign(f"rotated-{number}") for number in range(6)]
     cert, key, clients = (tmp_path / name for name in ("cert.pem", "key.pem", "clients.pem"))
@@ -140,7 +140,7 @@ def test_certificates_change_under_load_and_no_call_fails(
             thread.start()
         for number, (new_cert, new_key) in enumerate(pairs[1:]):
             shutil.copy(new_cert, cert)
-            time.sleep(0.1)  # meanwhile the two files do not fit each other
+            time.sleep(0.1)  # for a moment the two files do not match
             shutil.copy(new_key, key)
             clients.write_bytes(authority.file.read_bytes() + (other.file.read_bytes() if number % 2 else b""))
             before = len(calls)
@@ -179,7 +179,7 @@ def test_a_changed_authority_for_clients_is_taken_on_without_a_restart(
         call(new)
         with pytest.raises(Unavailable):
             call(old)
-        known.write_text("nothing")  # of no use: what is there goes on
+        known.write_text("nothing")  # unusable: the server keeps the old authority
         call(new)
         with pytest.raises(Unavailable):
             call(old)
@@ -196,7 +196,7 @@ def test_no_plain_text_where_others_listen(tmp_path: Path, listen: str) -> None:
     assert not (tmp_path / "ledger.sqlite").exists(), f"it began, {time.monotonic() - started:.1f} s"
 
 
-def test_insecure_says_that_it_is_meant(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_insecure_allows_plain_text(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, bundles[0], insecure=True)
     server.listen = "0.0.0.0:0"
     with server, Client(server.address.replace("0.0.0.0", "127.0.0.1")) as client:

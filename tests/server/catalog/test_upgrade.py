@@ -20,13 +20,13 @@ _WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND da
 def migrate(url: str, during: Callable[[], None]) -> None:
     """Migrates as a later version may: adds tables, and columns to existing tables."""
     address = url.replace("+psycopg", "")
-    with psycopg.connect(address) as connection, psycopg.connect(address, autocommit=True) as beside:
+    with psycopg.connect(address) as connection, psycopg.connect(address, autocommit=True) as other:
         for table in schema.metadata.sorted_tables:
             connection.execute(f"ALTER TABLE {table.name} ADD later integer NOT NULL DEFAULT 7, ADD nothing text")  # type: ignore[arg-type,unused-ignore]
         connection.execute("CREATE TABLE later (id text PRIMARY KEY REFERENCES collections (id) ON DELETE CASCADE)")
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         during()
-        while not beside.execute(_WAITING).fetchall():
+        while not other.execute(_WAITING).fetchall():
             time.sleep(0.02)
 
 

@@ -111,10 +111,10 @@ def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
 
 
 def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
-    beside = normalize(blobs([0] * 10, 3) + 0.6 * blobs([7] * 10, 4))
+    near_negatives = normalize(blobs([0] * 10, 3) + 0.6 * blobs([7] * 10, 4))
     fitted.create_label("none", col.LABEL_ROLE_NEGATIVE)
-    fitted.enroll(beside, ["none"] * 10, measure=True)
-    again = fitted.classify(beside)
+    fitted.enroll(near_negatives, ["none"] * 10, measure=True)
+    again = fitted.classify(near_negatives)
     assert share(again, cls.DECISION_UNKNOWN) == 1
     assert not any(score.label_id == "none" for one in again for score in one.labels)
     assert again[0].evidence[0].label_id == "none"  # the evidence
@@ -124,7 +124,7 @@ def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
     listed = fitted.stubs.collections.ListLabels(col.ListLabelsRequest(parent=fitted.name)).labels
     assert {one.role for one in listed if one.name.endswith("/none")} == {col.LABEL_ROLE_NEGATIVE}
     fitted.stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{fitted.name}/labels/none", force=True))
-    assert fitted.classify(beside)[0].evidence[0].label_id == "l0"
+    assert fitted.classify(near_negatives)[0].evidence[0].label_id == "l0"
 
 
 def test_report_of_a_collection(fitted: Vectors) -> None:

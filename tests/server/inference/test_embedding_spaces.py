@@ -1,4 +1,4 @@
-"""A backbone of lower precision stands in for its parent where a collection's policy lets it, and nowhere else."""
+"""A backbone of lower precision replaces its parent if a collection's policy allows it, and only then."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def child(parent: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A child with the parent's name, as when a server changes to another precision."""
+    """Returns a child with the parent's name, as when a server changes to another precision."""
     return child_bundle(parent, tmp_path_factory.mktemp("child") / "tiny", COSINE)
 
 
@@ -45,7 +45,7 @@ def serving(folder: Path, *bundles: Bundle) -> Iterator[Stubs]:
 
 @pytest.fixture
 def collection(parent: Bundle, tmp_path: Path) -> str:
-    """Made with the parent, with two labels; the data folder is left for other servers."""
+    """Creates a collection of two labels with the parent, and leaves the data folder for other servers."""
     with serving(tmp_path, parent) as stubs:
         name = make_collection(stubs)
         enroll(stubs, name, [("red", picture("red")), ("blue", picture("blue"))])
@@ -109,7 +109,7 @@ def test_a_policy_unset_again_lets_nothing_in(collection: str, child: Bundle, tm
         assert classify(stubs, collection, image=RED).status.reason == "EMBEDDING_SPACE_MISMATCH"
 
 
-def test_a_childs_vectors_are_taken_as_the_policy_says(collection: str, child: Bundle, tmp_path: Path) -> None:
+def test_a_childs_vectors_are_accepted_as_the_policy_says(collection: str, child: Bundle, tmp_path: Path) -> None:
     with serving(tmp_path, child) as stubs:
         vector = embedded(stubs)
         assert vector.embedding_space == child.manifest.embedding_space
@@ -120,7 +120,7 @@ def test_a_childs_vectors_are_taken_as_the_policy_says(collection: str, child: B
         assert classify(stubs, collection, vector=vector).classifications[0].label_id == "red"
 
 
-def test_a_childs_vectors_are_not_taken_on_trust(
+def test_vectors_of_an_unloaded_child_are_refused(
     collection: str, parent: Bundle, child: Bundle, tmp_path: Path
 ) -> None:
     """Only a loaded bundle declares the parent of an embedding space."""
@@ -172,7 +172,9 @@ def test_prompts_are_refused_and_let_in_like_examples(collection: str, child: Bu
         stubs.collections.CreateLabel(label)
 
 
-def test_where_both_are_loaded_the_collections_own_is_asked(collection: str, parent: Bundle, tmp_path: Path) -> None:
+def test_if_both_are_loaded_the_collections_own_backbone_is_used(
+    collection: str, parent: Bundle, tmp_path: Path
+) -> None:
     small = child_bundle(parent, tmp_path / "small", COSINE, name="tiny-int8")
     with serving(tmp_path, small, parent) as stubs:
         let_in(stubs, collection, 0.99)

@@ -20,7 +20,7 @@ from support.pictures import picture
 
 
 class Counted:
-    """A backbone and how many texts it was given to encode."""
+    """A backbone, and the number of texts that it encoded."""
 
     def __init__(self, backbone: LoadedBackbone, monkeypatch: pytest.MonkeyPatch) -> None:
         self.backbone = backbone
@@ -53,16 +53,16 @@ async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls
     return result.classification
 
 
-async def test_prompts_that_came_before_are_not_embedded_again(counted: Counted) -> None:
+async def test_earlier_prompts_are_not_embedded_again(counted: Counted) -> None:
     first = await label(counted, "red circle", "blue square")
     assert counted.texts == 2
     assert await label(counted, "red circle", "blue square") == first
     assert counted.texts == 2
 
 
-async def test_only_what_is_new_in_a_call_is_embedded(counted: Counted) -> None:
+async def test_only_new_prompts_of_a_call_are_embedded(counted: Counted) -> None:
     await label(counted, "red circle", "blue square")
-    await label(counted, "blue square", "green triangle", templates=True)  # as they are, and with "a" before
+    await label(counted, "blue square", "green triangle", templates=True)  # unchanged, and with "a" in front
     assert counted.texts == 2 + 3
 
 
@@ -77,7 +77,7 @@ async def test_a_prompt_that_failed_is_tried_again(counted: Counted) -> None:
 
 
 def test_the_prompts_used_longest_ago_go_first() -> None:
-    vector = np.ones(256, np.float32)  # 1 KiB, 4 bytes of text, and what is around them
+    vector = np.ones(256, np.float32)  # 1 KiB, 4 bytes of text, and the overhead
     cache = PromptCache(max_bytes=3 * 1_412)
     for text in "abc":
         cache.put(text, vector)
@@ -86,7 +86,7 @@ def test_the_prompts_used_longest_ago_go_first() -> None:
     assert [text for text in "abcd" if cache.get(text) is not None] == ["a", "c", "d"]
 
 
-def test_what_is_put_twice_counts_once() -> None:
+def test_a_text_that_is_put_twice_counts_once() -> None:
     cache = PromptCache(max_bytes=2 * 1_412)
     for text in "aaaab":
         cache.put(text, np.ones(256, np.float32))

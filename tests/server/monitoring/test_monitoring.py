@@ -80,7 +80,7 @@ def refused_classify(stubs: Stubs, **options: Any) -> Any:
     return caught.value
 
 
-def test_it_says_what_it_is(stubs: Stubs, collection: str) -> None:
+def test_server_info_has_the_versions(stubs: Stubs, collection: str) -> None:
     info = ServerServiceStub(stubs.channel).GetServerInfo(srv.GetServerInfoRequest())
     assert info.versions.python.startswith("3.")
     assert all((info.versions.glimpse, info.versions.onnxruntime, info.versions.faiss))
@@ -200,7 +200,7 @@ def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collect
         info = client.server_info()
     assert [one.stage for one in info.stages] == ["decode", "queue", "encode", "head", "commit"]
     assert all(one.p99_ms >= one.p50_ms > 0 for one in info.stages)
-    assert [one.mean_batch >= 1 for one in info.backbones] == [True, False]  # nothing came to the other
+    assert [one.mean_batch >= 1 for one in info.backbones] == [True, False]  # the other server got no call
     assert samples(seen, "glimpse_queue_depth") == {
         ("tiny", "image"): 0,
         ("tiny", "text"): 0,
@@ -271,11 +271,11 @@ def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, col
     assert (line["level"], line["caller"]) == ("INFO", "")
     assert line["seconds"] > 0
     assert line["peer"].startswith("ipv4:127.0.0.1")
-    assert not [one for one in lines(seen.log()) if one.get("request_id") == "my-request"]  # well, and no write
+    assert not [one for one in lines(seen.log()) if one.get("request_id") == "my-request"]  # succeeded, and is no write
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "two words"])
-def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(stubs: Stubs, given: str) -> None:
+def test_a_request_id_that_is_invalid_in_a_log_is_replaced(stubs: Stubs, given: str) -> None:
     error = refused_classify(stubs, metadata=(("x-request-id", given),))
     assert len(trailer(error)) == 16
     assert trailer(error) != given
@@ -322,13 +322,13 @@ def test_a_slow_metrics_client_delays_neither_others_nor_the_server(seen: Server
     with ExitStack() as stack:
         several = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(60)]
         for one in several:
-            with suppress(OSError):  # it was given up already, for others
+            with suppress(OSError):  # the server closed it already to make room
                 one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         assert samples(seen, "glimpse_ready") == {(): 1}
-        assert len(list(tasks.iterdir())) <= before + 1  # another server's own thread may have come
+        assert len(list(tasks.iterdir())) <= before + 1  # another server in this process may have started its thread
         with suppress(ConnectionError):
             assert several[0].recv(1) == b""
-        several[-1].sendall(b"\r\n")  # one that comes to its end after all is answered
+        several[-1].sendall(b"\r\n")  # a connection that ends after everything is answered
         assert several[-1].recv(12) == b"HTTP/1.1 200"
 
 
@@ -365,7 +365,7 @@ def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
     return lines(done.stderr)
 
 
-def test_what_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_error_that_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -22,27 +22,27 @@ _SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], 
 
 @pytest.fixture(scope="module")
 def kinds(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The metrics of a server and their types."""
+    """Returns the metrics of a server and their types."""
     with ServerProcess(tmp_path_factory.mktemp("metrics"), bundles[0], metrics_listen="127.0.0.1:0") as server:
         yield {family.name: family.type for family in families(server)}
 
 
 def expressions() -> list[str]:
-    """Every query of the dashboard and the alerts."""
+    """Yields every query of the dashboard and the alerts."""
     rules = [rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]]
     panels = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
     variables = [one["query"] for one in DASHBOARD["templating"]["list"] if one["type"] == "query"]
     return [*rules, *panels, *variables]
 
 
-def test_the_page_tells_every_metric_and_no_other(kinds: dict[str, str]) -> None:
+def test_the_page_lists_every_metric_and_no_other(kinds: dict[str, str]) -> None:
     documented = set(re.findall(r"^\| `(glimpse_\w+)` \|", PAGE, re.MULTILINE))
     own = {name: kind for name, kind in kinds.items() if name.startswith("glimpse_")}
     assert documented == {f"{name}_total" if kind == "counter" else name for name, kind in own.items()}
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_dashboard_and_alerts_ask_for_what_there_is(expression: str, kinds: dict[str, str]) -> None:
+def test_dashboard_and_alerts_use_existing_metrics(expression: str, kinds: dict[str, str]) -> None:
     there = {f"{name}{suffix}" for name, kind in kinds.items() for suffix in _SUFFIXES.get(kind, [""])}
     asked = set(re.findall(r"\b(?:glimpse|process)_\w+", expression))
     assert asked <= there
@@ -56,7 +56,7 @@ def test_dashboard_and_alerts_ask_in_promql(expression: str) -> None:
     promql_parser.parse(re.sub(r"^label_values\((.*), \w+\)$", r"\1", query))
 
 
-def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
+def test_every_alert_has_a_severity_and_advice() -> None:
     rules: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
     assert len({rule["alert"] for rule in rules}) == len(rules) >= 9
     for rule in rules:
@@ -65,7 +65,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
         assert re.fullmatch(r"\d+[mh]", rule["for"])
 
 
-def test_the_dashboards_panels_lie_beside_one_another() -> None:
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]

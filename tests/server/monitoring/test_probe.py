@@ -54,7 +54,7 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, tmp_path / "tiny", decode_threads=1) as server:
         stubs = Stubs(server.address)
         inputs = [Input(image=picture(size=(5_000, 5_000)))] * 100
-        # Kept, for a call that nobody holds is cancelled.
+        # Keep the call: gRPC cancels a call without a reference.
         working = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=inputs), timeout=60)
         time.sleep(1)
         assert server.process
@@ -101,7 +101,7 @@ def test_a_proxy_that_docker_injects_is_not_asked(server: ServerProcess) -> None
 def test_empty_variables_are_not_given(server: ServerProcess) -> None:
     done = check(server.address, tls_cert="", tls_key=" ", tls_client_ca="")
     assert done.returncode == 0, done.stderr
-    # Whether a server is at the default address or not, that is what is asked.
+    # The probe uses the default address, whether or not a server listens there.
     assert "50051" in check("").stderr or check("").returncode == 0
 
 
@@ -132,7 +132,7 @@ async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
         other.listen()
         with pytest.raises(OSError, match="another server is using it"):
             bind(server, listen, None)
-    # It left its file behind, as a server that is killed does.
+    # The socket file stays, as after a killed server.
     assert bind(server, listen, None) == listen
     with pytest.raises(OSError, match="its folder has to exist"):
         bind(server, f"unix:{tmp_path}/absent/glimpse.sock", None)
@@ -172,7 +172,7 @@ def key_of(pair: Pair) -> bytes:
 
 @contextmanager
 def behind_tls(folder: Path, *chain: Pair, clients: Pair | None = None) -> Iterator[tuple[str, dict[str, Path]]]:
-    """A server's address, and the settings of one with these certificates."""
+    """Yields the address of a server with these certificates, and its settings."""
     files = {"tls_cert": folder / "tls.crt", "tls_key": folder / "tls.key"}
     files["tls_cert"].write_bytes(pem(*chain))
     files["tls_key"].write_bytes(key_of(chain[0]))
@@ -211,7 +211,7 @@ def test_over_tls_it_knows_its_own_server_by_whatever_name(chain: list[Pair], tm
         assert done.returncode == 0, done.stderr
 
 
-def test_where_clients_show_certificates_it_shows_the_servers(tmp_path: Path) -> None:
+def test_with_client_certificates_the_probe_presents_the_servers(tmp_path: Path) -> None:
     with behind_tls(tmp_path, issue("glimpse.example", AUTHORITY), clients=AUTHORITY) as (address, files):
         done = check(address, **files)
         assert done.returncode == 0, done.stderr

@@ -75,7 +75,7 @@ def meant(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Open:
-    """A StreamClassify that stays open, at whichever replica took it."""
+    """A StreamClassify that stays open at the replica that took it."""
 
     def __init__(self, stubs: Stubs, collection: str, revision: int) -> None:
         self._sent: queue.Queue[cls.StreamClassifyRequest | None] = queue.Queue()
@@ -92,7 +92,7 @@ class Open:
         self._call.cancel()
 
     def ask(self, given: types_pb2.Input) -> str:
-        """The label of an input."""
+        """Returns the label of an input."""
         self._sent.put(cls.StreamClassifyRequest(input=given))
         result = next(self._call).result
         assert not result.status.code, result
@@ -118,7 +118,7 @@ def on_each(cluster: RayServe, stubs: Stubs, collection: str, revision: int, giv
             found.add(stack.enter_context(Open(stubs, collection, revision)).ask(given))
             if all(cluster.ongoing().values()):
                 return found
-            time.sleep(0.5)  # the proxy may not have heard of one that has just come back
+            time.sleep(0.5)  # the proxy may not know a replica that has just restarted
     raise AssertionError("one of the replicas was never asked")
 
 
@@ -130,7 +130,7 @@ def vector(stubs: Stubs, number: int) -> types_pb2.Input:
 
 
 def enroll(stubs: Stubs, collection: str, label: str, number: int) -> int:
-    """The revision that it made."""
+    """Enrolls examples; returns the revision of the write."""
     example = col.NewExample(label_id=label, input=vector(stubs, number))
     request = col.EnrollExamplesRequest(parent=collection, examples=[example], create_labels=True)
     response = stubs.collections.EnrollExamples(request)
@@ -138,7 +138,7 @@ def enroll(stubs: Stubs, collection: str, label: str, number: int) -> int:
     return int(response.revision)
 
 
-def test_what_is_enrolled_at_one_replica_both_answer_with(cluster: RayServe, stubs: Stubs) -> None:
+def test_both_replicas_answer_with_enrolments_of_either(cluster: RayServe, stubs: Stubs) -> None:
     collection = make_collection(stubs)
     for number, label in enumerate(("robin", "wren", "owl")):
         revision = enroll(stubs, collection, label, number)
@@ -231,7 +231,7 @@ def test_a_replica_that_is_killed_comes_back_and_has_everything(cluster: RayServ
     assert len(after.keys() & before.keys()) == 1
     for number, label in ((1, "robin"), (2, "wren")):
         assert on_each(cluster, stubs, collection, done.revision, vector(stubs, number)) == {label}
-    # It took the folder of the one that was killed.
+    # The new replica took the folder of the killed one.
     assert {folder.name for folder in (cluster.folder / "data" / "replicas").iterdir()} == {"0", "1"}
 
 
@@ -270,7 +270,7 @@ class Proxy:
         self.service_handler_factory: Any = lambda **_: None
 
     def add_generic_rpc_handlers(self, _: object) -> None:
-        """The same in another form."""
+        """Does nothing: these are the registered handlers in another form."""
 
     def add_registered_method_handlers(self, _: str, handlers: dict[str, Any]) -> None:
         self.rpcs += handlers
@@ -286,7 +286,7 @@ def test_replicas_have_every_rpc_that_the_proxy_takes() -> None:
     assert [name for name in proxy.rpcs if not callable(getattr(Replica, name, None))] == []
 
 
-def test_who_shows_a_key_that_is_none_is_refused(cluster: RayServe) -> None:
+def test_an_unknown_key_is_refused(cluster: RayServe) -> None:
     with Client(cluster.address, api_key="glimpse_0000_0000") as client, pytest.raises(Unauthenticated) as caught:
         client.server_info()
     assert caught.value.reason
@@ -294,7 +294,7 @@ def test_who_shows_a_key_that_is_none_is_refused(cluster: RayServe) -> None:
 
 @pytest.fixture(scope="module")
 def reach(cluster: RayServe) -> Iterator[Metadata]:
-    """Metadata with which calls come to a deployment that asks for keys, and has as many replicas as calls need."""
+    """Yields the metadata for calls to a deployment that requires keys and scales with the calls."""
     # As serve.yaml's, but soon: Ray's own waits are half a minute and ten.
     scaling = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2}
     scaling |= {"look_back_period_s": 2, "upscale_delay_s": 1, "downscale_delay_s": 2}
@@ -307,9 +307,7 @@ def key(cluster: RayServe, tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_key(tmp_path_factory.mktemp("keys"), "operator", "admin", "--ledger", cluster.ledger)
 
 
-def test_who_shows_no_key_where_one_is_asked_for_is_refused_and_a_key_lets_in(
-    cluster: RayServe, reach: Metadata, key: str
-) -> None:
+def test_calls_need_a_key_if_one_is_required(cluster: RayServe, reach: Metadata, key: str) -> None:
     with Client(cluster.address, metadata=reach) as nobody:
         nobody.wait_ready(_SECONDS)  # health needs no key
         with pytest.raises(Unauthenticated) as caught:
@@ -323,7 +321,7 @@ def test_who_shows_no_key_where_one_is_asked_for_is_refused_and_a_key_lets_in(
 
 @contextmanager
 def calling(count: int, call: Callable[[int, int], None]) -> Iterator[None]:
-    """Callers who call without a pause until the end of the context, which raises what a call of theirs raised.
+    """Runs callers that call without a pause until the end of the context, which raises the first error of a call.
 
     `call` gets the number of the caller and of the call.
     """
@@ -382,13 +380,15 @@ def test_a_file_is_no_ledger_for_several_replicas(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["TLS_CERT", "TLS_CLIENT_CA"])
-def test_what_would_be_open_against_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_deployment_that_contradicts_its_security_settings_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(f"GLIMPSE_{name}", "1")
     with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not supported on Ray"):
         settings_of(Options(max_replicas=1))
 
 
-def test_what_anybody_could_call_does_not_start_unless_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_deployment_does_not_start_unless_insecure_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIMPSE_INSECURE")
     with pytest.raises(SettingsError, match="GLIMPSE_REQUIRE_AUTH=1"):
         settings_of(Options(max_replicas=1))
@@ -397,13 +397,13 @@ def test_what_anybody_could_call_does_not_start_unless_that_is_meant(monkeypatch
 
 
 def exported(file: str) -> dict[str, str]:
-    """The variables of the command that a text says to start with."""
+    """Returns the variables of the `export` command in a text."""
     [line] = re.findall(r"export (GLIMPSE_LEDGER=.*)$", (ROOT / file).read_text("utf-8"), re.MULTILINE)
     return dict(word.split("=", 1) for word in line.split())
 
 
 def application(text: str) -> dict[str, Any]:
-    """The one of serve.yaml."""
+    """Returns the application of serve.yaml."""
     [found] = yaml.safe_load(text)["applications"]
     return dict(found)
 
@@ -415,7 +415,7 @@ DOCUMENTED["env_vars"] = OF_A_CLUSTER["runtime_env"]["env_vars"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_what_is_documented_starts_and_asks_for_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_documented_deployment_starts_and_requires_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv("GLIMPSE_INSECURE")
     for variable, value in DOCUMENTED[name].items():
         monkeypatch.setenv(variable, value)

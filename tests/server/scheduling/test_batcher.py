@@ -1,4 +1,4 @@
-"""The batcher by itself, with encoders that wait, fail or lie: faults a real one cannot be asked for."""
+"""The batcher alone, with encoders that wait, fail or return wrong results at the moment that a test needs."""
 
 import asyncio
 import threading
@@ -87,7 +87,7 @@ async def test_an_idle_device_starts_at_once_and_a_busy_one_batches(make: Make, 
     encoder.gate.set()
     results = await asyncio.gather(*tasks)
     assert [float(result.vector[0]) for result in results] == [2.0 * value for value in range(7)]
-    assert encoder.batches[0] in ([0.0], [0.0, 1.0, 2.0, 3.0])  # what had arrived when it was free
+    assert encoder.batches[0] in ([0.0], [0.0, 1.0, 2.0, 3.0])  # the inputs that had arrived when the device was free
     assert max(map(len, encoder.batches)) <= 4
     assert sum(map(len, encoder.batches)) == 7
     started = time.monotonic()
@@ -149,7 +149,7 @@ async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) ->
         assert float((await place.encode(item(1))).vector[0]) == 2
 
 
-async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
+async def test_closing_cancels_waiting_work(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=1)
     encoder.gate.clear()
     tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(3)]
@@ -183,7 +183,7 @@ async def test_callers_that_come_back_together_are_waited_for_and_share_runs(mak
 async def test_a_patient_batcher_does_not_wait_if_no_input_is_expected(make: Make, encoder: Encoder) -> None:
     encoder.seconds = 0.04
     batcher = make(patient=True)
-    for _ in range(8):  # one caller, who is back at once
+    for _ in range(8):  # one caller, which returns immediately
         assert (await encode(batcher, item(1))).queue_seconds < 0.01
     assert (await asyncio.gather(*(encode(batcher, item(1)) for _ in range(2))))[0].batch_size == 2
 
@@ -194,7 +194,7 @@ async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make,
         arrivals.admitted(now)
         arrivals.ready()
         arrivals.answered(1, now, 2.0)
-    assert arrivals.expected_until() == 21  # they came back so far
+    assert arrivals.expected_until() == 21  # all callers have returned so far
     for now in range(100, 200, 10):
         arrivals.admitted(now)
         arrivals.ready()
@@ -203,7 +203,7 @@ async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make,
     assert arrivals.expected_until() < 190
 
 
-async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make, encoder: Encoder) -> None:
+async def test_a_failed_decode_ends_the_wait_for_its_input(make: Make, encoder: Encoder) -> None:
     encoder.seconds = 0.5
     batcher = make(patient=True)
     await encode(batcher, item(1))  # from here on an input is known to take long
@@ -233,12 +233,12 @@ async def test_a_caller_in_a_hurry_is_not_made_to_wait_for_others(make: Make, en
     for _ in range(6):
         await encode(batcher, item(1))  # from here on an input is known to take about 0.2 s
     encoder.seconds = 0.0
-    with batcher.place():  # being decoded all the while
+    with batcher.place():  # an input is being decoded during that time
         found = await encode(batcher, item(2), time.monotonic() + 0.05)
     assert found.queue_seconds < 0.05
 
 
-async def test_what_comes_after_closing_is_cancelled(make: Make) -> None:
+async def test_work_after_closing_is_cancelled(make: Make) -> None:
     batcher = make()
     with batcher.place() as place:
         await batcher.close()
@@ -259,7 +259,7 @@ async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: 
     assert found.encode_seconds < 0.08
 
 
-async def test_a_caller_with_few_inputs_gets_its_turn_beside_one_with_many(make: Make, encoder: Encoder) -> None:
+async def test_a_caller_with_few_inputs_gets_its_turn_next_to_one_with_many(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=2)
     encoder.gate.clear()
     set_caller(Caller("greedy"))

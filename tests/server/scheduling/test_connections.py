@@ -1,4 +1,4 @@
-"""Connections that are half open, idle, or quiet: the options of `glimpse serve`, with their times made short."""
+"""Connections that are half open, idle, or quiet: the options of `glimpse serve`, with shorter times."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ PINGS = {"keepalive_time_ms": 1_000, "keepalive_timeout_ms": 500, "http2_ping_ti
 
 
 class Relay:
-    """Stands between a client and a server; frozen, it forwards nothing, and nobody's connection is closed."""
+    """Forwards bytes between a client and a server; while frozen, it forwards nothing and closes no connection."""
 
     def __init__(self, port: int) -> None:
         self.frozen, self.connections, self._port = False, 0, port
@@ -54,7 +54,7 @@ class Relay:
 
 
 class Streams:
-    """A server's streams: how many are open."""
+    """Counts the open streams of a server."""
 
     def __init__(self) -> None:
         self.open = 0

@@ -1,4 +1,4 @@
-"""Callers in turn, and room for each."""
+"""Callers are served in turn, and each finds room in the queue."""
 
 import asyncio
 from contextlib import ExitStack, suppress
@@ -15,7 +15,7 @@ from glimpse.server.settings import load_settings
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until the test sets it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -52,7 +52,7 @@ def refused(admission: Admission, name: str, deadline: float = float("inf")) -> 
     return None
 
 
-def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
+def test_callers_are_served_in_turn_and_each_keeps_its_order() -> None:
     turns: FairQueue[str] = FairQueue()
     for item in ("a1", "a2", "a3", "a4", "b1", "c1", "c2"):
         turns.put(item[0], item)
@@ -91,7 +91,7 @@ async def test_a_cancelled_caller_keeps_no_slot_of_a_semaphore() -> None:
         waiting = [asyncio.create_task(visit()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
-    waiting[1].cancel()  # its turn has come, and it has not run since
+    waiting[1].cancel()  # its turn has come, but it has not run yet
     await asyncio.gather(*waiting, return_exceptions=True)
     assert entered == 1
     await asyncio.wait_for(visit(), 1)
@@ -111,12 +111,12 @@ def test_a_caller_alone_has_all_the_room_and_another_still_finds_some() -> None:
     assert refused(admission, "greedy") is None
 
 
-def test_what_is_ahead_is_counted_as_turns_are_taken() -> None:
+def test_inputs_ahead_are_counted_by_turns() -> None:
     admission, _ = paced(0.1)
     with ExitStack() as stack:
         held(stack, admission, "greedy", 60)
         assert refused(admission, "greedy") == pytest.approx(6, rel=0.01)
-        assert refused(admission, "modest") is None  # one of the other's is ahead
+        assert refused(admission, "modest") is None  # one input of the other caller is ahead
         held(stack, admission, "modest", 9)
         assert refused(admission, "modest") is not None  # ten inputs of the other caller, and nine of its own
 
@@ -166,7 +166,7 @@ def test_inputs_worked_on_side_by_side_share_the_time() -> None:
     assert pace.seconds == pytest.approx(0.1, rel=0.1)
 
 
-async def test_what_was_never_served_says_nothing_of_the_pace() -> None:
+async def test_inputs_that_were_never_served_do_not_change_the_service_time() -> None:
     admission, clock = paced(0.1)
 
     async def cancelled() -> None:
@@ -250,7 +250,7 @@ def test_turns_lose_the_newest_of_the_caller_with_the_most() -> None:
     assert (len(turns), [turns.take() for _ in range(2)], turns.longest()) == (2, ["a1", "b2"], 0)
 
 
-def test_a_full_search_thread_says_that_searches_wait() -> None:
+def test_a_full_search_thread_reports_waiting_searches() -> None:
     with SearchPool(load_settings(queue_limit=1), lambda: None) as pool, pool.admission.place():
         with pytest.raises(RequestError, match="QUEUE_FULL") as caught, pool.admission.place():
             pass

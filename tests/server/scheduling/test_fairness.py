@@ -1,4 +1,4 @@
-"""One caller who asks for very much, and others who do not."""
+"""A caller that sends very much does not starve callers that send little."""
 
 import queue
 import time
@@ -24,7 +24,7 @@ _LIMIT = 16
 
 
 def encode(length: int) -> bytes:
-    """A length as protobuf writes it."""
+    """Returns a length in protobuf's encoding."""
     low, rest = length & 0x7F, length >> 7
     return bytes((low | 0x80,)) + encode(rest) if rest else bytes((low,))
 
@@ -38,7 +38,9 @@ def own_connection(address: str) -> Stubs:
     return stubs
 
 
-def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_a_caller_with_the_whole_queue_is_refused_and_another_is_not(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
     large = Input(image=picture(size=(5_000, 5_000)))
     with ServerProcess(tmp_path, bundles[0], queue_limit=_LIMIT, decode_threads=1) as server:
         greedy, modest = own_connection(server.address), own_connection(server.address)
@@ -59,7 +61,7 @@ def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Pa
 
 
 class Keyed:
-    """A server that asks for keys, of which two are of callers."""
+    """A server that requires keys, and the keys of two callers."""
 
     def __init__(self, server: ServerProcess, greedy: str, modest: str) -> None:
         self.server = server
@@ -88,7 +90,7 @@ def test_a_caller_is_a_key_whatever_connections_it_comes_by(keyed: Keyed, connec
     try:
         much = emb.EmbedRequest(inputs=[large] * _LIMIT)
         asked = [one.embedding.Embed.future(much, metadata=keyed.greedy) for one in busy]
-        soon(lambda: keyed.places == _LIMIT)  # and so it stays until the first is decoded
+        soon(lambda: keyed.places == _LIMIT)  # this does not change until the first input is decoded
         for one in (busy[0], fresh):
             with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
                 one.embedding.Embed(emb.EmbedRequest(inputs=[large]), metadata=keyed.greedy)
@@ -102,11 +104,9 @@ def test_a_caller_is_a_key_whatever_connections_it_comes_by(keyed: Keyed, connec
             one.channel.close()
 
 
-def test_what_a_stream_keeps_while_it_is_open_is_held_against_its_caller(
-    tmp_path: Path, bundles: tuple[Path, Path]
-) -> None:
+def test_bytes_that_an_open_stream_keeps_count_for_its_caller(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")).SerializeToString()
-    unknown = b"\x7a" + encode(900 << 10) + bytes(900 << 10)  # a field that this version does not have is kept too
+    unknown = b"\x7a" + encode(900 << 10) + bytes(900 << 10)  # unknown fields are kept too
     sent: queue.Queue[bytes | None] = queue.Queue()
     with ServerProcess(tmp_path, bundles[0], max_held_bytes=1 << 20) as server:
         stubs = Stubs(server.address)

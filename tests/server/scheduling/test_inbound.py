@@ -1,4 +1,4 @@
-"""Messages that are begun and not finished: their bytes have a bound, their senders a time, and others are answered."""
+"""Unfinished messages are limited in bytes and time, and other callers are answered."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ FACTOR, SLACK = 2, 24 * MIB
 
 
 class Place:
-    """A server that asks for a key, and two keys."""
+    """A server that requires a key, and two keys."""
 
     def __init__(self, server: ServerProcess, attacker: str, honest: str) -> None:
         self.server = server
@@ -51,7 +51,7 @@ class Place:
         return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
 
     def probe(self) -> float:
-        """Asks for health on a connection of its own; returns the seconds that it takes."""
+        """Calls health on its own connection; returns the seconds that the call takes."""
         began = time.monotonic()
         with grpc.insecure_channel(self.server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=4)
@@ -59,7 +59,7 @@ class Place:
         return time.monotonic() - began
 
     def call(self) -> float:
-        """The same of a call with a key."""
+        """Makes a call with a key; returns the seconds that it takes."""
         began = time.monotonic()
         with grpc.insecure_channel(self.server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             request = collection_service_pb2.ListCollectionsRequest()
@@ -222,7 +222,7 @@ async def test_a_slow_message_has_its_time_and_no_more_while_others_wait(monkeyp
         one.cancel()
 
 
-async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
+async def test_a_message_that_timed_out_can_be_ended_again() -> None:
     found: list[inbound_limiter._Read] = []
 
     async def read() -> None:

@@ -1,4 +1,4 @@
-"""Callers who leave, by the hundred: nothing of theirs stays in the server."""
+"""Hundreds of callers leave, and nothing of their calls stays in the server."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Calls that stand in gRPC's own queue: seen from inside, and sent away while it is long."""
+"""The server measures gRPC's own queue, and rejects calls while it is long."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from support.status import Refused
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until the test sets it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -69,7 +69,7 @@ def test_a_caller_with_few_calls_is_refused_last() -> None:
         refused["greedy"] += refusals(load_shedder, "greedy", 10)
         refused["modest"] += refusals(load_shedder, "modest", 1)
     assert refused["greedy"] > 700
-    assert refused["modest"] <= 1  # the first, before there was anything to compare with
+    assert refused["modest"] <= 1  # the first calls, before there was a mean to compare with
     load_shedder.record_probe(500_000, 0.5, 1)
     assert refusals(load_shedder, "greedy", 100) == 100
     assert refusals(load_shedder, "modest", 10) == 0
@@ -78,7 +78,7 @@ def test_a_caller_with_few_calls_is_refused_last() -> None:
 
 
 def test_a_refused_call_may_retry_when_there_is_room_for_one_more() -> None:
-    """As many a second as were let in, not as many as were refused beside them."""
+    """The delay follows the rate of admitted calls, not that of refused ones."""
     load_shedder, delays = LoadShedder(5, Clock()), list[float]()
     load_shedder.record_probe(100_000, 1.0, 100)
     set_caller(Caller("one"))
@@ -99,8 +99,8 @@ def test_an_old_probe_refuses_no_call() -> None:
     assert refusals(load_shedder, "one") == 0
 
 
-def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
-    """The next probe comes back late where it is long: nobody may pass only because it is not back yet."""
+def test_a_queue_counts_as_long_until_as_many_calls_are_taken_as_it_had() -> None:
+    """In a long queue the next probe returns late. Calls must not be admitted only because it has not returned yet."""
     clock = Clock()
     load_shedder = LoadShedder(5, clock)
     load_shedder.record_probe(1_000, 1.0, 1)
@@ -122,7 +122,7 @@ async def test_a_lost_probe_refuses_no_call(monkeypatch: pytest.MonkeyPatch, cap
     refusals(load_shedder, "one", 1)
     await lost.wait()
     refused = 0
-    for _ in range(100):  # through some more that are lost
+    for _ in range(100):  # some more probes are lost
         await asyncio.sleep(0.01)
         refused += refusals(load_shedder, "one", 20)
     prober.cancel()
@@ -146,7 +146,7 @@ def test_a_flood_is_refused_with_a_delay_and_then_answered(tmp_path: Path, bundl
                 assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
                 assert refusal.retry_delay
         assert sum(call.exception() is None for call in calls) >= 100
-        time.sleep(0.2)  # until what was found of the queue is out of date
+        time.sleep(0.2)  # until the measurement of the queue is too old
         assert len(stubs.embedding.Embed(request).results) == 8
         stubs.channel.close()
 

@@ -179,7 +179,7 @@ def test_repeated_refused_writes_do_not_fill_the_audit_log_and_left_out_lines_ar
         soon(is_logged)
 
 
-def test_lines_come_so_many_a_second_with_the_number_of_those_between() -> None:
+def test_lines_are_limited_per_second_and_count_those_left_out() -> None:
     now = [0.0]
     lines = LogRateLimiter(lambda: now[0])
     assert [lines.next() for _ in range(13)] == [0] * 10 + [None] * 3

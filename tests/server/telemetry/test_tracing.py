@@ -22,7 +22,7 @@ from support.server import ServerProcess
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Takes spans, as a collector of traces does."""
+    """Receives spans like a collector of traces."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
@@ -74,7 +74,7 @@ def traced(collector: Collector, bundles: tuple[Path, Path], tmp_path_factory: p
 
 @contextmanager
 def own_span() -> Iterator[trace.SpanContext]:
-    """The caller's."""
+    """Returns the span of the caller."""
     with TracerProvider().get_tracer("test").start_as_current_span("caller") as span:
         yield span.get_span_context()
 
@@ -149,7 +149,7 @@ def test_a_missing_tracing_extra_is_reported_at_the_start(
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     (tmp_path / "opentelemetry").mkdir()
-    (tmp_path / "opentelemetry" / "__init__.py").write_text("")  # as where the extra is not installed
+    (tmp_path / "opentelemetry" / "__init__.py").write_text("")  # as if the extra were not installed
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     server = ServerProcess(tmp_path, bundles[0])
     with pytest.raises(AssertionError, match=r"pip install 'glimpse-fewshot\[otel\]'"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _MAX_TITLE = 30  # characters of a title; in 80 columns this leaves room for a bar
-#: Seconds between two lines of progress where stderr is not a terminal.
+#: Seconds between two lines of progress if stderr is not a terminal.
 LINE_SECONDS = 5.0
 
 

@@ -33,7 +33,7 @@ class ReembeddingMethods(SyncCore):
         Raises:
             NotFound: If the collection does not exist, or the server has not loaded the backbone.
             FailedPrecondition: If the collection does not keep its inputs, or has an index.
-            AlreadyExists: If a re-embedding to another embedding space is under way.
+            AlreadyExists: If a re-embedding to another embedding space exists.
             GlimpseError: If the call fails for another reason.
         """
         return self._run(requests.start_reembedding(collection, backbone), timeout)
@@ -53,7 +53,7 @@ class ReembeddingMethods(SyncCore):
             The state of the re-embedding.
 
         Raises:
-            NotFound: If no re-embedding is under way.
+            NotFound: If the collection has no re-embedding.
             GlimpseError: If the call fails for another reason.
         """
         return self._run(requests.get_reembedding(collection, measure), timeout)
@@ -65,7 +65,7 @@ class ReembeddingMethods(SyncCore):
 
         Args:
             collection: The collection to switch.
-            embedding_space: Embedding space that the collection shall answer in: `Reembedding.shadow.embedding_space`
+            embedding_space: Embedding space that the collection should answer in: `Reembedding.shadow.embedding_space`
                 to switch. If the collection is in that space already, nothing changes.
             force: Whether to set aside the examples that cannot be embedded.
             timeout: Seconds for this call, retries included. None: the client's timeout.
@@ -74,7 +74,7 @@ class ReembeddingMethods(SyncCore):
             The collection after the switch, and the policy values that no longer apply.
 
         Raises:
-            NotFound: If no re-embedding is under way.
+            NotFound: If the collection has no re-embedding.
             FailedPrecondition: If more than 1,000 examples are not embedded yet, or if some cannot be embedded and
                 `force` is False.
             GlimpseError: If the call fails for another reason.
@@ -92,7 +92,7 @@ class ReembeddingMethods(SyncCore):
             The collection, which answers as before.
 
         Raises:
-            NotFound: If no re-embedding is under way.
+            NotFound: If the collection has no re-embedding.
             GlimpseError: If the call fails for another reason.
         """
         return self._run(requests.end_reembedding(collection), timeout)

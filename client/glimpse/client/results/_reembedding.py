@@ -49,8 +49,8 @@ class Reembedding:
     Attributes:
         collection: Full name of the collection.
         current: The backbone that the collection answers with.
-        shadow: The backbone that `switch_backbone` would make it answer with.
-        switched: Whether the collection was switched, so that the shadow is its former backbone.
+        shadow: The other backbone, which the collection answers with after `switch_backbone`.
+        switched: Whether the collection was switched, so that `shadow` is its former backbone.
         example_count: Number of examples.
         embedded_count: Examples with a vector of both backbones.
         left_count: Examples that are not embedded yet.

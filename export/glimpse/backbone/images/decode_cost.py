@@ -10,7 +10,7 @@ from glimpse.backbone.manifest import ImageRule
 #: A picture is resized as a whole if its resized longer side is at most this many times the wanted side. Otherwise only
 #: the part that survives the crop is resized.
 WHOLE = 4
-# Bytes per pixel that a decoder needs beside the decoded picture, by format; measured by
+# Bytes per pixel that a decoder needs in addition to the decoded picture, by format; measured by
 # tests/backbone/images/test_image_files.py.
 _CODEC_BYTES = {"PNG": 0, "GIF": 4, "BMP": 3, "PPM": 8, "WEBP": 12, "JPEG2000": 12, "AVIF": 12, "HEIF": 12}
 # Bytes per pixel of the decoded picture, by Pillow's mode; all other modes have four.
@@ -28,7 +28,7 @@ class DecodeCost:
     """An upper bound of what decoding takes.
 
     Attributes:
-        memory_bytes: memory beside the encoded picture, in bytes.
+        memory_bytes: memory in addition to the encoded picture, in bytes.
         seconds: processor time.
     """
 

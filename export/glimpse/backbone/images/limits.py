@@ -17,7 +17,7 @@ class ImageLimits:
     Attributes:
         side: pixels of the longer side.
         pixels: width times height.
-        decode_bytes: memory that decoding may take beside the encoded picture, in bytes.
+        decode_bytes: memory that decoding may take in addition to the encoded picture, in bytes.
     """
 
     side: int = 16_384

@@ -62,7 +62,7 @@ def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[in
 
 
 def _settle_weights(file: Path) -> None:
-    """Moves the weights into the graph's file, or into one file beside it above protobuf's limit."""
+    """Moves the weights into the graph's file, or into one file next to it above protobuf's limit."""
     model = onnx.load(file)
     for stray in file.parent.iterdir():
         if stray != file:

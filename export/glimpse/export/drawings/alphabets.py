@@ -23,7 +23,7 @@ class Alphabet:
 
     Attributes:
         seed: decides the alphabet; seeds from `HELD_OUT_SEED` on are never used in training.
-        size: number of characters; fewer where too many would look alike.
+        size: number of characters; fewer if too many would look alike.
     """
 
     seed: int

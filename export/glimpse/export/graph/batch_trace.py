@@ -33,7 +33,7 @@ def free_traced(model: ModelProto, inputs: Inputs, probe: Path) -> None:
     Args:
         model: changed in place.
         inputs: one input, a batch of 1.
-        probe: a file to write beside the graph's weights.
+        probe: a file to write next to the graph's weights.
 
     Raises:
         NotFollowed: the batch cannot be followed.

@@ -35,5 +35,6 @@ def on_axes(
 def keep_from_zero(model: ModelProto, value: str, result: str, least: float) -> NodeProto:
     """Creates a node that replaces 0 by `least` in a float32 divisor."""
     constant = add_constant(model, f"{result}_least", np.array(least, np.float32))
-    # Max broadcasts since opset 8. For older opsets a sum will do: beside a usual length, `least` is lost in rounding.
+    # Max broadcasts since opset 8. For older opsets a sum will do: compared with a usual length, `least` is lost in
+    # rounding.
     return helper.make_node("Max" if opset_of(model) >= 8 else "Add", [value, constant], [result])

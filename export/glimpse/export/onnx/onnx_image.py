@@ -50,7 +50,7 @@ class ImageEncoderSource:
         resize: see `ImageRule`.
         resize_to: see `ImageRule`.
         interpolation: see `ImageRule`.
-        output_name: the output to use, where the model has several.
+        output_name: the output to use, if the model has several.
     """
 
     size: int

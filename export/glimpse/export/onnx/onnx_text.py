@@ -42,7 +42,7 @@ class TextEncoderSource:
         pooling: "none" if the output is one vector per text already.
         pad_id: id of the padding token; None for the tokenizer's own.
         prefix: is put before every text.
-        output_name: the output to use, where the model has several.
+        output_name: the output to use, if the model has several.
     """
 
     tokenizer: Path

@@ -15,7 +15,7 @@ from glimpse.export.precision.int8 import convert_int8
 def convert_precision(
     graph: Path, out: Path, precision: Precision, inputs: Sequence[Inputs], progress: Callable[[str], None]
 ) -> ConvertedGraph:
-    """Writes `graph` in another precision to `out`, with `out`.data beside it if its weights exceed 2 GB.
+    """Writes `graph` in another precision to `out`, with `out`.data next to it if its weights exceed 2 GB.
 
     Args:
         graph: a bundle's fp32 image.onnx or text.onnx.

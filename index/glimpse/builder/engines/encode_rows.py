@@ -2,7 +2,7 @@
 
     entry → bytes → digest → known? → prepared → vector → row
 
-`look` runs in many threads; `Rows` runs in one thread beside them.
+`look` runs in many threads; `Rows` runs in one other thread.
 """
 
 import hashlib

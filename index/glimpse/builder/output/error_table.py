@@ -77,8 +77,8 @@ class Failures:
 def with_errors(folder: Path, manifest: Manifest, file: Path, count: int) -> Manifest:
     """Replaces an index's errors by those of a file with `count` rows. Raises OSError."""
     if count:
-        with atomic(folder / ERRORS_NAME) as beside:
-            shutil.copyfile(file, beside)
+        with atomic(folder / ERRORS_NAME) as temporary:
+            shutil.copyfile(file, temporary)
     fields = {"error_count": count, "errors_sha256": digest(file) if count else None}
     updated = manifest.model_copy(update=fields)
     write_manifest(folder, updated)

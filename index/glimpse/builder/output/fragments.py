@@ -115,7 +115,11 @@ def make_shard(path: Path, fragments: Sequence[Path]) -> None:
 
 def write_fragment(path: Path, table: pa.Table) -> None:
     """Writes rows of `glimpse.index.storage.shard.schema` completely or not at all. Raises OSError."""
-    with atomic(path) as beside, pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+    with (
+        atomic(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
         writer.write_table(table)
 
 

@@ -108,8 +108,8 @@ class Folder:
             of = (manifest.backbone, manifest.embedding_space, manifest.vector_type)
             state = _State(*of, per_shard, first, tuple(names))
         self.work.mkdir(exist_ok=True)
-        with atomic(path) as beside:
-            beside.write_text(json.dumps(asdict(state)), "utf-8")
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(asdict(state)), "utf-8")
         return state
 
     @property

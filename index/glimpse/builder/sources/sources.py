@@ -129,7 +129,7 @@ def _named(given: str) -> Iterator[_Input | Unreadable]:
         yield _Input(folder, _form(folder), given)
         return
     if pattern.count("**") > 1:
-        raise BuildError(f"{given} has more than source **", "a single ** stands for any depth")
+        raise BuildError(f"{given} has more than one **", "a single ** stands for any depth")
     if not folder.is_dir():
         raise BuildError(f"there is no folder {folder}, for {given}")
     hangs_on = (folder, folder.resolve())

@@ -24,7 +24,7 @@ _BITS_FROM = 256
 _LISTS, _LEAST_IN_LIST = 4, 8
 # Each list needs 40 training vectors, all of them in memory.
 _MAX_LISTS = 16_384
-# Bytes of a list's entry: its row, and RaBitQ's values beside the bits.
+# Bytes of a list's entry: its row, and RaBitQ's values for its bits.
 _ROW, _BESIDE_BITS = 8, 8
 # FAISS's arrays double when they grow, and the old one exists during the copy.
 _GROWING = 2

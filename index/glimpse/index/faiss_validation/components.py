@@ -73,7 +73,7 @@ def rabitq(reader: FaissReader, dimension: int, *, several: bool) -> int:
 
 
 def dimension_bytes(dimension: int) -> int:
-    """Returns the bytes of a code of one bit per coordinate, with the two numbers stored beside it."""
+    """Returns the bytes of a code of one bit per coordinate, with the two numbers stored with it."""
     return (dimension + 7) // 8 + 8
 
 

@@ -22,7 +22,7 @@ from glimpse.index.storage.manifest import read_manifest
 from glimpse.index.storage.shard import schema
 
 _REFUSED = 3
-# Memory beside interpreter and libraries. Ids and labels are packed in the file, and Python's strings are wide.
+# Memory in addition to interpreter and libraries. Ids and labels are packed in the file, and Python's strings are wide.
 _BYTES, _WIDER = 2 << 30, 64
 # Processor seconds; a million rows take 1.5. On a busy machine the wall time may be this many times longer.
 _SECONDS, _BYTES_PER_SECOND, _BUSY = 30, 10_000_000, 30

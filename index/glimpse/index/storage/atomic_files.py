@@ -10,13 +10,13 @@ from pathlib import Path
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yields a temporary path; on success it replaces `path` and has reached the disk. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield beside
-        synced(beside)
-        beside.replace(path)
+        yield temporary
+        synced(temporary)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     synced(path.parent)
 

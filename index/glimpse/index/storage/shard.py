@@ -73,11 +73,11 @@ def write_shard(path: Path, table: pa.Table) -> None:
     """
     form = schema_of(table.schema, path)
     width = form.field("vector").type.list_size * form.field("vector").type.value_type.bit_width // 8
-    with atomic(path) as beside:
+    with atomic(path) as temporary:
         pq.write_table(
             # One chunk, because chunk boundaries would show in the pages.
             table.select(form.names).cast(form).combine_chunks(),
-            beside,
+            temporary,
             row_group_size=GROUP,
             compression={**dict.fromkeys(form.names[:-1], "zstd"), _VALUES: "none"},
             use_dictionary=["label", "domain"],

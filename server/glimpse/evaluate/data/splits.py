@@ -8,7 +8,7 @@ from glimpse.fewshot.statistics.unit_vectors import Rows
 
 #: The most queries of one trial: per label, and in total.
 MOST_A_LABEL, MOST = 200, 20_000
-#: The most seeds for measurements beside accuracy that take as long: domains and held-out labels.
+#: The most seeds for measurements other than accuracy that take as long: domains and held-out labels.
 MOST_SEEDS_BESIDE = 3
 
 

@@ -1,6 +1,6 @@
 """Domain shift: a collection of examples from one or two domains predicts inputs of another domain.
 
-Every domain adaptation is tried, beside none and beside the selected one. Adaptations see the examples, and half of the
+Every domain adaptation is tried, and also none and the selected one. Adaptations see the examples, and half of the
 other domain's inputs without labels; the other half are the queries. The head is LDA, or the nearest class mean if no
 label has two examples: the head by which adaptations are selected.
 """

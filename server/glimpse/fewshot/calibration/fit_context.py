@@ -90,7 +90,7 @@ class FitContext:
 
     @property
     def sample_size(self) -> int:
-        """The number of examples to use where each needs a pass over all of them."""
+        """The number of examples to use if each needs a pass over all of them."""
         return _sample_size(self.vectors, len(self.lda.labels))
 
     def left_out_measures(self, examples: Examples) -> LeftOutMeasures:

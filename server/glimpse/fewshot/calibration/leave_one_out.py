@@ -14,7 +14,7 @@ from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric, Spread
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
 
-# Examples per block, to bound the memory beside the scores.
+# Examples per block, to bound the memory in addition to the scores.
 _CHUNK = 256
 # The fewest labels with both text and examples from which the distance of texts is estimated.
 _TEXTS = 3
@@ -33,9 +33,9 @@ class LeaveOneOutScores:
     lengths: Floats
     spread: Spread
 
-    def without_labels(self, beside: Mask) -> "LeaveOneOutScores":
+    def without_labels(self, excluded: Mask) -> "LeaveOneOutScores":
         """Returns a copy in which the scores of some labels, a mask `(N, C)`, are -inf."""
-        scores = np.where(beside, -np.inf, self.scores)
+        scores = np.where(excluded, -np.inf, self.scores)
         return replace(self, scores=scores, distances=self.lengths - 2 * scores.max(1, initial=-np.inf))
 
 

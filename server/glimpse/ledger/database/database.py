@@ -136,7 +136,8 @@ def _make_durable_postgresql(connection: Any, _record: Any) -> None:
 def _make_durable_sqlite(connection: Any, _record: Any) -> None:
     # Otherwise the driver begins transactions itself, and none before schema changes.
     connection.isolation_level = None
-    # WAL lets readers run beside the writer. FULL syncs the log at every commit, so a commit survives a power cut.
+    # WAL lets readers run at the same time as the writer. FULL syncs the log at every commit, so a commit survives a
+    # power cut.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,4 +1,4 @@
-"""Maintenance beside running servers: backup and restore, verification, Parquet, and the history of changes.
+"""Maintenance while servers run: backup and restore, verification, Parquet, and the history of changes.
 
     from glimpse.ledger.maintenance.backup import back_up
     back_up("sqlite:///data/ledger.sqlite", Path("ledger.backup"), progress)

@@ -15,7 +15,7 @@ from glimpse.ledger.errors import LedgerDamaged, LedgerError
 
 #: Starts a progress bar from a title and a total; yields a function that advances it by a number.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-#: Errors that reading damaged rows can raise beside the database's own, such as a number in place of a text.
+#: Errors that reading damaged rows can raise in addition to the database's own, such as a number in place of a text.
 DAMAGED_VALUE_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 #: Rows per batch: some megabytes of vectors.
 BATCH: Final = 1_000

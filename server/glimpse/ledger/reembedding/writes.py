@@ -68,11 +68,11 @@ class ReembeddingWriter(Transaction):
         Raises:
             NotFound: the number of switches is another.
         """
-        shadow = check_reembedding(self.connection, collection_id, switches)
+        record = check_reembedding(self.connection, collection_id, switches)
         self._put(collection_id, switches, examples, prompts)
         self._exchange_prompts(collection_id, switches)
-        self._exchange_sides(collection_id, shadow)
-        return self.append("switch_backbone", collection_id, {"embedding_space": shadow.embedding_space})
+        self._exchange_sides(collection_id, record)
+        return self.append("switch_backbone", collection_id, {"embedding_space": record.embedding_space})
 
     def end_reembedding(self, collection_id: str) -> int:
         """Ends a re-embedding; its rows are cleaned up later. Returns the revision. Raises NotFound."""
@@ -165,7 +165,7 @@ class ReembeddingWriter(Transaction):
         )
         self.connection.execute(delete(schema.shadow_prompts).where(*this))
 
-    def _exchange_sides(self, collection_id: str, shadow: ReembeddingRecord) -> None:
+    def _exchange_sides(self, collection_id: str, record: ReembeddingRecord) -> None:
         row = self.connection.execute(select(schema.collections).where(schema.collections.c.id == collection_id)).one()
         before = CollectionRecord(**row._mapping)
         collection, reembedding = (
@@ -173,8 +173,8 @@ class ReembeddingWriter(Transaction):
             schema.shadows.c.collection_id == collection_id,
         )
         own = {name: getattr(before, name) for name in _SIDE}
-        other = {name: getattr(shadow, name) for name in _SIDE}
+        other = {name: getattr(record, name) for name in _SIDE}
         self.connection.execute(
             update(schema.collections).where(collection).values(**other, side=1 - before.side, update_time=self.now)
         )
-        self.connection.execute(update(schema.shadows).where(reembedding).values(**own, turn=shadow.switches + 1))
+        self.connection.execute(update(schema.shadows).where(reembedding).values(**own, turn=record.switches + 1))

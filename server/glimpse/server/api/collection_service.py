@@ -140,20 +140,20 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def StartReembedding(
         self, request: pb.StartReembeddingRequest, context: Context
     ) -> pb.StartReembeddingResponse:
-        """Creates a shadow of a collection, which the background worker embeds with another backbone."""
+        """Starts a re-embedding, for which the background worker embeds the collection with another backbone."""
         return await self._reembedding.start(request)
 
     @unary
     async def GetReembedding(self, request: pb.GetReembeddingRequest, context: Context) -> pb.GetReembeddingResponse:
-        """Returns the progress of a re-embedding and, with `measure`, the reports of both sides."""
+        """Returns the progress of a re-embedding and, with `measure`, the reports with both backbones."""
         return await self._reembedding.get(request, deadline_of(context))
 
     @unary
     async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:
-        """Exchanges the vectors that a collection answers by and its shadow."""
+        """Lets a collection answer by the vectors of the other backbone of its re-embedding."""
         return await self._reembedding.switch(request)
 
     @unary
     async def EndReembedding(self, request: pb.EndReembeddingRequest, context: Context) -> pb.EndReembeddingResponse:
-        """Drops the shadow of a collection."""
+        """Ends a re-embedding, and drops the vectors of the backbone that does not answer."""
         return await self._reembedding.end(request)

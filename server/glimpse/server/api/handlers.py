@@ -26,7 +26,7 @@ R = TypeVar("R")
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
     """Decorates a method that answers one request with one response.
 
-    The decorated method refuses the call where the server is overloaded, accounts for the size of the request, and ends
+    The decorated method refuses the call if the server is overloaded, accounts for the size of the request, and ends
     the call with the status of a RequestError. Any other exception is logged, and the caller gets INTERNAL.
 
     The class of the method may set two attributes. `refreshes` makes each call see all writes that any server of the
@@ -124,7 +124,7 @@ def _load_shedder_of(servicer: Any) -> LoadShedder:
 
 
 def deadline_of(context: Context) -> float:
-    """Returns when the caller stops waiting, in time.monotonic() seconds; infinity where it set no deadline."""
+    """Returns when the caller stops waiting, in time.monotonic() seconds; infinity if it set no deadline."""
     remaining = context.time_remaining()
     return np.inf if remaining is None else time.monotonic() + remaining
 

@@ -130,7 +130,7 @@ def _figures(rpc: str, figures: MethodFigures) -> pb.CallFigures:
 
 
 def _memory() -> int:
-    """Returns the resident memory of the process in bytes; 0 where there is no /proc."""
+    """Returns the resident memory of the process in bytes; 0 if there is no /proc."""
     try:
         status = Path("/proc/self/status").read_text("ascii")
     except OSError:

@@ -129,7 +129,7 @@ def ordered(
         answer_size: Returns the bytes of an answer.
 
     Raises:
-        RequestError: UNAVAILABLE when the server stops, after the inputs under way are answered.
+        RequestError: UNAVAILABLE when the server stops, after the inputs in progress are answered.
     """
     return _OrderedStream(inputs, work, window, inflight, size, answer_size).answers()
 
@@ -155,7 +155,7 @@ class _OrderedStream(Generic[T, R]):
         self._count: Callable[[int], None] = lambda _: None
 
     async def answers(self) -> AsyncIterator[R]:
-        """Yields the answers, and cancels the work under way when the reader leaves."""
+        """Yields the answers, and cancels the running work when the reader leaves."""
         with self._inflight.track_responses() as self._count:
             feeder, refuser = asyncio.create_task(self._feed()), asyncio.create_task(self._refuse_when_stopping())
             try:
@@ -197,7 +197,7 @@ class _OrderedStream(Generic[T, R]):
         return response, length
 
     async def _refuse_when_stopping(self) -> None:
-        """Ends the stream with an error, after the answers under way, when the server stops."""
+        """Ends the stream with an error, after the answers in progress, when the server stops."""
         await self._inflight.stopping.wait()
         refusal: asyncio.Future[tuple[R, int]] = asyncio.get_running_loop().create_future()
         refusal.set_exception(stopping())

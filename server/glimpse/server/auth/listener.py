@@ -1,4 +1,4 @@
-"""The listener: its address, with TLS, or in plain text where the network is private."""
+"""The listener: its address, with TLS, or in plain text if the network is private."""
 
 import ipaddress
 import logging

@@ -92,14 +92,14 @@ class RateLimiter:
         )
         raise exhausted("RATE_LIMITED", message, math.ceil(1_000 * seconds) / 1_000)
 
-    def spend_more(self, inputs: int, beside: int) -> None:
-        """Takes `inputs` more for a call that already spent `beside` inputs; gives those back if it raises.
+    def spend_more(self, inputs: int, spent: int) -> None:
+        """Takes `inputs` more for a call that already spent `spent` inputs; gives those back if it raises.
 
         Both are taken together, because a retry needs both again. Raises RequestError as `spend`.
         """
         if bucket := self._buckets[1]:
-            bucket.give(beside)
-        self.spend(inputs=inputs + beside)
+            bucket.give(spent)
+        self.spend(inputs=inputs + spent)
 
     def _waits(self, amounts: tuple[int, int, int]) -> dict[str, float]:
         """Returns the seconds to wait for each limit that is exceeded."""

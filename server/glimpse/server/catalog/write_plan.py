@@ -41,7 +41,7 @@ class ViewUpdater(Protocol):
 
         Args:
             head: The ledger's head, which no other server can move during the transaction.
-            far: Whether to apply many changes too, and to stop only where a view must be built again.
+            far: Whether to apply many changes too, and to stop only if a view must be built again.
 
         Returns:
             False if that takes long: call `follow` without the transaction first.

@@ -24,20 +24,20 @@ _MAX_ENTRIES, _MAX_LABELS = 20, 1_000
 def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
     """Builds the report of a collection under a policy, from its last fit; call it in the event loop's thread."""
     head = view.classifier.head()
-    judged = view.classifier.evaluation(head.kind) if view.classifier.lda.dense else None
+    evaluation = view.classifier.evaluation(head.kind) if view.classifier.lda.dense else None
     response = pb.GetCollectionReportResponse(
         revision=view.record.revision if view.classifier.is_current else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
-        calibrated=is_calibrated(judged, policy, independent=view.independent),
+        calibrated=is_calibrated(evaluation, policy, independent=view.independent),
     )
     fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
-    by_rates = judged is not None and policy.threshold is None and not view.independent
-    if judged and by_rates:
-        _add_rates(response, judged, policy)
+    by_rates = evaluation is not None and policy.threshold is None and not view.independent
+    if evaluation and by_rates:
+        _add_rates(response, evaluation, policy)
     response.labels.extend(_labels(view, fitted, chosen))
     counts, attached = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
     unlabeled = attached.unlabeled_count if attached else 0
@@ -55,9 +55,9 @@ def proportion(successes: int, count: int) -> pb.Proportion:
 
 def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: HeadEvaluation) -> None:
     response.accuracy.CopyFrom(proportion(chosen.correct, chosen.count))
-    heads = [judged for kind, judged in fitted.evaluations.items() if kind is not HeadKind.PROMPTS]
-    for judged in sorted(heads, key=lambda judged: -judged.correct):
-        response.heads.add(head=HEADS[judged.kind], accuracy=proportion(judged.correct, judged.count))
+    heads = [evaluation for kind, evaluation in fitted.evaluations.items() if kind is not HeadKind.PROMPTS]
+    for evaluation in sorted(heads, key=lambda evaluation: -evaluation.correct):
+        response.heads.add(head=HEADS[evaluation.kind], accuracy=proportion(evaluation.correct, evaluation.count))
     if prompts := fitted.evaluations.get(HeadKind.PROMPTS):
         response.zero_shot_accuracy.CopyFrom(proportion(prompts.correct, prompts.count))
         response.negative_transfer = is_better_prediction(prompts.predicted, chosen.predicted, fitted.rows)
@@ -87,8 +87,8 @@ def _add_examples(
         )
 
 
-def _add_rates(response: pb.GetCollectionReportResponse, judged: HeadEvaluation, policy: Policy) -> None:
-    typicality = judged.typicality
+def _add_rates(response: pb.GetCollectionReportResponse, evaluation: HeadEvaluation, policy: Policy) -> None:
+    typicality = evaluation.typicality
     min_fit = typicality.min_fit(policy.false_reject, policy.false_accept)
     if min_fit is None:
         return

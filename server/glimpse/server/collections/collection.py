@@ -84,8 +84,8 @@ class CollectionView:
     @property
     def accuracy(self) -> float | None:
         """The leave-one-out accuracy of the chosen head at the last fit; None if it was not measured."""
-        judged = self.classifier.chosen_evaluation
-        return judged.accuracy if judged and judged.count else None
+        evaluation = self.classifier.chosen_evaluation
+        return evaluation.accuracy if evaluation and evaluation.count else None
 
     def watch(self, changed: Callable[["CollectionView"], None]) -> None:
         """Calls `changed` after each change from now on, and once now if the collection has labels."""

@@ -10,7 +10,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
 
-# The most examples and labels of a fit; it takes a sample where there are more.
+# The most examples and labels of a fit; it takes a sample if there are more.
 _MAX_EXAMPLES, _MAX_LABELS = 50_000, 5_000
 
 

@@ -25,7 +25,7 @@ def new_classifier(
     """Returns a classifier of the labels' prompts and the enrolled examples, without rows of an attached index."""
     classifier = FewShotClassifier(dimension)
     answering = [label for label in labels if can_answer(label)]
-    # Prompts first: a prompt set beside examples would move the means of all labels.
+    # Prompts first: a prompt that is set after examples would move the means of all labels.
     for label in answering:
         if label.prompt_vector is not None:
             classifier.set_text(label.id, np.frombuffer(label.prompt_vector, "<f4"))

@@ -29,7 +29,7 @@ _COSINES = ("match_threshold", "match_margin", "min_space_cosine")
 # The most pending inputs that a switch embeds itself; with more, the re-embedding must go on first. Embedding them
 # takes 32 rounds; the limit of rounds ends a switch during which examples arrive faster than they are embedded.
 _MAX_PENDING, _MAX_ROUNDS = 1_000, 48
-# The most examples embedded inside the transaction. Where enrolments arrive without a pause, every round before it
+# The most examples embedded inside the transaction. If enrolments arrive without a pause, every round before it
 # misses the last ones, so some must be embedded inside.
 _MAX_INSIDE = 8
 

@@ -1,6 +1,6 @@
 """Logs the active work of the process on SIGUSR1, to find work that was left behind.
 
-kill -USR1 PID        writes to the log: `under way: 3 calls, 81920 bytes, 21 tasks, …`
+kill -USR1 PID        writes to the log: `active work: 3 calls, 81920 bytes, 21 tasks, …`
 """
 
 import asyncio
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def dump_on_sigusr1(runtime: Runtime) -> None:
     """Logs the active work at every SIGUSR1 from now on."""
     asyncio.get_running_loop().add_signal_handler(
-        signal.SIGUSR1, lambda: logger.info("under way: %s", active_work(runtime))
+        signal.SIGUSR1, lambda: logger.info("active work: %s", active_work(runtime))
     )
 
 

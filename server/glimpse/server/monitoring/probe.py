@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Keeps gRPC's core from writing to stderr beside the one line. gRPC reads this at its import.
+    # Keeps gRPC's core from writing to stderr in addition to the one line. gRPC reads this at its import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from glimpse.server.auth.caller import fairness_key
 from glimpse.server.errors import Queue, RequestError, queue_full
 
-# Where many inputs wait, the usual wait may be this part of the longest wait. Some waiting fills batches and evens out
+# If many inputs wait, the usual wait may be this part of the longest wait. Some waiting fills batches and evens out
 # bursts; more of it only delays every caller.
 _USUAL_WAIT = 0.1
 # The service time is a mean over about this many inputs. Before the first measurement it is this many seconds.

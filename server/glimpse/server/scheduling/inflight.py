@@ -25,7 +25,7 @@ class InflightLimiter:
         all memory while others wait.
         """
         self._max_bytes = max_bytes
-        #: Number of calls and stream inputs in work.
+        #: Number of calls and stream inputs that are being answered.
         self.running = 0
         #: Bytes of requests and responses that all callers hold.
         self.held = 0
@@ -69,7 +69,7 @@ class InflightLimiter:
 
     @contextmanager
     def track_call(self, size: int, *, at_the_end: bool = False) -> Iterator[None]:
-        """Counts a call, or one message of a stream, while it is in work.
+        """Counts a call, or one message of a stream, while it is being answered.
 
         Args:
             size: Bytes of the message.
@@ -110,7 +110,7 @@ class InflightLimiter:
 
     @contextmanager
     def track_retained(self, size: int) -> Iterator[None]:
-        """Counts bytes that an open stream keeps, whether or not a message is in work."""
+        """Counts bytes that an open stream keeps, whether or not a message is being answered."""
         caller = fairness_key.get()
         self._count(caller, 0, size)
         try:

@@ -38,7 +38,7 @@ class LoadShedder:
         self._retries = RetryScheduler(longest, clock)
         #: Set by every call.
         self.arrived = asyncio.Event()
-        self._sent: float | None = None  # when the probe under way was sent
+        self._sent: float | None = None  # when the current probe was sent
         self._lost = False  # whether the last probe was lost
         self._passed = 0  # calls taken since the probe was sent
         self._last_probe = (0, 0.0, 0.0)  # calls ahead of the last probe, seconds that it waited, and when it returned
@@ -82,7 +82,7 @@ class LoadShedder:
         self._sent, self._passed, self._admitted = self._clock(), 0, 0
 
     def end_probe(self, *, lost: bool) -> None:
-        """Records the probe under way, or that it was lost."""
+        """Records the current probe, or that it was lost."""
         if not lost and self._sent is not None:
             self.record_probe(self._passed, self._clock() - self._sent, self._admitted)
         self._sent, self._lost = None, lost

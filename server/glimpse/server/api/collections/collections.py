@@ -151,6 +151,6 @@ def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _policy_fields(policy: pb.DecisionPolicy | pb.EmbeddingSpacePolicy) -> dict[str, Any]:
-    """Returns the fields of a policy as the record has them: None where a field is unset."""
+    """Returns the fields of a policy as the record has them: None if a field is unset."""
     fields = [field.name for field in policy.DESCRIPTOR.fields]
     return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}

@@ -16,7 +16,7 @@ from glimpse.v1 import collection_service_pb2 as pb
 
 
 class _AlreadyAttachedError(Exception):
-    """Raised where the same index is attached already, so that there is nothing to write."""
+    """Raised if the same index is attached already, so that there is nothing to write."""
 
 
 class IndexCalls(ResourceCalls):

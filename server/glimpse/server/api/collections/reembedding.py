@@ -19,7 +19,7 @@ class ReembeddingCalls(ResourceCalls):
     """Starts, reads, switches and ends re-embeddings. Every method raises RequestError."""
 
     async def start(self, request: pb.StartReembeddingRequest) -> pb.StartReembeddingResponse:
-        """Checks that the collection can be re-embedded, and writes its shadow, which the worker then fills."""
+        """Checks that the collection can be re-embedded, and writes the re-embedding, which the worker then fills."""
         view = self.view(request.collection, "collection")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
         space, dimension = backbone.manifest.embedding_space, backbone.manifest.dimension
@@ -42,7 +42,7 @@ class ReembeddingCalls(ResourceCalls):
         return pb.StartReembeddingResponse(reembedding=reembedding, revision=revision)
 
     async def get(self, request: pb.GetReembeddingRequest, deadline: float) -> pb.GetReembeddingResponse:
-        """Returns the progress and, with `measure`, the reports of both sides.
+        """Returns the progress and, with `measure`, the reports with both backbones.
 
         Args:
             request: The request. `measure` needs the scope admin, because it loads and fits the collection once more.
@@ -58,7 +58,7 @@ class ReembeddingCalls(ResourceCalls):
         return pb.GetReembeddingResponse(reembedding=reembedding)
 
     async def switch(self, request: pb.SwitchBackboneRequest) -> pb.SwitchBackboneResponse:
-        """Has BackboneSwitch exchange the collection's vectors and its shadow, and returns the collection."""
+        """Has BackboneSwitch exchange the two backbones of the collection, and returns the collection."""
         view = self.view(request.collection, "collection")
         try:
             switched = await self.runtime.backbone_switch.switch(view, request)
@@ -77,7 +77,7 @@ class ReembeddingCalls(ResourceCalls):
         )
 
     async def end(self, request: pb.EndReembeddingRequest) -> pb.EndReembeddingResponse:
-        """Drops the shadow, whose rows the worker then removes, and returns the collection."""
+        """Ends the re-embedding, whose rows the worker then removes, and returns the collection."""
         view = self.view(request.collection, "collection", usable=False)
 
         def plan() -> Callable[[Writer], int]:
