@@ -8,6 +8,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 from glimpse.backbone import Bundle, BundleError, Encoder, Tokenizer
+from glimpse.export.benchmark import measure
 from glimpse.export.errors import ExportError
 from glimpse.export.word_vectors import export_vectors
 
@@ -113,3 +114,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(BundleError, match="not empty"):
         export_vectors(glove(tmp_path / "v.txt"), tmp_path, name="words")
+
+
+def test_a_graph_without_matrix_products_has_a_speed(bundle: Bundle) -> None:
+    [first, *_] = measure(bundle, "cpu", 1, 0.01)
+    assert first.per_second > 0
+    assert first.gops == 0

@@ -129,6 +129,8 @@ def multiply_adds(graph: Path, inputs: Inputs) -> int:
     names = [name for node in nodes for name in (node.output[0], *_operands(node))]
     constants = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     inner = [name for name in dict.fromkeys(names) if name not in constants]
+    if not inner:  # a graph of word vectors has no product, and an empty list of names would return every output
+        return 0
     with scratch_folder() as folder:
         shapes = constants | dict(zip(inner, (v.shape for v in expose(model, inner, folder, inputs)), strict=True))
     total = 0

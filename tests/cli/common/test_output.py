@@ -77,3 +77,19 @@ def test_a_table_of_many_figures_fits_a_narrow_terminal(
     columns = [Column("RPC"), *(Column(f"N{number}", 9, right=True) for number in range(5))]
     for line in _lines(capsys, columns, ("EnrollExamples", *range(5))):
         assert display_width(line) <= 60
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_column_gets_the_width_that_others_do_not_need(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "photographs/of/birds/near/the/river/kite.jpg"
+    table = Table([Column("INPUT", path=True), Column("LABEL"), Column("PROB", 5, right=True)])
+    table.measure([(path, "kite", 0.9)])
+    table.row(path, "kite", 0.9)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith(f"{path}  kite")
+    assert max(map(display_width, lines)) <= 80
+
+
+def test_a_list_without_rows_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    print_records(Format.TABLE, [], NARROW)
+    assert capsys.readouterr().out.split() == ["INPUT", "LABEL"]

@@ -58,19 +58,42 @@ class Table:
         """Prints one row, and before the first one the headings."""
         texts = [printable(cell) for cell in cells]
         self._grow(texts)
-        if not self._begun:
-            self._begun = True
-            print(styled(self._line([column.title for column in self._columns]), "bold"))
+        self._begin()
         print(styled(self._line(texts), colour), flush=on_terminal())
 
     def rows(self, rows: Iterable[Sequence[object]]) -> None:
-        """Prints many rows, in columns wide enough for the first thousand."""
+        """Prints many rows, in columns wide enough for the first thousand. Without rows it prints the headings."""
         remaining = iter(rows)
         first = list(islice(remaining, _MEASURED_ROWS))
-        for cells in first:
-            self._grow([printable(cell) for cell in cells])
+        self.measure(first)
+        if not first:
+            self._begin()
         for cells in chain(first, remaining):
             self.row(*cells)
+
+    def measure(self, rows: Iterable[Sequence[object]]) -> None:
+        """Widens columns for rows that follow, by what other columns without a fixed width do not need.
+
+        Has no effect after the first printed row.
+        """
+        if self._begun:
+            return
+        texts = [[column.title for column in self._columns], *([printable(cell) for cell in cells] for cells in rows)]
+        needed = [max(map(display_width, cells)) for cells in zip(*texts, strict=True)]
+        flexible = [i for i, column in enumerate(self._columns) if not column.width]
+        for receiver in flexible:
+            for giver in flexible:
+                spare, missing = self._widths[giver] - needed[giver], needed[receiver] - self._widths[receiver]
+                moved = max(0, min(spare, missing))
+                self._widths[giver] -= moved
+                self._widths[receiver] += moved
+        for cells in texts:
+            self._grow(cells)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            print(styled(self._line([column.title for column in self._columns]), "bold"))
 
     def _grow(self, texts: Sequence[str]) -> None:
         if not on_terminal():
@@ -119,7 +142,7 @@ def print_record(output: Format, record: dict[str, Any]) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        print(f"{styled(name.ljust(width), 'bold')}  {printable(value)}")
+        print(f"{styled(name.ljust(width), 'bold')}  {printable(value)}".rstrip())
 
 
 def print_note(text: str) -> None:
@@ -136,6 +159,8 @@ def printable(value: object) -> str:
     """Formats a value for people, and replaces control characters, which a terminal would obey."""
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):

@@ -8,8 +8,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from glimpse.backbone.images.preprocess import to_rgb
 from glimpse.cli.demo.run import Report, Result
+from glimpse.client import Decision
 
-_WIDTH, _MARGIN, _GAP = 1280, 40, 12
+_WIDTH, _MARGIN, _GAP = 1280, 32, 12
+_PAIR_HEIGHT = 104  # a picture and two lines below it
 _PAPER, _INK, _FAINT = "#f7f6f2", "#22252a", "#7b8087"
 _FRAMES = {"good": "#2e9e5b", "bad": "#d64545", "unsure": "#e0a526"}
 _SHOWN_QUERIES, _SHOWN_UNKNOWN, _SHOWN_ZERO_SHOT = 16, 8, 10
@@ -51,7 +53,7 @@ class Sheet:
         cell = (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) // columns
         for i, item in enumerate(items):
             draw(self, _MARGIN + i % columns * (cell + _GAP), self.y + i // columns * (height + _GAP), cell, item)
-        self.y += -(-len(items) // columns) * (height + _GAP) + 20
+        self.y += -(-len(items) // columns) * (height + _GAP) + 6
 
 
 def draw_sheet(report: Report) -> Image.Image:
@@ -61,10 +63,11 @@ def draw_sheet(report: Report) -> Image.Image:
     _examples(sheet, report)
     accuracy = f"best label right for {report.accuracy(report.queries):.1%} of {len(report.queries)}"
     sheet.heading("Queries", f"each with its nearest example and their cosine; {accuracy}")
-    sheet.grid(_sample(report.queries, _SHOWN_QUERIES), 8, 114, _pair)
+    sheet.grid(_sample(report.queries, _SHOWN_QUERIES), 8, _PAIR_HEIGHT, _pair)
     if report.unknown:
-        sheet.heading("Out of distribution", "pictures of no label: the decision should be UNKNOWN")
-        sheet.grid(_sample(report.unknown, _SHOWN_UNKNOWN), 8, 114, _pair)
+        rejected = f"{report.decisions(report.unknown)[Decision.UNKNOWN]} of {len(report.unknown)}"
+        sheet.heading("Out of distribution", f"pictures of no label; UNKNOWN, as it should be, for {rejected}")
+        sheet.grid(_sample(report.unknown, _SHOWN_UNKNOWN), 8, _PAIR_HEIGHT, _pair)
     if report.zero_shot:
         accuracy = f"{report.accuracy(report.zero_shot):.1%} of {len(report.zero_shot)} right"
         sheet.heading("Zero-shot", f"no example, {len(report.task.prompts)} text prompts to choose from; {accuracy}")
@@ -78,7 +81,7 @@ def _title(sheet: Sheet, report: Report) -> None:
     latency = f"p50 {report.latency_ms(50):.1f} ms, p99 {report.latency_ms(99):.1f} ms per call"
     line = f"{report.task.title}  ·  {report.backbone}  ·  {latency}"
     sheet.text(_MARGIN, sheet.y + 56, line, 18, _FAINT)
-    sheet.y += 106
+    sheet.y += 92
 
 
 def _examples(sheet: Sheet, report: Report) -> None:
@@ -92,7 +95,7 @@ def _examples(sheet: Sheet, report: Report) -> None:
         x, y = _MARGIN + i % columns * (cell + 8), sheet.y + i // columns * (cell + 26)
         sheet.picture(x, y, cell, picture.content)
         sheet.text(x + cell // 2, y + cell + 4, _cut(sheet, picture.truth, cell + 6, 11), 11, _FAINT, anchor="ma")
-    sheet.y += -(-len(pictures) // columns) * (cell + 26) + 22
+    sheet.y += -(-len(pictures) // columns) * (cell + 26) + 10
 
 
 def _pair(sheet: Sheet, x: int, y: int, width: int, result: Result) -> None:

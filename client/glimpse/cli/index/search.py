@@ -79,6 +79,7 @@ def search(
         cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
     for name, similarities, numbers in zip(names, cosines.tolist(), rows.tolist(), strict=True):
         neighbors = [_row(opened, row, cosine) for row, cosine in zip(numbers, similarities, strict=True) if row >= 0]
+        table.measure([name, *map(neighbor.get, ("source", "label", "similarity"))] for neighbor in neighbors)
         if output is options.Format.JSON:
             writer.write(query=name, rows=neighbors)
             continue

@@ -45,7 +45,6 @@ def classify(
             results = results_in_order(
                 batch, lambda inputs: client.classify(collection, inputs, top_k=top, domain=domain), ClassifyResult
             )
-            for source, result in zip(batch, results, strict=True):
-                printer.show(source, result)
+            printer.show(batch, results)
     if printer.failures:
         raise typer.Exit(1)

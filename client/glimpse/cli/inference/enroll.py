@@ -1,7 +1,7 @@
 """`glimpse enroll`: enrolls labelled inputs as examples."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.input_reader import Source, TableOptions
 from glimpse.cli.common.inputs import Sources, failed_result, read_labelled_sources
 from glimpse.cli.common.progress import progress
+from glimpse.cli.common.records import on_terminal
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.enroll_report import Tally
 from glimpse.cli.inference.example_files import file_metadata, file_of
@@ -79,7 +80,9 @@ def enroll(
         _prepare(client, collection, backbone, create)
         if negative or unlabeled:
             _prepare_labels(client, collection, sources, LabelRole.NEGATIVE if negative else LabelRole.UNLABELED)
-        with progress("enrolling", len(sources)) as advance:
+        # rich would wrap records that a terminal shows beside a bar; the records show the progress themselves.
+        hidden = output is not options.Format.TABLE and on_terminal()
+        with nullcontext(lambda _: None) if hidden else progress("enrolling", len(sources)) as advance:
             for batch in batched(sources):
                 done += len(batch)
                 examples = [_example(source, domain_name) for source in batch if not source.failure]

@@ -1,5 +1,6 @@
 """Prints classifications and errors as table rows, JSON and CSV."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from glimpse.cli.common.enum_names import head_name
@@ -42,8 +43,15 @@ class ResultPrinter:
         example_columns = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
         self._table = Table([*columns, *(example_columns if nearest else [Column("MARGIN", 6, right=True)])])
 
-    def show(self, source: Source, result: ClassifyResult) -> None:
-        """Prints one input's result."""
+    def show(self, sources: Sequence[Source], results: Sequence[ClassifyResult]) -> None:
+        """Prints the results of some inputs, in order."""
+        pairs = list(zip(sources, results, strict=True))
+        if self._output is Format.TABLE:
+            self._table.measure(self._row(source, result.unwrap()) for source, result in pairs if result.ok)
+        for source, result in pairs:
+            self._show(source, result)
+
+    def _show(self, source: Source, result: ClassifyResult) -> None:
         if result.error is not None:
             self.failures += 1
             report_failure(self._output, self._writer, source.name, result.error)
@@ -57,12 +65,14 @@ class ResultPrinter:
                 input=source.name, **_classification_json(classification), timings_ms=timings, **truncated
             )
             return
-        row = [source.name, classification.decision.name, classification.label or None, classification.probability]
-        if self._nearest:
-            row += [classification.p_value, classification.evidence[0].similarity if classification.evidence else None]
-        else:
-            row.append(classification.margin)
-        self._table.row(*row, colour=_COLOURS.get(classification.decision, ""))
+        self._table.row(*self._row(source, classification), colour=_COLOURS.get(classification.decision, ""))
+
+    def _row(self, source: Source, classification: Classification) -> list[object]:
+        common = [source.name, classification.decision.name, classification.label or None, classification.probability]
+        if not self._nearest:
+            return [*common, classification.margin]
+        nearest = classification.evidence[0].similarity if classification.evidence else None
+        return [*common, classification.p_value, nearest]
 
 
 def report_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:

@@ -86,5 +86,8 @@ def _show(output: options.Format, table: Table, writer: RecordWriter, name: str,
     elif output is options.Format.CSV:
         for neighbor in neighbors:
             writer.write(input=name, **neighbor, **truncated)
-    for evidence in result.neighbors if output is options.Format.TABLE else ():
-        table.row(name, evidence.example.rpartition("/")[2], evidence.label, evidence.similarity)
+    elif output is options.Format.TABLE:
+        rows = [(name, item.example.rpartition("/")[2], item.label, item.similarity) for item in result.neighbors]
+        table.measure(rows)
+        for row in rows:
+            table.row(*row)

@@ -53,7 +53,6 @@ def zero_shot(
             results = results_in_order(
                 batch, lambda inputs: client.classify_zero_shot(prompts, inputs, **parameters), ClassifyResult
             )
-            for source, result in zip(batch, results, strict=True):
-                printer.show(source, result)
+            printer.show(batch, results)
     if printer.failures:
         raise typer.Exit(1)

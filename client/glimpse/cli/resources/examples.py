@@ -27,7 +27,7 @@ def list_(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """List the examples of a collection, in the order of their enrolment."""
+    """List the examples of a collection, oldest first."""
     with connected(server) as client:
         print_records(output, map(_record, client.list_examples(collection, label=label)), _COLUMNS, _FIELDS)
 
@@ -51,7 +51,7 @@ def delete(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Delete an example, and reverse its effect on the classifier exactly."""
+    """Delete an example, and its effect on the classifier."""
     with connected(server) as client:
         revision = client.delete_example(_name(collection, example))
     if output is not options.Format.TABLE:
