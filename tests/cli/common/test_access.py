@@ -222,7 +222,8 @@ def test_keys_use_the_ledger_of_the_variable_as_servers_do(toy_bundle: Path, tmp
 )
 def test_invalid_keys_are_rejected(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run_keys(tmp_path, "create", *options).returncode == 2
-    assert run_keys(tmp_path, "list").stdout == ""
+    [headings] = run_keys(tmp_path, "list").stdout.splitlines()
+    assert headings.startswith("NAME")
 
 
 def test_a_key_is_revoked_by_its_name_its_id_itself_or_the_start_of_its_name(tmp_path: Path) -> None:
