@@ -138,7 +138,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "record"),
+    ("words", "message"),
     [
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
         (["shapes", "--text", "x"], "shapes: is not an index: it has no manifest.json"),
