@@ -34,7 +34,14 @@ WORDS = {
     r"for ever": "forever, without limit",
     r"strangers?": "unknown input, out of distribution; anonymous caller",
     r"doors?": "HTTP endpoint, load shedder",
+    r"(?<!for )(?:is|are|requests|inputs|calls|message|writes) in work": "being answered, being embedded",
+    r"judged": "evaluation",
+    r"withheld": "held out",
+    r"all the same(?=[.;:,)]|$)": "still",
+    r"hardly": "almost no, rarely",
 }
+# These words may not be a part of the name of a function or class either.
+_NAME_WORDS = re.compile(r"told|tells|said|whoever|anew|strangers?|meanwhile|withheld|judged|reckon")
 _WORDS = [
     (re.compile(rf"(?<![\w'’-])(?:{word})(?![\w-])", re.IGNORECASE | re.MULTILINE), cure)
     for word, cure in WORDS.items()
@@ -50,7 +57,7 @@ _IGNORED = ("proto/glimpse/v1/", "tests/plain_english.py", "docs/cli.md", "docs/
 
 
 def problems(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
-    """Yields line, what was found, and what to write instead."""
+    """Yields the line of each problem, the problem, and the words to use instead."""
     lines = text.splitlines()
     for pattern, cure in _WORDS:
         for match in pattern.finditer(text):
@@ -60,6 +67,7 @@ def problems(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
     if path.suffix == ".py":
         yield from _docstring_fragments(text)
         yield from _comment_fragments(text)
+        yield from _names(text)
     elif path.suffix == ".proto":
         yield from _proto_fragments(text)
 
@@ -71,6 +79,14 @@ def _docstring_fragments(text: str) -> Iterator[tuple[int, str, str]]:
             if docstring and (match := _FRAGMENT.match(docstring)):
                 line = node.body[0].lineno
                 yield line, f"docstring starts with {match.group()!r}", "start with a verb, or name the thing"
+
+
+def _names(text: str) -> Iterator[tuple[int, str, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for word in node.name.split("_"):
+                if _NAME_WORDS.fullmatch(word.lower()):
+                    yield node.lineno, f"name with {word!r}", "a plainer word"
 
 
 def _comment_fragments(text: str) -> Iterator[tuple[int, str, str]]:
@@ -101,19 +117,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", action="store_true")
     parser.add_argument("paths", nargs="*")
-    given = parser.parse_args()
+    options = parser.parse_args()
     counts = Counter[str]()
-    for path in files(given.paths):
+    for path in files(options.paths):
         try:
             text = path.read_text("utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
             continue
-        for line, found, cure in sorted(problems(path, text)):
-            counts[found] += 1
-            if not given.count:
-                print(f"{path.relative_to(ROOT)}:{line}: {found}: {cure}")
-    for found, count in counts.most_common() if given.count else ():
-        print(f"{count:6} {found}")
+        for line, problem, cure in sorted(problems(path, text)):
+            counts[problem] += 1
+            if not options.count:
+                print(f"{path.relative_to(ROOT)}:{line}: {problem}: {cure}")
+    for problem, count in counts.most_common() if options.count else ():
+        print(f"{count:6} {problem}")
     return 1 if counts else 0
 
 

@@ -94,14 +94,15 @@ def test_without_unknown_inputs_labels_are_held_out(evaluate: Evaluate, drawings
     assert done.code == 0, done.err
     [found] = done.record["labels_withheld"]
     assert (found["shots"], found["head"], len(found["trials"])) == (5, "auto", 3)
-    assert [len(some) for some in found["withheld"]] == [2, 2, 2]
-    assert len({tuple(some) for some in found["withheld"]}) > 1  # drawn again for each seed
+    held_out = found["withheld"]  # plain-english: stored name
+    assert [len(labels) for labels in held_out] == [2, 2, 2]
+    assert len({tuple(labels) for labels in held_out}) > 1  # drawn again for each seed
     assert sum(found["histograms"][0]["strangers"]) == 3 * 2 * 5  # plain-english: stored name
     assert sum(found["histograms"][0]["known"]) == 3 * 4 * 5
     assert found["auroc"]["mean"] > 0.6
     assert 0 <= found["expected"]["mean"] <= 1
     assert "Held-out labels" in done.page
-    assert "A third of the labels withheld" in done.out
+    assert "A third of the labels held out" in done.out
     assert max(map(len, done.out.splitlines()[:-1])) <= 80
 
 

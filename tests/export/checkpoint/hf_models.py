@@ -53,7 +53,7 @@ def save_transformer(folder: Path, family: str = "bert", **tokenizer: Any) -> Pa
     network = getattr(transformers, f"{kind}Model")(configuration)
     with torch.no_grad():
         for one in network.parameters():
-            one += 0.1 * torch.randn_like(one)  # the initial weights are so small that texts hardly differ
+            one += 0.1 * torch.randn_like(one)  # the initial weights are so small that texts differ very little
     network.save_pretrained(folder)
     save_tokenizer(folder, pieces, **tokenizer)
     return folder

@@ -20,7 +20,7 @@ _TRAINED_PER_LIST, _ROUNDS = 40, 6
 # With a million vectors, an eighth of the lists has barely 99 % of the nearest, a sixth has more: `things` in
 # bench/results/gallery.md.
 _PROBED_PART, _LEAST_PROBED = 6, 64
-# Bits of a query's coordinates; eight hardly find more than four.
+# Bits of a query's coordinates; eight find almost no more than four.
 _QUERY_BITS = 4
 _SEED = 1
 # Codes read and vectors written while holding the lock once: some milliseconds.

@@ -24,7 +24,7 @@ from glimpse.index.types import Ids, Vectors
 _faiss: Any = faiss
 
 # With fewer allowed rows than this, all are compared, in tens of milliseconds: with one allowed row in thousands, lists
-# and graphs have hardly an allowed neighbour in reach. 20,000 rows take 40 to 100 ms, and a search with a selector
+# and graphs reach almost no allowed neighbour. 20,000 rows take 40 to 100 ms, and a search with a selector
 # less.
 _COMPARED = 5_000
 

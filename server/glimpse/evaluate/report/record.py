@@ -39,7 +39,7 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
         },
         "backbones": [_backbone(evaluation, bundle) for bundle in evaluation.bundles],
         "results": [_result(result) for result in evaluation.results.values()],
-        "labels_withheld": [_withheld(evaluation, result) for result in evaluation.held_out],
+        "labels_withheld": [_held_out(evaluation, result) for result in evaluation.held_out],
         "differences": [
             {
                 "first": one.first,
@@ -119,10 +119,11 @@ def _result(result: AggregatedResult) -> dict[str, Any]:
     }
 
 
-def _withheld(evaluation: Evaluation, result: AggregatedResult) -> dict[str, Any]:
+def _held_out(evaluation: Evaluation, result: AggregatedResult) -> dict[str, Any]:
     labels = evaluation.dataset.labels
     rows = [held_out_labels(len(labels), seed) for seed in result.trials]
-    return {**_result(result), "withheld": [[labels[row] for row in some] for some in rows]}
+    names = [[labels[row] for row in held_out] for held_out in rows]
+    return {**_result(result), "withheld": names}  # plain-english: stored name
 
 
 def _across(one: DomainShift) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows, sample
 
-# Temperature and p-values use at most _SAMPLE examples; more would hardly change them. They use fewer, but at least
+# Temperature and p-values use at most _SAMPLE examples; more would change them little. They use fewer, but at least
 # _LEAST, if the search for neighbours would take more than _LOOKS multiply-adds (some seconds), or if there would be
 # more than _SCORES scores, of which several copies are in memory.
 _SAMPLE, _LEAST, _LOOKS, _SCORES = 4_000, 200, 1e11, 1e7

@@ -14,7 +14,7 @@ from glimpse.server.collections.collection import CollectionView
 _MAX_COLLECTIONS = 200
 # The mean similarity covers about this many recent queries. It is reported from these numbers of queries and examples.
 _WINDOW, _MIN_QUERIES, _MIN_EXAMPLES = 1_000, 50, 10
-# Examples that are copies of each other hardly differ: a smaller spread than this one is no measure of drift.
+# Examples that are copies of each other differ very little: a smaller spread than this one is no measure of drift.
 _MIN_SPREAD = 0.01
 
 
