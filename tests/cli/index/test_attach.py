@@ -213,7 +213,7 @@ def test_a_detached_collection_keeps_enrolled_examples(glimpse: Glimpse, attache
         (["attach", "on-it", "nowhere"], ["copy its folder there", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "linked"], ["has index 'drawings'", "glimpse index detach COLLECTION"]),
-        (["attach", "without", "toys"], ["index 'toys' is of toy's embedding space", "the collection's backbone"]),
+        (["attach", "without", "toys"], ["index 'toys' is in toy's embedding space", "the collection's backbone"]),
         (["attach", "without", "empty"], ["index 'empty': its folder: is not an index: it has no manifest.json"]),
         (["attach", "without", "a b"], ["'a b' is invalid: use 1 to 128 letters, digits"]),
         (["attach", "unheard-of", "drawings"], ["glimpse collections create"]),
