@@ -7,7 +7,7 @@ MobileNet V2 embeds pictures, all-MiniLM-L6-v2 embeds texts. Figures are means o
 1. LDA and the nearest class mean, percent right: the test file of banking77, and the rest of sign_digits.
 2. Text and examples together, and each alone, balanced accuracy in percent: the test files of banking77 and TREC, and
    the last 30 % of the spam file.
-3. Queries out of distribution, with at least 4 shots: the clutter of caltech101, and a withheld third of the intents
+3. Queries out of distribution, with at least 4 shots: the clutter of caltech101, and a held-out third of the intents
    of banking77. The columns are the AUROC of the p-value, of the cosine to the nearest class mean and of softmax over
    these cosines; false rejects for a target of 5 %; the share of these queries that is rejected, and the share that the
    collection expects from leaving out labels; and how often the prediction set holds the right label, for a target of
@@ -185,10 +185,10 @@ def _out_of_distribution(data: Path) -> tuple[list[Section], list[Target]]:
         "banking77, a third of the intents": (banking, third),
     }
     columns = ["shots", "AUROC", "cosine", "softmax", "false rejects %", "rejected %", "expected %", "set holds %"]
-    for name, (data_set, withheld) in sets.items():
+    for name, (data_set, held_out) in sets.items():
         lines = []
         for shots in (4, 8, 16):
-            figures = np.mean([_rejection_figures(data_set, withheld(seed), shots, seed) for seed in range(_SEEDS)], 0)
+            figures = np.mean([_rejection_figures(data_set, held_out(seed), shots, seed) for seed in range(_SEEDS)], 0)
             lines.append([str(shots), *(f"{x:.3f}" for x in figures[:3]), *(f"{100 * x:.1f}" for x in figures[3:])])
             title = f"{name}, {shots} shots"
             best = float(max(figures[1:3]))
@@ -198,10 +198,10 @@ def _out_of_distribution(data: Path) -> tuple[list[Section], list[Target]]:
     return sections, targets
 
 
-def _rejection_figures(data: tuple[Labelled, Labelled], withheld: set[str], shots: int, seed: int) -> list[float]:
-    known = sorted(set(data[0].labels) - withheld)
+def _rejection_figures(data: tuple[Labelled, Labelled], held_out: set[str], shots: int, seed: int) -> list[float]:
+    known = sorted(set(data[0].labels) - held_out)
     drawn = draw(data, known, shots, seed)
-    unknown = data[1].vectors[np.isin(data[1].labels, sorted(withheld))]
+    unknown = data[1].vectors[np.isin(data[1].labels, sorted(held_out))]
     inside, outside = drawn.ask(drawn.queries.vectors, len(known)), drawn.ask(unknown)
     evaluation = drawn.engine.evaluation(inside.kind)
     assert evaluation is not None

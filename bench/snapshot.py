@@ -135,7 +135,7 @@ def _start(folder: Path, query: Vector | None, name: str) -> dict[str, float]:
 
 
 def _elapsed(started: float, process: subprocess.Popen[str], name: str) -> dict[str, float]:
-    """Returns the seconds since the start, and the processor seconds, which other programs hardly affect."""
+    """Returns the seconds since the start, and the processor seconds, which other programs rarely affect."""
     seconds = time.perf_counter() - started
     fields = Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])  # user and system time
