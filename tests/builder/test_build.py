@@ -308,9 +308,9 @@ def test_other_vectors_than_the_indexs_are_refused(photos: Path, bundle: Bundle,
     out = tmp_path / "out"
     built(photos, bundle.path, out, vectors="float32")
     other = tiny_image_bundle(tmp_path / "other", dimension=16, seed=5)
-    with pytest.raises(BuildError, match="vectors of tiny in float32, and these would be of tiny-image in float32"):
+    with pytest.raises(BuildError, match="vectors of tiny in float32, the new ones would be of tiny-image in float32"):
         built(photos, other.path, out, resume=True)
-    with pytest.raises(BuildError, match="of tiny in float32, and these would be of tiny in float16"):
+    with pytest.raises(BuildError, match="of tiny in float32, the new ones would be of tiny in float16"):
         built(photos, bundle.path, out, resume=True, vectors="float16")
     assert built(photos, bundle.path, out, resume=True).manifest.vector_type == "float32"
 

@@ -72,7 +72,7 @@ def test_names_alone_with_a_second_backbone_that_reads_no_text(
     assert done.code == 0, done.err
     assert "shots 0: left out for tiny, other, which read no text and have no prompts" in done.err
     assert [one["backbone"] for one in done.record["results"]] == ["glimpse-mini"]
-    assert done.record["verdict"].startswith("glimpse-mini calls ")
+    assert done.record["verdict"].startswith("glimpse-mini classifies ")
     assert "<summary>tiny</summary>" not in done.page  # nothing was measured for it
     refused = evaluate(drawings, *backbones[:4], "--shots", "0")
     assert (refused.code, "choose other --shots" in refused.err) == (1, True)

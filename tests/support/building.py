@@ -37,14 +37,14 @@ _WORDS = (
 # before the n-th rename, removal or fsync.
 _DRIVER = """
 import hashlib, os, pathlib, signal, sys
-from glimpse.backbone import Reader
+from glimpse.backbone import Embedder
 from glimpse.cli.main import main
 log, steps = os.open(os.environ["LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 0
-prepare = Reader.prepare
+prepare = Embedder.prepare
 def logged(self, kind, content):
     os.write(log, hashlib.sha256(content).digest())
     return prepare(self, kind, content)
-Reader.prepare = logged
+Embedder.prepare = logged
 def stepping(call):
     def step(*arguments, **named):
         global steps

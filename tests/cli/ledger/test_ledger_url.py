@@ -21,7 +21,7 @@ def test_a_malformed_url_is_one_line_without_the_password(words: tuple[str, ...]
     for url in ("postgresql+psycopg://db:s3cret/x", "postgresql+psycopg://db:s3cret@h:port/d"):
         given = run_glimpse((*words, "--data", "data", "--ledger", url), cwd=tmp_path)
         assert (given.code, given.out) == (1, "")
-        assert given.err.startswith("glimpse: the ledger's URL cannot be read; write sqlite:///FILE or postgresql")
+        assert given.err.startswith("glimpse: the ledger's URL cannot be parsed; write sqlite:///FILE or postgresql")
         assert len(given.err.splitlines()) == 1
         assert "s3cret" not in given.err
         meant = run_glimpse((*words, "--data", "data"), cwd=tmp_path, variables={"GLIMPSE_LEDGER": url})
