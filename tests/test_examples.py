@@ -35,7 +35,7 @@ SECTIONS = [(page, section) for page in PAGES for section in sections((ROOT / pa
 def test_the_commands_of_a_page_print_what_it_shows(page: str, section: str, tmp_path: Path) -> None:
     with shell(tmp_path) as opened:
         for shown in sections((ROOT / page).read_text("utf-8"))[section]:
-            output, expected = stable_lines(opened.run(shown)), stable_lines(shown.output)
+            output, expected = stable_lines(opened.run(shown.code, python=shown.python)), stable_lines(shown.output)
             assert words_of(output) == words_of(expected), f"{shown.code}\n{output}"
             close = pytest.approx(numbers_of(expected), rel=_TOLERANCE, abs=_TOLERANCE)
             assert numbers_of(output) == close, shown.code

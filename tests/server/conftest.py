@@ -8,6 +8,7 @@ import pytest
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs, make_collection
+from support.vector_collection import ROWS, Vectors, blobs, named
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,15 @@ def collection(stubs: Stubs) -> str:
 def database() -> Iterator[Postgres]:
     with postgres() as started:
         yield started
+
+
+@pytest.fixture
+def vectors(stubs: Stubs) -> Vectors:
+    return Vectors(stubs)
+
+
+@pytest.fixture
+def fitted(vectors: Vectors) -> Vectors:
+    """Returns a fitted collection of 4 labels with 12 examples each."""
+    vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
+    return vectors

@@ -4,7 +4,8 @@
 
 A `console` block has commands after `$ `, each followed by its output. A `python` block is followed by a `text` block
 with its output. The commands of a section (below a `##` heading) run one after the other, in an empty folder where
-`examples` leads to the repository's folder. `glimpse serve` starts a real server on a free port for those after it.
+`docs` and `examples` lead to the repository's folders. `glimpse serve` starts a real server on a free port for
+the commands after it.
 """
 
 import itertools
@@ -73,20 +74,21 @@ class Shell:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        (self.folder / "examples").symlink_to(ROOT / "examples")
+        for name in ("docs", "examples"):
+            (self.folder / name).symlink_to(ROOT / name)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GLIMPSE_", "XDG_"))}
         path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**kept, "HOME": str(self.folder), "PATH": path, "COLUMNS": "80"}
 
-    def run(self, shown: Shown) -> str:
-        """Runs a command and returns its standard output. Raises AssertionError if it fails."""
-        if shown.code.startswith("glimpse serve"):
-            return self._serve(shown.code.split()[2:])
-        program = [sys.executable, "-c", shown.code.replace(_ADDRESS, self._address())]
-        command = program if shown.python else ["bash", "-c", shown.code]
+    def run(self, code: str, *, python: bool = False) -> str:
+        """Runs a command, or a Python program, and returns its standard output. Raises AssertionError if it fails."""
+        if code.startswith("glimpse serve"):
+            return self._serve(code.split()[2:])
+        program = [sys.executable, "-c", code.replace(_ADDRESS, self._address())]
+        command = program if python else ["bash", "-euo", "pipefail", "-c", code]
         environment = {**self.environment, "GLIMPSE_SERVER": self._address()}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{shown.code}\n{done.stdout}{done.stderr}"
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, f"{code}\n{done.stdout}{done.stderr}"
         output = done.stdout.replace(str(self.folder), "~")
         return "".join(f"{line.rstrip()}\n" for line in output.splitlines())
 
@@ -126,7 +128,7 @@ def main() -> None:
         outputs = list[tuple[Shown, str]]()
         for commands in sections(text).values():
             with tempfile.TemporaryDirectory() as folder, shell(Path(folder)) as opened:
-                outputs += [(shown, opened.run(shown)) for shown in commands]
+                outputs += [(shown, opened.run(shown.code, python=shown.python)) for shown in commands]
         for shown, output in reversed(outputs):
             text = text[: shown.start] + output + text[shown.end :]
         page.write_text(text, "utf-8")

@@ -19,18 +19,6 @@ from support.vector_collection import CENTRES, ROWS, Array, D, Vectors, blobs, n
 Code = grpc.StatusCode
 
 
-@pytest.fixture
-def vectors(stubs: Stubs) -> Vectors:
-    return Vectors(stubs)
-
-
-@pytest.fixture
-def fitted(vectors: Vectors) -> Vectors:
-    """Returns a fitted collection of 4 labels with 12 examples each."""
-    vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
-    return vectors
-
-
 def share(answers: Sequence[cls.Classification], decision: "cls.Decision") -> float:
     return float(np.mean([one.decision == decision for one in answers]))
 

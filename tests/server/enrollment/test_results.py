@@ -2,26 +2,12 @@
 
 import grpc
 import numpy as np
-import pytest
 
 from glimpse.fewshot import normalize
 from glimpse.v1 import collection_service_pb2 as col
-from support.server import Stubs
 from support.vector_collection import ROWS, Vectors, blobs, named
 
 Code = grpc.StatusCode
-
-
-@pytest.fixture
-def vectors(stubs: Stubs) -> Vectors:
-    return Vectors(stubs)
-
-
-@pytest.fixture
-def fitted(vectors: Vectors) -> Vectors:
-    """Returns a fitted collection of 4 labels with 12 examples each."""
-    vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
-    return vectors
 
 
 def test_enrolment_reports_duplicates_conflicts_and_outliers(fitted: Vectors) -> None:
