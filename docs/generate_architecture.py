@@ -49,6 +49,7 @@ DISTRIBUTION_ROWS = (
     ("cli",),
     ("client", "server", "evaluate", "export", "builder"),
     ("v1", "ledger", "fewshot", "index", "backbone", "inputs"),
+    ("files",),
 )
 DISTRIBUTION: Places = {
     "cli": (2.5, "the command"),
@@ -63,6 +64,7 @@ DISTRIBUTION: Places = {
     "index": (3, "FAISS and its files"),
     "backbone": (4, "bundles, ONNX Runtime"),
     "inputs": (5, "files, folders, tables"),
+    "files": (2.5, "temporary folders"),
 }
 SERVER: Places = {
     "app": (0.5, "the process, from top to bottom"),

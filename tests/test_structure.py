@@ -40,8 +40,9 @@ def test_the_server_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_inputs_load_the_standard_library_alone() -> None:
-    code = "import sys; before = set(sys.modules); import glimpse.inputs; print(*set(sys.modules) - before)"
+@pytest.mark.parametrize("module", ["inputs", "files.scratch"])
+def test_inputs_and_files_load_the_standard_library_alone(module: str) -> None:
+    code = f"import sys; before = set(sys.modules); import glimpse.{module}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert loaded - {"glimpse"} <= sys.stdlib_module_names

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
     from glimpse.backbone.processors import cores, limit_libraries
     from glimpse.backbone.prompts import name_as_prompt, with_templates
-    from glimpse.backbone.scratch import scratch_folder
     from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "name_as_prompt",
     "open_bundle",
     "scaled_decode_cosine",
-    "scratch_folder",
     "with_templates",
     "write_bundle",
 ]
@@ -76,7 +74,6 @@ _MODULES = {
     "processors": ("cores", "limit_libraries"),
     "embedder": ("Kind", "MINI", "Prepared", "Embedder", "open_bundle"),
     "images.jpeg_scaling": ("scaled_decode_cosine",),
-    "scratch": ("scratch_folder",),
     "tokenizer": ("Tokenizer", "Tokens"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -20,7 +20,7 @@ from glimpse.backbone.manifest import (
 )
 from glimpse.backbone.manifest_file import problems, read_manifest
 from glimpse.backbone.onnx_validation import check_graph
-from glimpse.backbone.scratch import scratch_beside
+from glimpse.files.scratch import scratch_beside
 
 # A million words of a hundred characters with their merges. Loading such a file takes several times as much memory.
 _MAX_TOKENIZER_BYTES = 256 << 20

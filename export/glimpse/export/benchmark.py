@@ -13,12 +13,13 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from glimpse.backbone import Bundle, Encoder, cores, scratch_folder
+from glimpse.backbone import Bundle, Encoder, cores
 from glimpse.backbone.inference.sessions import PROVIDERS
 from glimpse.export.graph.graph_editing import IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.graph import expose
+from glimpse.files.scratch import scratch_folder
 
 BATCHES = (1, 8, 32)
 _TOKENS = 16  # tokens of the text that is timed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, scratch_folder, write_bundle
+from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, write_bundle
 from glimpse.backbone.inference.encoder import Vectors
 from glimpse.export.batch_runner import on_cpu
 from glimpse.export.graph.graph_editing import IMAGES
@@ -18,6 +18,7 @@ from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.sample_inputs import batches_of, encoded_pictures, pixels_of
 from glimpse.export.tolerance import MIN_COSINES, Check, raise_for_failures, smallest_cosine
+from glimpse.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from glimpse.export.precision import Precision

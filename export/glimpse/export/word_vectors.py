@@ -13,13 +13,14 @@ from gensim.utils import open as open_any  # reads .gz too
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import models, normalizers, pre_tokenizers
 
-from glimpse.backbone import Bundle, Tokenizer, scratch_folder
+from glimpse.backbone import Bundle, Tokenizer
 from glimpse.export.batch_runner import on_cpu
 from glimpse.export.errors import ExportError
 from glimpse.export.finalize import DEFAULT_OPTIONS, Progress, finalize, silent
 from glimpse.export.graph.graph_editing import RAW_OUTPUT, normalize_output
 from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.tolerance import MIN_COSINES, Check
+from glimpse.files.scratch import scratch_folder
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 # An unknown word has so little weight that it matters only if no word is known; such a text is the mean of all words.

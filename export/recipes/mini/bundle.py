@@ -12,7 +12,8 @@ from recipes.mini.evaluate import thresholds
 from recipes.mini.model import Mini
 from torch import Tensor, nn
 
-from glimpse.backbone import Bundle, Encoder, scratch_folder, write_bundle
+from glimpse.backbone import Bundle, Encoder, write_bundle
+from glimpse.files.scratch import scratch_folder
 
 _MIN_COSINE = 0.99999
 _IMAGE_AXES = {"images": {0: "n"}, "embedding": {0: "n"}}

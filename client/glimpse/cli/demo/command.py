@@ -40,8 +40,8 @@ def demo(
     out of distribution, and classifies pictures by text alone. Prints accuracy and latency.
     """
     try:
-        from glimpse.backbone import scratch_folder
         from glimpse.cli.demo import contact_sheet, data, report, run, server
+        from glimpse.files.scratch import scratch_folder
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     _check(images, out)

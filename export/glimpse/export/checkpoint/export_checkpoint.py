@@ -5,11 +5,12 @@ from typing import Any
 
 import onnx
 
-from glimpse.backbone import Bundle, limit_libraries, scratch_folder
+from glimpse.backbone import Bundle, limit_libraries
 from glimpse.export.checkpoint.parity import compare
 from glimpse.export.checkpoint.reference_model import ReferenceModel
 from glimpse.export.checkpoint.trace import trace_image, trace_text
 from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, finalize, silent
+from glimpse.files.scratch import scratch_folder
 
 
 def export_checkpoint(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
 from pydantic import ValidationError
 
-from glimpse.backbone import Bundle, ImageRule, scratch_folder
+from glimpse.backbone import Bundle, ImageRule
 from glimpse.backbone.manifest_file import problems
 from glimpse.export.errors import ExportError
 from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
@@ -30,6 +30,7 @@ from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
 from glimpse.export.onnx.onnx_parity import compare_images
 from glimpse.export.onnx.reference_model import ImageReference, Runner, unit
+from glimpse.files.scratch import scratch_folder
 
 Layout = Literal["NCHW", "NHWC"]
 #: ImageNet's mean and deviation, which most encoders of photographs were trained with.

@@ -8,7 +8,7 @@ import tokenizers
 from onnx import ModelProto, TensorProto, helper
 from pydantic import ValidationError
 
-from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
+from glimpse.backbone import Bundle, TextRule, Tokenizer
 from glimpse.backbone.manifest_file import problems
 from glimpse.export.errors import ExportError
 from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
@@ -21,6 +21,7 @@ from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, read_model, take_part, type_name
 from glimpse.export.onnx.onnx_parity import compare_texts
 from glimpse.export.onnx.reference_model import Runner, TextReference
+from glimpse.files.scratch import scratch_folder
 
 _TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to read in it " * 9)
 _PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.compare import Reference
@@ -18,6 +17,7 @@ from glimpse.export.precision.graph import Layer, expose, find_layers, prepare, 
 from glimpse.export.precision.int8 import ROWS
 from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
 from glimpse.export.precision.quantization_error import fp16_error
+from glimpse.files.scratch import scratch_folder
 
 GOAL = 0.9999
 # Half of the largest fp16 number.

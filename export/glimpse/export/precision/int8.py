@@ -8,7 +8,6 @@ import numpy as np
 from onnx import ModelProto
 from onnxruntime.quantization.calibrate import TensorsData
 
-from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.compare import Reference
@@ -19,6 +18,7 @@ from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
 from glimpse.export.precision.quantization_error import int8_error
 from glimpse.export.precision.quantize import METHODS, calibrate, quantize
 from glimpse.export.precision.smoothquant import smooth
+from glimpse.files.scratch import scratch_folder
 
 # Stricter than the limit of 0.99 for other inputs.
 GOAL = 0.995

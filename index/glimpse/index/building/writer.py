@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from glimpse.files.scratch import scratch_beside
 from glimpse.index.building.finalize import finish
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.progress import Watch, silent
 from glimpse.index.storage.atomic_files import synced
 from glimpse.index.storage.manifest import VECTORS_FOLDER, Header, Manifest
-from glimpse.index.storage.scratch import scratch_beside
 from glimpse.index.storage.shard import SHARD_SIZE, schema, write_shard
 
 _ERRORS_INPUT = ".errors.given.parquet"

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from glimpse.backbone import scratch_folder
+from glimpse.files.scratch import scratch_folder
 from glimpse.server.scheduling.load_shedder import LoadShedder
 
 logger = logging.getLogger(__name__)

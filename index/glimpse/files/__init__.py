@@ -1,0 +1,1 @@
+"""Files that a killed process must not leave behind. Standard library only."""
