@@ -86,7 +86,7 @@ def test_embed_writes_vectors_and_says_which_is_which(run: Run, colours: Path, t
     (tmp_path / "bad.png").write_bytes(b"")
     done = run("embed", colours / "red", "bad.png", "--text", "red", "--out", "v.npy", "--format", "json")
     assert done.code == 1
-    assert done.objects[0]["shape"] == [7, 4]
+    assert (done.objects[0]["shape"], done.objects[0]["inputs"]) == ([7, 4], "v.jsonl")
     vectors = np.load(tmp_path / "v.npy")
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

@@ -35,7 +35,8 @@ def test_a_label_is_created_updated_and_deleted(run: Run, collection: str) -> No
     assert (shown["display_name"], shown["prompts"]) == ("Warm ones", [])
     contradiction = run("labels", "update", collection, "warm", "--no-prompts", "--prompt", "x")
     assert contradiction.code == 2
-    assert run("labels", "delete", collection, "warm").code == 0
+    deleted = run("labels", "delete", collection, "warm")
+    assert (deleted.code, deleted.out.split()[:3]) == (0, ["deleted", "warm", "revision"])
     refused = run("labels", "delete", collection, "red")
     assert refused.code == 1
     assert "--force" in refused.err
@@ -47,7 +48,7 @@ def test_an_example_is_listed_shown_and_deleted(run: Run, collection: str) -> No
     assert len(listed) == 6
     first = listed[0]
     assert run("examples", "show", collection, first["id"], "--format", "json").objects == [first]
-    assert run("examples", "delete", collection, first["example"]).code == 0
+    assert run("examples", "delete", collection, first["id"]).out.split()[:2] == ["deleted", first["id"]]
     assert run("examples", "show", collection, first["id"]).code == 1
     assert len(run("examples", "list", collection).out.splitlines()) == 24
 

@@ -94,4 +94,10 @@ class _Vectors:
         with writing(self.listing):
             self.listing.write_text("".join(lines), "utf-8")
         shape = list(array.shape)
-        return {"out": str(self.out), "shape": shape, "embedding_space": self._space, "failures": self.failures}
+        return {
+            "out": str(self.out),
+            "inputs": str(self.listing),
+            "shape": shape,
+            "embedding_space": self._space,
+            "failures": self.failures,
+        }

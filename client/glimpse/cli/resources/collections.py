@@ -6,7 +6,6 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.output import Column, print_record, print_records
-from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources import collection_options as policy
 from glimpse.cli.resources import reembedding
@@ -137,5 +136,4 @@ def delete(
     """Delete a collection."""
     with connected(server) as client:
         revision = client.delete_collection(collection, force=force)
-    if output is not options.Format.TABLE:
-        print_data(output, {"deleted": collection, "revision": revision})
+    print_record(output, {"deleted": collection, "revision": revision})

@@ -8,7 +8,6 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.output import Column, print_record, print_records
-from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.client import Example
 
@@ -54,8 +53,7 @@ def delete(
     """Delete an example, and its effect on the classifier."""
     with connected(server) as client:
         revision = client.delete_example(_name(collection, example))
-    if output is not options.Format.TABLE:
-        print_data(output, {"deleted": example, "revision": revision})
+    print_record(output, {"deleted": example, "revision": revision})
 
 
 def _name(collection: str, example: str) -> str:

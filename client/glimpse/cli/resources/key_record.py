@@ -35,7 +35,7 @@ def key_record(key: "KeyRecord") -> dict[str, Any]:
         "limits": dict(key.limits),
         "create_time": _moment(key.create_time),
         "expires": _moment(key.expire_time),
-        "state": "revoked" if key.revoke_time is not None else "expired" if is_expired else "good",
+        "state": "revoked" if key.revoke_time is not None else "expired" if is_expired else "active",
     }
 
 

@@ -7,7 +7,6 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.enum_names import ROLES, choice_parser, role_name
 from glimpse.cli.common.output import Column, print_record, print_records
-from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.client import Label, LabelRole
 
@@ -114,8 +113,7 @@ def delete(
     """Delete a label."""
     with connected(server) as client:
         revision = client.delete_label(collection, label, force=force)
-    if output is not options.Format.TABLE:
-        print_data(output, {"deleted": label, "revision": revision})
+    print_record(output, {"deleted": label, "revision": revision})
 
 
 def _record(label: Label) -> dict[str, Any]:
