@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from threadpoolctl import threadpool_limits
 
-from bench.fewshot import Draw, draw
+from bench.fewshot.draws import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
 from glimpse.fewshot import Decision, DecisionSettings, Examples, Policy, fit

@@ -1,0 +1,36 @@
+"""Text and examples together, and each alone: balanced accuracy in percent."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.fewshot.draws import best_labels, draw, seeds
+from bench.report import Section, Target
+from bench.vectors import label_names, texts
+from glimpse.evaluate.trials.trial import train_classifier
+
+
+def text_and_examples(data: Path) -> tuple[list[Section], list[Target]]:
+    sections, targets = [], []
+    for name in ("banking77", "trec", "sms_spam"):
+        data_set = texts(data, name)
+        known, lines = sorted(set(data_set[0].labels)), []
+        directions = label_names(name, known)
+        least = {"text": np.inf, "better": np.inf}
+        for shots in (1, 2, 4, 8, 16):
+            accuracies = []
+            for seed in seeds(known):
+                both = draw(data_set, known, shots, seed, directions)
+                alone = draw(data_set, known, shots, seed)
+                queries, text_vectors = both.queries.vectors, np.stack([directions[label] for label in known])
+                text = train_classifier(queries[:0], np.empty(0, np.intp), known, text_vectors)
+                predictions = [both.ask(queries, engine=text), alone.ask(queries), both.ask(queries)]
+                accuracies.append([both.balanced(best_labels(answers)) for answers in predictions])
+            zero, examples, together = np.mean(accuracies, 0).tolist()
+            least["text"] = min(least["text"], together - zero)
+            least["better"] = min(least["better"], together - max(zero, examples))
+            lines.append([str(shots), f"{zero:.1f}", f"{examples:.1f}", f"{together:.1f}"])
+        sections.append((f"{name}: balanced accuracy, %", ["shots", "text", "examples", "both"], lines))
+        targets.append(Target(f"{name}: both - text, least, points", float(least["text"]), ">=", 0.0))
+        targets.append(Target(f"{name}: both - the better, least, points", float(least["better"]), ">=", -0.5))
+    return sections, targets
