@@ -31,6 +31,14 @@ def client(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.rmtree(folder / "data")
 
 
+@pytest.fixture(scope="module", params=REFERENCE)
+def real_set(
+    request: pytest.FixtureRequest, client: Client, evaluation_data: Path
+) -> tuple[str, dict[str, list[Vector]]]:
+    """Returns the name of a set, and the vectors of all its pictures by label."""
+    return request.param, embed_folder(client, evaluation_data / request.param)
+
+
 def embed_folder(client: Client, folder: Path) -> dict[str, list[Vector]]:
     """Returns the vectors of all pictures of a labelled folder, by label."""
     files = [(sub.name, file) for sub in sorted(folder.iterdir()) for file in sorted(sub.iterdir())]
@@ -76,20 +84,18 @@ def accuracy(
     return 100 * float(np.mean(right))
 
 
-@pytest.mark.parametrize("name", REFERENCE)
-def test_few_shot_accuracy_equals_the_reference(client: Client, evaluation_data: Path, name: str) -> None:
-    by_label = embed_folder(client, evaluation_data / name)
+def test_few_shot_accuracy_equals_the_reference(client: Client, real_set: tuple[str, dict[str, list[Vector]]]) -> None:
+    name, by_label = real_set
     for shots, reference in zip((1, 5), REFERENCE[name], strict=True):
         measured = np.mean([accuracy(client, name, by_label, shots, seed) for seed in range(_SEEDS[name])])
         print(f"{name} {shots}-shot: {measured:.1f} % (reference {reference})")
         assert measured == pytest.approx(reference, abs=2), f"{name}, {shots}-shot"
 
 
-@pytest.mark.parametrize("name", REFERENCE)
 def test_the_ladder_beats_the_reference_and_estimates_its_accuracy(
-    client: Client, evaluation_data: Path, name: str
+    client: Client, real_set: tuple[str, dict[str, list[Vector]]]
 ) -> None:
-    by_label = embed_folder(client, evaluation_data / name)
+    name, by_label = real_set
     seeds = range(_SEEDS[name] // 2)
     measured = np.mean([accuracy(client, name, by_label, 5, seed, Head.UNSPECIFIED) for seed in seeds])
     print(f"{name} 5-shot with the ladder: {measured:.1f} % (reference, class mean: {REFERENCE[name][1]})")
