@@ -27,7 +27,7 @@ from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.proxy import Proxy
 from support.recorded_writes import direction
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 from support.streamers import Streamers
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
@@ -96,7 +96,7 @@ def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> Non
 
 def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, bundle)
-    server.program = [*with_small_disk(tmp_path / "data", "24m"), *server.program]
+    server.program = [*with_small_disk(tmp_path / "data", "24m"), *GLIMPSE]
     with closing(server):
         scene = Scene(server, "full")
         assert server.process

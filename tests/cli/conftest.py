@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import pytest
 from PIL import Image
 
 from glimpse.cli.demo.server import own_server
+from support.forked import run_forked
+from support.server import GLIMPSE
 from support.toy_bundle import COLOURS, make_toy_bundle
 
 from .fake_server import FakeServer, fake_server
@@ -75,11 +76,16 @@ def run_glimpse(
     columns: int | None = None,
 ) -> Done:
     """Runs `glimpse …`; with `columns`, its stdout is a terminal of that width, without colours."""
-    command = [sys.executable, "-m", "glimpse.cli.main", *map(str, arguments)]
-    env = {**environment(server), **(variables or {})}
+    words, env = list(map(str, arguments)), environment(server)
     if columns:
-        return _run_on_terminal(command, env, cwd, columns)
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False)
+        return _run_on_terminal([*GLIMPSE, *words], {**env, **(variables or {})}, cwd, columns)
+    if variables is None:
+        return Done(*run_forked(words, env, cwd, 120))
+    # Modules read some variables when they are imported, so this needs a process without any.
+    env = {**env, **variables}
+    done = subprocess.run(
+        [*GLIMPSE, *words], capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

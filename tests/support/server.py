@@ -14,6 +14,10 @@ from glimpse.v1 import collection_service_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from support.forked import ForkedProcess
+
+#: The program without a fork.
+GLIMPSE = [sys.executable, "-m", "glimpse.cli.main"]
 
 
 class ServerProcess:
@@ -29,8 +33,9 @@ class ServerProcess:
             **{name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")},
             **{f"GLIMPSE_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        self.program = [sys.executable, "-m", "glimpse.cli.main"]
-        self.process: subprocess.Popen[str] | None = None
+        #: The program to run in place of a fork that has imported `glimpse` already.
+        self.program: list[str] | None = None
+        self.process: ForkedProcess | subprocess.Popen[str] | None = None
         self.address = ""
 
     def __enter__(self) -> Self:
@@ -41,15 +46,14 @@ class ServerProcess:
         self.stop()
 
     def start(self) -> None:
-        log = (self.folder / "server.log").open("a")
-        self.process = subprocess.Popen(
-            [*self.program, "serve", "--listen", self.listen, *self._arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=self._environment,
-        )
-        log.close()
+        arguments = ["serve", "--listen", self.listen, *self._arguments]
+        with (self.folder / "server.log").open("a") as log:
+            if self.program is None:
+                self.process = ForkedProcess(arguments, self._environment, stderr=log)
+            else:
+                self.process = subprocess.Popen(
+                    [*self.program, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+                )
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
