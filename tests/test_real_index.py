@@ -85,7 +85,7 @@ def test_the_evidence_is_a_picture_in_the_index(caltech: Served, caltech_answers
 
 @pytest.fixture(scope="module")
 def omniglot_folder(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a folder with `built/ALPHABET/CHARACTER/*.png`, and two drawings of each character in `queries/`."""
+    """Returns a folder with eight drawings of each character in `built/ALPHABET/CHARACTER`, and two in `queries`."""
     archive = evaluation_data / "omniglot" / "background.tar.gz"
     if not archive.is_file():
         pytest.skip(f"no Omniglot at {archive}")
@@ -96,8 +96,11 @@ def omniglot_folder(evaluation_data: Path, tmp_path_factory: pytest.TempPathFact
     for character in sorted((folder / "built").glob("*/*")):
         target = folder / "queries" / character.relative_to(folder / "built")
         target.mkdir(parents=True)
-        for file in sorted(character.iterdir())[::10]:
+        drawings = sorted(character.iterdir())
+        for file in drawings[::10]:
             file.rename(target / file.name)
+        for file in drawings[1::2]:
+            file.unlink()
     return folder
 
 
@@ -114,7 +117,7 @@ def test_omniglot_is_classified_by_alphabet_and_character(omniglot_folder: Path)
         print(f"omniglot fitted: {fitted.accuracy:.1f} % (own estimate {estimate:.1f} %), {fitted.matched:.1f} % MATCH")
         assert len(set(queries.labels)) == 964
         assert len(fitted.found) == 1_928
-        # Measured: 84.0 and 87.2 % of 964 labels.
+        # Measured: 82.8 and 84.8 % of 964 labels.
         assert before_fit.accuracy > 80
         assert fitted.accuracy > before_fit.accuracy - 1
         assert fitted.accuracy > 83

@@ -688,7 +688,7 @@ def _peak(path: object) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, name: str) -> None:
-    few, many = (WRITERS[name](tmp_path / f"{count}{name}", count) for count in (5_000, 50_000))
+    few, many = (WRITERS[name](tmp_path / f"{count}{name}", count) for count in (2_000, 20_000))
     _peak(few)  # load the modules that are imported on first use
     small, large = _peak(few), _peak(many)
     assert large[0] < small[0] + _TABLE
@@ -697,9 +697,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["", "*/*.png"])
 def test_memory_does_not_grow_with_the_folders(tmp_path: Path, pattern: str) -> None:
-    few, many = _folder(tmp_path / "few", 1_000), _folder(tmp_path / "many", 20_000)
+    few, many = _folder(tmp_path / "few", 500), _folder(tmp_path / "many", 10_000)
     _peak(few / pattern)
-    assert _peak(many / pattern)[0] < _peak(few / pattern)[0] + 7_000_000
+    assert _peak(many / pattern)[0] < _peak(few / pattern)[0] + 3_500_000
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
