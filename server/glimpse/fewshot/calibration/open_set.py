@@ -157,7 +157,7 @@ def _threshold_over(fits: Floats, accepted: float) -> float | None:
 
 
 def nearest_other_similarities(
-    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None
+    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None, groups: Rows | None = None
 ) -> tuple[Floats, Floats]:
     """Returns cosines of some examples to the nearest other example, and to the nearest example of another label.
 
@@ -166,6 +166,7 @@ def nearest_other_similarities(
         rows: `(N,)`, their labels' rows.
         some: `(n,)`, the examples to ask about.
         contents: `(N,)`, equal numbers mark copies, which are not each other's neighbours; None if there are none.
+        groups: `(N,)`, equal numbers mark examples that are left out together, likewise.
 
     Returns:
         `(n,)` twice, float64; -1 if there is no such example.
@@ -176,6 +177,8 @@ def nearest_other_similarities(
         part = some[start : start + _CHUNK]
         cosines = vectors[part] @ vectors.T
         cosines[each[part, None] == each] = -1.0
+        if groups is not None:
+            cosines[groups[part, None] == groups] = -1.0
         nearest[start : start + _CHUNK] = cosines.max(1)
         cosines[rows[part, None] == rows] = -1.0
         other[start : start + _CHUNK] = cosines.max(1)
