@@ -24,7 +24,7 @@ from glimpse.fewshot.calibration.open_set import nearest_similarities
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
-TERMS = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 10.0)
+TERMS = DecisionSettings(Policy(default_threshold=0.5), 10.0)
 NAMES = [f"l{i}" for i in range(5)]
 CENTRES = np.random.default_rng(99).normal(size=(12, 24))
 

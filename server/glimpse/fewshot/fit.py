@@ -89,6 +89,8 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
             measures,
             candidate.scores(context.negatives),
             spread=spread,
+            # Prompts rest on no example.
+            grown=1.0 if candidate.kind is HeadKind.PROMPTS else context.growth,
         )
         for candidate in candidates.values()
     }

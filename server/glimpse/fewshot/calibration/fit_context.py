@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from glimpse.fewshot.calibration.calibration import growth
 from glimpse.fewshot.calibration.group_left_out import LeftOutGroup, groups_among
 from glimpse.fewshot.calibration.leave_one_out import LeaveOneOutScores, leave_one_out
 from glimpse.fewshot.calibration.near_copies import find_groups
@@ -106,6 +107,12 @@ class FitContext:
     def mask_further_labels(self, scores: Array | Floats) -> Array | Floats:
         """Sets the scores of an example's further labels to -inf: `(n, C)` → `(n, C)`."""
         return scores if self.further_labels is None else np.where(self.further_labels, -np.inf, scores)
+
+    @property
+    def growth(self) -> float:
+        """The factor from the temperature of the examples left out to that of new inputs."""
+        counts, rows = self.lda.moments.counts, self.rows[self.sampled]
+        return growth(self.lda.moments.shots[rows], counts[rows] - self.left_out.others)
 
     @property
     def sample_size(self) -> int:
