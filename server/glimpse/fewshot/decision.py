@@ -15,7 +15,7 @@ LIKELY = 0.5
 
 
 class RejectBy(Enum):
-    """What the threshold of a rejection rests on."""
+    """The evidence that the threshold of a rejection rests on."""
 
     EXAMPLES = "the examples, each left out"
     FALSE_ACCEPTS = "a rate of false accepts"

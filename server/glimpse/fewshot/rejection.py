@@ -20,7 +20,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """How well n queries fit: measures and p-values, None where there is none, and the rule that they decide by."""
+    """The fit of n queries: measures and p-values, None where there is none, and the rule that they decide by."""
 
     fits: Sequence[float | None]
     p_values: Sequence[float | None]

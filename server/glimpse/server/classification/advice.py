@@ -61,8 +61,8 @@ def advice(
 def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) -> Iterator[str]:
     if response.grouped_count > _MANY_GROUPED * count:
         yield (
-            f"Enroll more examples that differ: {response.grouped_count} of {count} belong to a group or are near copies "
-            "of others, which are judged as one example."
+            f"Enroll more examples that differ: {response.grouped_count} of {count} belong to a group or are near "
+            "copies of others. Such examples count as one in this report."
         )
     if response.suspects:
         confident = sum(suspect.confident for suspect in response.suspects)
