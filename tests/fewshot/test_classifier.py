@@ -24,7 +24,7 @@ from glimpse.fewshot.calibration.open_set import nearest_similarities
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
-TERMS = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 10.0)
+TERMS = DecisionSettings(Policy(default_threshold=0.5), 10.0)
 NAMES = [f"l{i}" for i in range(5)]
 CENTRES = np.random.default_rng(99).normal(size=(12, 24))
 
@@ -187,7 +187,7 @@ def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> Non
 
 def test_unknown_inputs_are_found_and_negative_examples_are_a_ceiling() -> None:
     vectors, rows = blobs(0, SHOTS), np.array(SHOTS, np.intp)
-    queries, outside = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
+    queries, outside = blobs(1, SHOTS * 10), blobs(2, [7] * 30 + [8] * 30)
     engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
 
     def unknown(engine: FewShotClassifier, some: Array) -> float:
@@ -196,7 +196,7 @@ def test_unknown_inputs_are_found_and_negative_examples_are_a_ceiling() -> None:
     assert unknown(engine, queries) < 0.15
     assert unknown(engine, outside) > 0.9
     # Near a label, toward an input out of distribution.
-    between = normalize(blobs(3, [0] * 30) + 0.35 * blobs(4, [7] * 30))
+    between = normalize(blobs(3, [0] * 30) + 0.3 * blobs(4, [7] * 30))
     before = unknown(engine, between[:15])
     aware = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES, negatives=DomainVectors(between[15:])))
     assert before < 0.6

@@ -9,26 +9,54 @@ import pytest
 from glimpse.fewshot import Decision, Policy
 from glimpse.fewshot.calibration.calibration import logistic, set_floor
 from glimpse.fewshot.calibration.open_set import Typicality
-from glimpse.fewshot.decision import Evidence, decide
+from glimpse.fewshot.decision import Evidence, RejectBy, Rejection, decide
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 
-FEW = Policy(default_threshold=0.5, default_margin=0.1)
+FEW = Policy(default_threshold=0.5)
 NOT_CALIBRATED = Evidence(probability=0.6, similarity=0.7, lead=0.2, nearest=0.7, nearest_negative=-1.0)
-CALIBRATED = replace(NOT_CALIBRATED, fit=1.0, min_fit=0.0, p_value=0.4, set_size=1)
+BY_EXAMPLES = Rejection(RejectBy.EXAMPLES, 0.0, 40, 0.05)
+CALIBRATED = replace(NOT_CALIBRATED, fit=1.0, rejection=BY_EXAMPLES, p_value=0.4, set_size=1)
 
 
 @pytest.mark.parametrize(
-    ("similarity", "lead", "wanted"),
+    ("similarity", "probability", "wanted"),
     [
-        (0.49, 0.4, Decision.UNKNOWN),
-        (0.5, None, Decision.MATCH),
-        (0.5, 0.1, Decision.MATCH),
-        (0.9, 0.09, Decision.AMBIGUOUS),
-        (0.4, 0.01, Decision.UNKNOWN),
+        (0.49, 0.9, Decision.UNKNOWN),
+        (0.5, 0.5, Decision.MATCH),
+        (0.9, 0.49, Decision.AMBIGUOUS),
+        (0.4, 0.1, Decision.UNKNOWN),
     ],
 )
-def test_too_few_examples_leave_it_to_the_defaults(similarity: float, lead: float | None, wanted: Decision) -> None:
-    assert decide(replace(NOT_CALIBRATED, similarity=similarity, lead=lead), FEW)[0] is wanted
+def test_too_few_examples_leave_it_to_the_backbone_and_the_probability(
+    similarity: float, probability: float, wanted: Decision
+) -> None:
+    signs = replace(NOT_CALIBRATED, similarity=similarity, probability=probability, lead=0.001)
+    decision, reason = decide(signs, FEW)
+    assert decision is wanted
+    assert ("of the backbone" in reason) is (wanted is not Decision.AMBIGUOUS)
+    decision, reason = decide(replace(signs, similarity=-0.9), Policy())
+    assert decision is (Decision.MATCH if probability >= 0.5 else Decision.AMBIGUOUS)
+    assert ("no rate of false rejects is known" in reason) is (decision is Decision.MATCH)
+
+
+def test_labels_of_one_example_are_compared_with_each_other() -> None:
+    rule = Rejection(RejectBy.OTHER_LABELS, 0.6, 30)
+    for fit, wanted in ((0.59, Decision.UNKNOWN), (0.6, Decision.MATCH)):
+        decision, reason = decide(replace(NOT_CALIBRATED, fit=fit, rejection=rule), Policy())
+        assert decision is wanted
+        assert "examples of different labels are (0.600)" in reason
+        assert "no rate of false rejects is known" in reason
+
+
+def test_the_reason_names_the_rate_that_few_examples_keep() -> None:
+    few = replace(CALIBRATED, fit=-1.0, rejection=Rejection(RejectBy.EXAMPLES, 0.0, 12, 1 / 13), p_value=1 / 13)
+    assert decide(few, Policy()) == (
+        Decision.UNKNOWN,
+        "it fits worse than all 12 examples that were left out, as 1 in 13 inputs of the labels do",
+    )
+    many = replace(few, rejection=BY_EXAMPLES, p_value=2 / 41)
+    assert decide(many, Policy())[1] == "only 4.9% of the examples fit as badly"
+    assert "negative examples" in decide(replace(many, p_value=0.3), Policy())[1]
 
 
 @pytest.mark.parametrize(
@@ -50,9 +78,9 @@ def test_examples_take_the_place_of_the_defaults() -> None:
     assert decide(low, FEW)[0] is Decision.MATCH
     assert decide(replace(low, fit=-0.1), FEW)[0] is Decision.UNKNOWN
     assert decide(replace(low, set_size=2), FEW)[0] is Decision.AMBIGUOUS
-    # There are too few examples for the rate, or for the coverage.
-    assert decide(replace(low, min_fit=None), FEW)[0] is Decision.UNKNOWN
-    assert decide(replace(CALIBRATED, set_size=0, lead=0.05), FEW)[0] is Decision.AMBIGUOUS
+    # There are too few examples for a rate, or for the coverage.
+    assert decide(replace(low, rejection=None), FEW)[0] is Decision.UNKNOWN
+    assert decide(replace(CALIBRATED, set_size=0, probability=0.4), FEW)[0] is Decision.AMBIGUOUS
 
 
 def test_the_policys_own_values_replace_the_calibration() -> None:
@@ -83,12 +111,20 @@ def typical(count: int, outside: int = 0, negatives: int = 0) -> Typicality:
 
 
 def test_a_rate_takes_as_many_examples_as_it_needs() -> None:
-    assert typical(18).min_fit(0.05, None) is None
-    few = typical(19)
-    least = few.min_fit(0.05, None)
-    assert least == few.fits[0]  # the worst fit of 19 examples still passes
-    assert typical(18).min_fit(0.1, None) is not None
+    assert typical(5).min_fit(0.05, None) is None
+    for count, place in ((6, 0), (18, 0), (19, 0), (38, 0), (39, 1), (100, 4)):
+        some = typical(count)
+        assert some.min_fit(0.05, None) == some.fits[place]  # the worst fit of 6 to 38 examples still passes
+    assert [typical(count).reject_rate(0.05) for count in (5, 6, 18, 19, 100)] == [None, 1 / 7, 1 / 19, 0.05, 0.05]
     assert typical(100, outside=18).min_fit(0.05, 0.05) is None
+
+
+def test_labels_of_one_example_need_twenty_labels() -> None:
+    others = np.linspace(0.0, 1.0, 101)[:, None]
+    nearest = Typicality.of(np.empty((0, 1)), others)
+    assert nearest.least_similarity(19) is None
+    assert nearest.least_similarity(20) == pytest.approx(0.1)
+    assert Typicality.of(np.empty((0, 1))).least_similarity(20) is None
 
 
 def test_a_rate_of_false_accepts_is_held_among_outside() -> None:

@@ -66,17 +66,24 @@ class TextRule(_Part):
 
 
 class DecisionRule(_Part):
-    """Default thresholds of a decision. Cosines differ between backbones, so a bundle may set its own.
+    """A measured threshold for collections with too few examples to have their own. Exported bundles declare none.
 
-    The defaults fit no backbone in particular: they reject clearly unlike inputs, and ties.
+    A cosine means something else in every backbone: 0.5 rejects 14 % of what belongs to caltech101's labels at one
+    example each with MobileNet V2, and 99.6 % of TREC's with MiniLM.
 
     Attributes:
-        match_threshold: smallest cosine of a match.
-        match_margin: smallest distance to the second-best label.
+        match_threshold: smallest cosine of a match; None if none was measured for this backbone.
+        match_margin: no longer used; bundles of earlier versions have it.
     """
 
-    match_threshold: Annotated[float, Field(ge=-1, le=1)] = 0.5
-    match_margin: Annotated[float, Field(ge=0, le=2)] = 0.01
+    match_threshold: Annotated[float | None, Field(ge=-1, le=1)] = None
+    match_margin: Annotated[float | None, Field(ge=0, le=2)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_former_defaults(cls, values: Any) -> Any:
+        # Earlier versions wrote these values into every bundle, whatever its backbone.
+        return {} if values == {"match_threshold": 0.5, "match_margin": 0.01} else values
 
 
 class Parent(_Part):

@@ -467,16 +467,20 @@ class Confusion(_message.Message):
     def __init__(self, label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class SuspectExample(_message.Message):
-    __slots__ = ("example", "label_id", "answered_label_id", "probability")
+    __slots__ = ("example", "label_id", "answered_label_id", "probability", "own_probability", "confident")
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    OWN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENT_FIELD_NUMBER: _ClassVar[int]
     example: str
     label_id: str
     answered_label_id: str
     probability: float
-    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+    own_probability: float
+    confident: bool
+    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ..., own_probability: _Optional[float] = ..., confident: _Optional[bool] = ...) -> None: ...
 
 class LabelFigures(_message.Message):
     __slots__ = ("label_id", "example_count", "accuracy", "needs_more")
@@ -501,7 +505,7 @@ class AdaptationFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -518,6 +522,7 @@ class GetCollectionReportResponse(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ADAPTATIONS_FIELD_NUMBER: _ClassVar[int]
     ADVICE_FIELD_NUMBER: _ClassVar[int]
+    GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -534,7 +539,8 @@ class GetCollectionReportResponse(_message.Message):
     labels: _containers.RepeatedCompositeFieldContainer[LabelFigures]
     adaptations: _containers.RepeatedCompositeFieldContainer[AdaptationFigures]
     advice: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ...) -> None: ...
+    grouped_count: int
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ...) -> None: ...
 
 class AttachIndexRequest(_message.Message):
     __slots__ = ("collection", "index")

@@ -14,6 +14,32 @@ EXAMPLE_SCALE = 1 / 0.07
 LIKELY = 0.5
 
 
+class RejectBy(Enum):
+    """The evidence that the threshold of a rejection rests on."""
+
+    EXAMPLES = "the examples, each left out"
+    FALSE_ACCEPTS = "a rate of false accepts"
+    NEGATIVES = "negative examples"
+    OTHER_LABELS = "cosines between examples of different labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The rule that calls an input UNKNOWN if its fit is under a threshold.
+
+    Attributes:
+        by: what the threshold rests on.
+        min_fit: the threshold.
+        count: the number of examples that it rests on.
+        rate: the expected rate of false rejects; None if it is not known.
+    """
+
+    by: RejectBy
+    min_fit: float
+    count: int
+    rate: float | None = None
+
+
 class Decision(Enum):
     """The decision about an input."""
 
@@ -29,8 +55,8 @@ class Policy:
     Attributes:
         threshold: least cosine to the label's centre. If set, it alone decides UNKNOWN.
         margin: least lead over the second label in cosine. If set, it alone decides AMBIGUOUS.
-        default_threshold: used while there are too few examples to calibrate; None accepts any cosine.
-        default_margin: used while there is no prediction set; None decides by probability.
+        default_threshold: least cosine that the backbone declares, used while too few examples can be left out; None if
+            it declares none.
         false_reject: target rate of known inputs that are called UNKNOWN.
         false_accept: target rate of inputs out of distribution that are accepted; replaces `false_reject` if set.
         coverage: target rate at which the prediction set contains the right label.
@@ -39,7 +65,6 @@ class Policy:
     threshold: float | None = None
     margin: float | None = None
     default_threshold: float | None = None
-    default_margin: float | None = None
     false_reject: float = 0.05
     false_accept: float | None = None
     coverage: float = 0.9
@@ -58,9 +83,9 @@ class Evidence:
     nearest_negative: float
     #: Whether the best label has examples, not only text.
     has_examples: bool = True
-    #: The measure of fit, its threshold, and the fraction of the examples that fit no better.
+    #: The measure of fit, the rule that it decides by, and the fraction of the examples that fit no better.
     fit: float | None = None
-    min_fit: float | None = None
+    rejection: Rejection | None = None
     p_value: float | None = None
     #: The number of labels in the prediction set; 0 if none was made.
     set_size: int = 0
@@ -94,14 +119,19 @@ def _known(evidence: Evidence, policy: Policy) -> str:
     """Returns the rule by which an input is not UNKNOWN: the same rule that `_unknown` uses."""
     if policy.threshold is not None:
         return f"cosine {evidence.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
-    if evidence.fit is not None and evidence.min_fit is not None:
-        if policy.false_accept is not None:
-            return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
-        if evidence.p_value is not None:
-            return f"fits as well as {evidence.p_value:.0%} of the examples do, or better"
+    rejection = evidence.rejection if evidence.fit is not None else None
+    if rejection and rejection.by is RejectBy.FALSE_ACCEPTS:
+        return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
+    if rejection and rejection.by is RejectBy.EXAMPLES and evidence.p_value is not None:
+        return f"fits as well as {evidence.p_value:.0%} of the examples do, or better"
     if policy.default_threshold is not None:
-        return f"cosine {evidence.similarity:.3f} reaches the default threshold {policy.default_threshold:g}"
-    return f"no rule rejects it; cosine {evidence.similarity:.3f}"
+        return f"cosine {evidence.similarity:.3f} reaches the threshold {policy.default_threshold:g} of the backbone"
+    if rejection and rejection.by is RejectBy.OTHER_LABELS:
+        return (
+            f"its nearest example (cosine {evidence.nearest:.3f}) is as near as examples of different labels are "
+            f"({rejection.min_fit:.3f}); no rate of false rejects is known"
+        )
+    return f"nothing rejects it, and no rate of false rejects is known; cosine {evidence.similarity:.3f}"
 
 
 def _unknown(evidence: Evidence, policy: Policy) -> str | None:
@@ -111,33 +141,45 @@ def _unknown(evidence: Evidence, policy: Policy) -> str | None:
         if evidence.similarity < policy.threshold:
             return f"cosine {evidence.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
         return None
-    if evidence.fit is not None and evidence.min_fit is not None:
-        if evidence.fit < evidence.min_fit:
-            if evidence.p_value is None:
-                return "it fits no better than inputs out of distribution do"
-            return (
-                f"only {evidence.p_value:.1%} of the examples fit as badly, "
-                "or it fits no better than inputs out of distribution do"
-            )
-        if evidence.p_value is not None or policy.false_accept is not None:
-            return None
+    rejection = evidence.rejection if evidence.fit is not None else None
+    if rejection and evidence.fit is not None and evidence.fit < rejection.min_fit:
+        return _misfit(evidence, rejection)
+    if rejection and rejection.by in (RejectBy.EXAMPLES, RejectBy.FALSE_ACCEPTS):
+        return None
     if policy.default_threshold is not None and evidence.similarity < policy.default_threshold:
-        return f"cosine {evidence.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
+        return f"cosine {evidence.similarity:.3f} is under the threshold {policy.default_threshold:g} of the backbone"
     return None
 
 
+def _misfit(evidence: Evidence, rejection: Rejection) -> str:
+    """Returns why an input whose fit is under the threshold is UNKNOWN."""
+    if rejection.by is RejectBy.FALSE_ACCEPTS:
+        return "it fits no better than inputs out of distribution do"
+    if rejection.by is RejectBy.OTHER_LABELS:
+        return (
+            f"its nearest example (cosine {evidence.nearest:.3f}) is farther than examples of different labels are "
+            f"({rejection.min_fit:.3f}); no rate of false rejects is known"
+        )
+    p_value = evidence.p_value
+    if rejection.by is RejectBy.NEGATIVES or p_value is None or p_value > (rejection.rate or 0.0) + 1e-9:
+        return "it fits no better than the negative examples do"
+    if p_value * (rejection.count + 1) < 1.5:
+        return (
+            f"it fits worse than all {rejection.count} examples that were left out, "
+            f"as 1 in {rejection.count + 1} inputs of the labels do"
+        )
+    return f"only {p_value:.1%} of the examples fit as badly"
+
+
 def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
-    margin = policy.margin
-    if margin is None:
-        if evidence.set_size > 1:
-            return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
-        margin = None if evidence.set_size else policy.default_margin
-    if margin is None:
-        if evidence.probability >= LIKELY:
-            return None
+    if policy.margin is not None:
+        if evidence.lead is not None and evidence.lead < policy.margin:
+            return f"its lead in cosine {evidence.lead:.3f} is under {policy.margin:g}"
+        return None
+    if evidence.set_size > 1:
+        return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
+    if evidence.probability < LIKELY:
         return f"its probability {evidence.probability:.2f} is under {LIKELY:g}"
-    if evidence.lead is not None and evidence.lead < margin:
-        return f"its lead in cosine {evidence.lead:.3f} is under {margin:g}"
     return None
 
 

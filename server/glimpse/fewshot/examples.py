@@ -34,6 +34,8 @@ class Examples:
         negatives: enrolled negative examples ("none of these").
         unlabeled: vectors whose label is unknown; they only shape the domain statistics.
         contents: `(N,)`, equal numbers mark the same content under several labels; None if every content is distinct.
+        groups: `(N,)`, equal numbers mark examples that are left out together, such as frames of a clip; None if there
+            are no such groups. Near copies are found by the fit and need no number.
     """
 
     vectors: Array
@@ -44,6 +46,7 @@ class Examples:
     negatives: DomainVectors | None = None
     unlabeled: DomainVectors | None = None
     contents: Rows | None = None
+    groups: Rows | None = None
 
     @property
     def negative_vectors(self) -> Array:

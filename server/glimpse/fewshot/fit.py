@@ -16,6 +16,7 @@ from glimpse.fewshot.heads.class_mean import ClassMeanHead, leave_one_out_class_
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation, LeftOutMeasures
 from glimpse.fewshot.heads.head_selection import HeadKind, is_better
 from glimpse.fewshot.heads.lda import LdaHead
+from glimpse.fewshot.statistics.groups import is_grouped
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 
 
@@ -50,6 +51,8 @@ class Fitted:
     own_distances: Floats
     #: Cosines of the examples left out to the nearest other example: (n,).
     nearest: Floats
+    #: The number of examples that are left out together with another.
+    grouped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
             measures,
             candidate.scores(context.negatives),
             spread=spread,
+            # Prompts rest on no example.
+            grown=1.0 if candidate.kind is HeadKind.PROMPTS else context.growth,
         )
         for candidate in candidates.values()
     }
@@ -107,6 +112,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         IndependentCalibration.of(context) if independent and spread else None,
         context.own_distances(),
         measures.as_members.nearest,
+        int(is_grouped(context.groups, len(context.rows)).sum()),
     )
 
 
@@ -115,7 +121,9 @@ def _fit_by_nearest(examples: Examples, context: FitContext, measures: LeftOutMe
     if np.array_equal(sampled, context.sampled):  # every label has two examples, so these neighbours are known already
         others = measures.label_left_out.nearest
     else:
-        _, others = nearest_other_similarities(examples.vectors, context.rows, sampled, examples.contents)
+        _, others = nearest_other_similarities(
+            examples.vectors, context.rows, sampled, examples.contents, context.groups
+        )
     return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], measures.negatives.nearest[:, None])
 
 
@@ -137,7 +145,9 @@ def _candidates(
     examples: Examples, context: FitContext, pinned: HeadKind | None, independent: bool
 ) -> Iterator[_Candidate]:
     moments, vectors, sampled = context.lda.moments, context.vectors, context.sampled
-    scores = context.mask_further_labels(leave_one_out_class_mean(moments, vectors[sampled], context.rows[sampled]))
+    scores = context.mask_further_labels(
+        leave_one_out_class_mean(moments, vectors[sampled], context.rows[sampled], context.left_out_groups)
+    )
     yield _Candidate(HeadKind.CLASS_MEAN, scores, scores, ClassMeanHead(moments).scores)
     if (texts := _texts(examples, context)) is not None:
         prompt_scores = context.mask_further_labels(vectors[sampled] @ texts.T)
@@ -146,7 +156,9 @@ def _candidates(
         yield _Candidate(HeadKind.LDA, context.left_out.scores, context.left_out.scores, context.lda.scores)
     if independent:
         return
-    for kind, batch_head, left_out, alone in fit_batch_heads(vectors, context.rows, moments, sampled, pinned):
+    for kind, batch_head, left_out, alone in fit_batch_heads(
+        vectors, context.rows, moments, sampled, pinned, context.groups
+    ):
         yield _Candidate(kind, left_out, alone, batch_head.scores, batch_head)
 
 

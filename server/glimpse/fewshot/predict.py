@@ -7,13 +7,11 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import set_floor
-from glimpse.fewshot.calibration.open_set import max_softmax
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import (
     EXAMPLE_SCALE,
     Decision,
     Evidence,
-    Policy,
     decide,
     decide_independent,
     softmax,
@@ -21,6 +19,7 @@ from glimpse.fewshot.decision import (
 )
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
+from glimpse.fewshot.rejection import Fits, is_calibrated, measure_fits
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
@@ -68,7 +67,7 @@ def predict(
         )
         for i, evidence in enumerate(_evidence(call, calibrated, order, rows))
     ]
-    return Predictions(head.kind, head.reason, calibrated.calibrated, predictions)
+    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +88,21 @@ class _Calibrated:
 
     probabilities: Floats
     sizes: Sequence[int]
-    fits: Sequence[float | None]
-    p_values: Sequence[float | None]
-    min_fit: float | None
-    calibrated: bool
+    fits: Fits
 
     @classmethod
     def of(cls, call: _Call, scores: Array) -> Self:
         probabilities, sizes = (_independent if call.settings.independent else _exclusive)(call, scores)
-        fits, p_values, min_fit = _fits(call, scores)
-        own = is_calibrated(call.evaluation, call.settings.policy, independent=call.settings.independent)
-        return cls(probabilities, sizes, fits, p_values, min_fit, own)
+        fits = measure_fits(
+            call.classifier,
+            call.kind,
+            call.evaluation,
+            call.settings.policy,
+            call.queries,
+            call.nearest.examples,
+            scores,
+        )
+        return cls(probabilities, sizes, fits)
 
 
 def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> list[Evidence]:
@@ -117,9 +120,9 @@ def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> 
                 float(call.nearest.examples[i]),
                 float(call.nearest.negatives[i]) if has_examples[i] else -1.0,
                 bool(has_examples[i]),
-                calibrated.fits[i] if by_fit else None,
-                calibrated.min_fit,
-                calibrated.p_values[i] if by_fit else None,
+                calibrated.fits.fits[i] if by_fit else None,
+                calibrated.fits.rejection,
+                calibrated.fits.p_values[i] if by_fit else None,
                 calibrated.sizes[i],
             )
         )
@@ -148,7 +151,7 @@ def _prediction(
         return Prediction(Decision.UNKNOWN, "no candidate label")
     policy = settings.policy
     if not evidence.has_examples:  # cosines to texts have no common scale
-        policy = replace(policy, default_threshold=None, default_margin=None)
+        policy = replace(policy, default_threshold=None)
     decision, reason = decide_independent(evidence) if settings.independent else decide(evidence, policy)
     known = [row for row in rows.tolist() if row >= 0]
     values = scores[np.isfinite(scores)].tolist()
@@ -166,12 +169,15 @@ def _prediction(
 
 
 def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
-    """Returns probabilities of exclusive labels, `(n, C)`, and the sizes of their prediction sets."""
+    """Returns probabilities of exclusive labels, `(n, C)`, and the sizes of their prediction sets.
+
+    The floor of the sets rests on the probabilities of examples left out, which have fewer shots and are less certain.
+    """
     evaluation, coverage = call.evaluation, call.settings.policy.coverage
     # With more labels than are scored at once, the temperature of a sample is the best there is.
     similar = evaluation or call.classifier.evaluation(call.kind)
     default = call.settings.prompt_scale if call.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
-    probabilities = softmax(scores, 1 / similar.temperature if similar else default)
+    probabilities = softmax(scores, 1 / similar.answer_temperature if similar else default)
     floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:
         return probabilities, [0] * len(scores)
@@ -204,47 +210,3 @@ def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
             scale, bias = EXAMPLE_SCALE, -EXAMPLE_SCALE * (0.5 if threshold is None else threshold)
         probabilities = 0.5 + 0.5 * np.tanh((scale * scores.astype(np.float64) + bias) / 2)
     return probabilities, (probabilities >= 0.5).sum(1).tolist()
-
-
-def _fits(call: _Call, scores: Array) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
-    """Returns the measure of fit of each query, its p-value, and the threshold.
-
-    P-values are None if the examples are too few to decide by them.
-    """
-    classifier, policy, nearest = call.classifier, call.settings.policy, call.nearest.examples
-    unknown: Sequence[float | None] = [None] * len(scores)
-    if classifier.fitted is None or not classifier.lda.dense:
-        return unknown, unknown, None
-    if call.evaluation is None:
-        prompts = call.kind is HeadKind.PROMPTS
-        typicality, fits = (
-            (classifier.fitted.prompt_typicality, max_softmax(scores))
-            if prompts
-            else (classifier.fitted.nearest_typicality, nearest)
-        )
-        min_fit = (
-            typicality.negative_ceiling if policy.false_accept is None else typicality.min_fit(0.0, policy.false_accept)
-        )
-        return typicality.combined_fits(fits[:, None]).tolist(), unknown, min_fit
-    typicality = call.evaluation.typicality
-    measured = classifier.measures(call.kind, call.queries, nearest, scores, call.evaluation.temperature)
-    min_fit = typicality.min_fit(policy.false_reject, policy.false_accept)
-    p_values = unknown if min_fit is None else typicality.p_values(measured).tolist()
-    return typicality.combined_fits(measured).tolist(), p_values, min_fit
-
-
-def is_calibrated(evaluation: HeadEvaluation | None, policy: Policy, *, independent: bool) -> bool:
-    """Returns whether predictions rest on the collection's own examples and policy, not on the backbone's defaults.
-
-    Args:
-        evaluation: the evaluation of the head that answers, or None.
-        policy: the collection's policy.
-        independent: whether labels are independent; then the rates and the coverage play no part.
-    """
-    if evaluation is None or independent:
-        return evaluation is not None
-    min_fit = evaluation.typicality.min_fit(policy.false_reject, policy.false_accept)
-    rejects = policy.threshold is not None or min_fit is not None
-    return rejects and (
-        policy.margin is not None or set_floor(evaluation.sorted_own_probability, policy.coverage) is not None
-    )

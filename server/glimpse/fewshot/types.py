@@ -52,7 +52,7 @@ class Prediction:
         probabilities: their probabilities.
         margin: the lead in score over the second label; None if there is none.
         similarity: cosine to the best label's centre.
-        p_value: the fraction of the examples that fit no better; None if not calibrated.
+        p_value: the fraction of the examples that fit no better; None if not calibrated or if the label has none.
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
     """
 
@@ -74,7 +74,7 @@ class Predictions:
     Attributes:
         kind: the head that answered.
         reason: why that head answered.
-        calibrated: whether the collection's own examples calibrate the probabilities and decisions.
+        calibrated: whether enough examples were left out to calibrate the answers (`is_calibrated`).
         predictions: one per query.
     """
 

@@ -45,6 +45,8 @@ def full() -> pb.GetCollectionReportResponse:
                 label_id="robin",
                 answered_label_id="wren",
                 probability=0.97,
+                own_probability=0.02,
+                confident=True,
             )
         ],
         labels=[
@@ -57,6 +59,7 @@ def full() -> pb.GetCollectionReportResponse:
             pb.AdaptationFigures(method="coral", accuracy=part(0.7), kept=True),
         ],
         advice=["look at the example that looks mislabelled, " * 4, "add owls"],
+        grouped_count=12,
     )
 
 
@@ -69,11 +72,17 @@ def test_a_report_fits_eighty_columns(ask: Run, fake: FakeServer) -> None:
     assert lines[0] == "birds, revision 42, 240 examples measured"
     assert "leave-one-out accuracy    84.2 % (79.2 to 88.2 %)" in lines
     assert "false accepts             6.1 % (1.1 to 10.1 %), on negative examples" in lines
-    for output in ("by prompts alone", "negative transfer", "lda: labels have twelve", "false rejects"):
+    for output in (
+        "by prompts alone",
+        "negative transfer",
+        "lda: labels have twelve",
+        "false rejects",
+        "12, left out together",
+    ):
         assert output in done.out
     rows = [" ".join(line.split()) for line in lines]
     assert "kernel-ridge 85.0 % 80.0 to 89.0 %" in rows
-    assert f"{EXAMPLE} robin wren 0.970" in rows
+    assert f"{EXAMPLE} robin 0.020 wren 0.970 yes" in rows
     assert "wren 2 50.0 % 45.0 to 54.0 %" in rows
     assert "owl 1 - -" in rows
     assert "coral 70.0 % 65.0 to 74.0 % kept" in rows
@@ -88,12 +97,14 @@ def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
     done = ask("report", "birds", columns=80)
     [row] = [" ".join(line.split()) for line in done.out.splitlines() if line.startswith(EXAMPLE)]
     assert row.startswith(f"{EXAMPLE} …")
-    assert row.endswith("/morning-0017.png robin wren 0.970")
+    assert row.endswith("/morning-0017.png robin 0.020 wren 0.970 yes")
     assert max(map(len, done.out.splitlines())) <= 80
     [suspect] = ask("report", "birds", "--format", "json").objects[0]["suspects"]
     assert (suspect["example"], suspect["file"]) == (example, fake.files[example])
     fake.files = {example: ""}
-    assert f"{EXAMPLE} robin wren 0.970" in [" ".join(line.split()) for line in ask("report", "birds").out.splitlines()]
+    assert f"{EXAMPLE} robin 0.020 wren 0.970 yes" in [
+        " ".join(line.split()) for line in ask("report", "birds").out.splitlines()
+    ]
 
 
 def test_files_are_requested_for_the_first_twenty_suspects(ask: Run, fake: FakeServer) -> None:
@@ -109,7 +120,7 @@ def test_a_report_leaves_out_figures_that_were_not_measured(ask: Run, fake: Fake
         "birds, revision 1",
         "leave-one-out accuracy    not measured: no label has two examples",
         "head                      none",
-        "calibrated                no: too few examples",
+        "calibrated                no: fewer than 6 examples can be left out",
         "false accepts             10.0 % (5.0 to 14.0 %), by leaving out labels",
     ]
 

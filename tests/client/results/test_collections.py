@@ -114,13 +114,23 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         false_accept=proportion(0.3),
         measured_on_negatives=True,
         confusions=[pb.Confusion(label_id="robin", answered_label_id="wren", count=3)],
-        suspects=[pb.SuspectExample(example="e", label_id="robin", answered_label_id="wren", probability=0.6)],
+        suspects=[
+            pb.SuspectExample(
+                example="e",
+                label_id="robin",
+                answered_label_id="wren",
+                probability=0.6,
+                own_probability=0.3,
+                confident=True,
+            )
+        ],
         labels=[
             pb.LabelFigures(label_id="robin", example_count=4, accuracy=proportion(0.5), needs_more=True),
             pb.LabelFigures(label_id="wren", example_count=1),
         ],
         adaptations=[pb.AdaptationFigures(method="coral", accuracy=proportion(0.4), kept=True)],
         advice=["add wrens"],
+        grouped_count=5,
     )
 
     def estimate(value: float) -> Estimate:
@@ -139,10 +149,11 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         false_accept=estimate(0.3),
         measured_on_negatives=True,
         confusions=(Confusion("robin", "wren", 3),),
-        suspects=(SuspectExample("e", "robin", "wren", 0.6),),
+        suspects=(SuspectExample("e", "robin", "wren", 0.6, 0.3, True),),
         labels=(LabelFigures("robin", 4, estimate(0.5), True), LabelFigures("wren", 1, None, False)),
         adaptations=(AdaptationFigures("coral", estimate(0.4), True),),
         advice=("add wrens",),
+        grouped_count=5,
     )
     assert script.requests == [pb.GetCollectionReportRequest(name="collections/c", min_revision=6)]
 

@@ -66,7 +66,7 @@ def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
     away = normalize(rng.normal(size=(10, 6)).astype(np.float32))
     labels = ["d", "c", "b", "a"]  # not in the order of names
     store = np.concatenate([vectors, away])
-    terms = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 20.0)
+    terms = DecisionSettings(Policy(default_threshold=0.5), 20.0)
     material = EmbeddedDataset(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
     drawn = split(rows, 1, seed=0)
     outcome = run(material, Contender(None), drawn)

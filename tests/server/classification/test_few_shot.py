@@ -339,13 +339,12 @@ def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) ->
 @pytest.mark.parametrize(
     ("shots", "policy", "calibrated", "rule"),
     [
-        (1, {}, False, "the default threshold 0.5"),
-        (4, {}, False, "the default threshold 0.5"),  # A rate of 0.05 needs 19 examples; there are 16.
-        (5, {}, True, "of the examples"),
-        (5, {"coverage": 0.99}, False, "of the examples"),  # There are 99.
+        (1, {}, False, "no rate of false rejects is known"),
+        (1, {"match_threshold": 0.2}, False, "the collection's threshold 0.2"),
+        (4, {}, True, "of the examples"),  # A rate of 0.05 needs 19 examples; with 16 it is 1 / 17.
+        (5, {"coverage": 0.99}, True, "of the examples"),  # A coverage of 0.99 needs 99.
         (4, {"match_threshold": 0.2}, True, "the collection's threshold 0.2"),
-        (4, {"match_threshold": 0.2, "match_margin": 0.0, "coverage": 0.99}, True, "the collection's threshold 0.2"),
-        (5, {"false_reject_rate": 0.01}, False, "the default threshold 0.5"),
+        (5, {"false_reject_rate": 0.01}, True, "of the examples"),
         (5, {"false_accept_rate": 0.3}, True, "of the inputs out of distribution"),
     ],
 )
@@ -354,7 +353,7 @@ def test_report_answers_and_reasons_agree(
 ) -> None:
     collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
     rows = [row for row in range(4) for _ in range(shots)]
-    collection.enroll(blobs(rows, noise=0.1), named(rows), measure=True)
+    collection.enroll(blobs(rows, noise=0.6), named(rows), measure=True)
     check = collection.report()
     answers = collection.classify(blobs(range(4), seed=1, noise=0.05))
     assert check.calibrated is calibrated
@@ -363,9 +362,12 @@ def test_report_answers_and_reasons_agree(
     assert matches
     for one in matches:
         assert rule in one.decision_reason
-    # A p-value is reported if rates can decide by it.
-    enough = 4 * shots >= 1 / policy.get("false_reject_rate", 0.05) - 1
-    assert {one.HasField("p_value") for one in answers} == {enough}
+    assert {one.HasField("p_value") for one in answers} == {calibrated}
+    rates_decide = calibrated and "match_threshold" not in policy
+    assert check.HasField("false_reject") is rates_decide
+    rate = policy.get("false_reject_rate", 0.05)
+    too_few = "false_accept_rate" not in policy and 4 * shots < 1 / rate - 1
+    assert any("the rate that the policy asks for" in advice for advice in check.advice) is (rates_decide and too_few)
     unknown = collection.classify(blobs(range(6, 9), seed=2, noise=0.01))
     for one in unknown:
         if one.decision == cls.DECISION_UNKNOWN and rule.startswith("the "):

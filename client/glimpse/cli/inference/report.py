@@ -18,7 +18,7 @@ from glimpse.client import CollectionReport, Head
 app = options.group()
 _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
 _FIELDS = (
-    *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives"),
+    *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
     *("heads", "confusions", "suspects", "labels", "adaptations", "advice"),
 )
@@ -36,7 +36,8 @@ def report(
 
     Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
     examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
-    distribution that would be MATCH. Examples that look mislabelled are listed with their files.
+    distribution that would be MATCH. Examples that look mislabelled are listed with their files; look at them before
+    you delete any, the sure ones first.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
         response = client.collection_report(collection)

@@ -34,14 +34,17 @@ def show(name: str, report: CollectionReport, files: Mapping[str, str | None]) -
 
 
 def _figures(report: CollectionReport) -> Iterator[tuple[str, str]]:
-    accuracy = "not measured: no label has two examples" if report.accuracy is None else measured(report.accuracy)
+    none = "not measured: no label has two examples" + (" of different groups" if report.grouped_count else "")
+    accuracy = none if report.accuracy is None else measured(report.accuracy)
     yield "leave-one-out accuracy", accuracy
     if report.zero_shot_accuracy is not None:
         yield "by prompts alone", measured(report.zero_shot_accuracy)
     if report.negative_transfer:
         yield "negative transfer", "with the examples accuracy is lower than with the prompts alone: check the examples"
     yield "head", ": ".join(filter(None, [head_name(report.head) or "none", report.head_reason]))
-    yield "calibrated", "yes" if report.calibrated else "no: too few examples"
+    yield "calibrated", "yes" if report.calibrated else "no: fewer than 6 examples can be left out"
+    if report.grouped_count:
+        yield "grouped examples", f"{report.grouped_count}, left out together: of one group, or near copies"
     if report.false_reject is not None:
         yield "false rejects", measured(report.false_reject)
     if report.false_accept is not None:
@@ -77,12 +80,19 @@ def _print_suspects(report: CollectionReport, files: Mapping[str, str | None]) -
     if report.suspects:
         named = any(files.values())
         columns = [Column("EXAMPLE", _ID), *([Column("FILE", share=2, path=True)] if named else [])]
-        columns += [Column("LABEL"), Column("LOOKS LIKE"), Column("PROB", 5, right=True)]
+        columns += [Column("LABEL"), Column("PROB", 5, right=True)]
+        columns += [Column("LOOKS LIKE"), Column("PROB", 5, right=True), Column("SURE", 4)]
         table = _section("Examples that look mislabelled", columns)
         for suspect in report.suspects:
             file = [files.get(suspect.example)] if named else []
             table.row(
-                suspect.example.rpartition("/")[2], *file, suspect.label, suspect.answered_label, suspect.probability
+                suspect.example.rpartition("/")[2],
+                *file,
+                suspect.label,
+                suspect.own_probability,
+                suspect.answered_label,
+                suspect.probability,
+                "yes" if suspect.confident else "",
             )
 
 

@@ -33,7 +33,7 @@ NAMES_AS_PROMPTS = "Use a label's name as its prompt if it has no prompts."
 _THRESHOLD = (
     "Inputs with a lower cosine to the mean of the best label are UNKNOWN. Default: decided by the rates below."
 )
-_MARGIN = "Inputs with a smaller lead in cosine are AMBIGUOUS. Default: decided by prediction sets."
+_MARGIN = "Inputs with a smaller lead in cosine are AMBIGUOUS. Default: decided by prediction sets and the probability."
 _SPACE = (
     "Also accept a backbone of lower precision whose vectors have at least this cosine. Default: only the same "
     "embedding space."

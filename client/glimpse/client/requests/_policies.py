@@ -13,11 +13,12 @@ class DecisionPolicy:
 
     Attributes:
         match_threshold: Cosine to the best label's mean, in [-1, 1], below which an input is UNKNOWN. Default: the
-            rates below decide, or the threshold of the backbone while there are too few examples.
+            rates below decide, or with fewer than 6 examples left out the threshold of the backbone, if it has one.
         match_margin: Lead over the second label in cosine, at least 0, below which an answer is AMBIGUOUS. Default:
-            prediction sets decide, or the margin of the backbone while there are too few examples.
+            prediction sets decide, and a probability below one half is AMBIGUOUS.
         false_reject_rate: Share of inputs of the collection's own labels that may be answered UNKNOWN, above 0 and at
-            most 0.5. Default: 0.05. It needs 1 / rate - 1 examples: 19 for 0.05.
+            most 0.5. Default: 0.05. It needs 1 / rate - 1 examples, 19 for 0.05. With N fewer ones, but at least 6, the
+            rate is 1 / (N + 1).
         false_accept_rate: Share of out-of-distribution inputs that may be answered with a label, above 0 and at most
             0.5. If it is set, it replaces `false_reject_rate`.
         coverage: Probability that the prediction set contains the right label, at least 0.5 and below 1. Default: 0.9.

@@ -23,12 +23,13 @@ class Classification:
         evidence: The nearest examples, nearest first.
         head: The head that answered.
         head_reason: Why this head answered, for people.
-        calibrated: Whether probability and decision rest on leave-one-out scores of the collection's own examples.
-            False: they rest on the backbone's defaults.
+        calibrated: Whether at least 6 of the collection's examples could be left out, so that probabilities and
+            decisions rest on them and the rate of false rejects is known.
         revision: Revision of the ledger that the answer rests on. 0 for zero-shot.
         decision_reason: Why this decision was made, for people.
         p_value: Share of the collection's own examples, each left out, that fit no better than this input, in (0, 1].
-            A small value means that the input is out of distribution. None if there are too few examples.
+            A small value means that the input is out of distribution. None if the answer is not calibrated, or
+            if the label has no example.
         set_size: The first `set_size` labels are the prediction set; with independent labels, they are the labels that
             hold. 0: too few examples.
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.

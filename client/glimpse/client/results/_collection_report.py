@@ -59,12 +59,17 @@ class SuspectExample:
         label: Id of the label it has.
         answered_label: Id of the label that the other examples give it.
         probability: Probability of that label, in [0, 1].
+        own_probability: Probability of the label that it has.
+        confident: Whether the example's own label is less likely than it is for the label's other examples, and the
+            answered label more likely than for that label's examples. Other suspects are often right.
     """
 
     example: str
     label: str
     answered_label: str
     probability: float
+    own_probability: float
+    confident: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class CollectionReport:
         revision: Revision that was measured.
         head: The head that answers.
         head_reason: Why this head answers, for people.
-        calibrated: Whether there are enough examples for the collection's policy.
+        calibrated: Whether at least 6 examples could be left out, as in `Classification.calibrated`.
         accuracy: Leave-one-out accuracy of the head that answers.
         heads: The heads that were compared, best first.
         zero_shot_accuracy: Accuracy of the prompts alone on the same examples.
@@ -117,10 +122,12 @@ class CollectionReport:
         measured_on_negatives: Whether `false_accept` was measured on negative examples. False: on the collection's own
             examples with their label left out.
         confusions: The most frequent confusions first, at most 20.
-        suspects: The examples that are most probably mislabelled first, at most 20.
+        suspects: The examples that are most probably mislabelled first, at most 20. Look at them before you delete
+            any: deleting all of them can make the collection worse.
         labels: The labels that need more examples first, at most 1,000.
         adaptations: The effect of each domain adaptation, if labels have examples of two domains or more.
         advice: What to do next, for people, the most useful first.
+        grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
     """
 
     revision: int
@@ -139,3 +146,4 @@ class CollectionReport:
     labels: tuple[LabelFigures, ...]
     adaptations: tuple[AdaptationFigures, ...]
     advice: tuple[str, ...]
+    grouped_count: int

@@ -142,7 +142,14 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             reports.Confusion(pair.label_id, pair.answered_label_id, pair.count) for pair in message.confusions
         ),
         suspects=tuple(
-            reports.SuspectExample(suspect.example, suspect.label_id, suspect.answered_label_id, suspect.probability)
+            reports.SuspectExample(
+                suspect.example,
+                suspect.label_id,
+                suspect.answered_label_id,
+                suspect.probability,
+                suspect.own_probability,
+                suspect.confident,
+            )
             for suspect in message.suspects
         ),
         labels=tuple(
@@ -156,6 +163,7 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             for figures in message.adaptations
         ),
         advice=tuple(message.advice),
+        grouped_count=message.grouped_count,
     )
 
 

@@ -62,8 +62,10 @@ class Backbone:
         prompt_templates: Templates that turn a label's name into prompts; `{}` stands for the name.
         license: Licence of the weights.
         providers: ONNX Runtime providers that the backbone runs on, best first.
-        default_match_threshold: Cosine to the best label below which an input is UNKNOWN by default.
-        default_match_margin: Lead in cosine below which an answer is AMBIGUOUS by default.
+        default_match_threshold: Cosine to the best label below which an input is UNKNOWN while too few examples can be
+            left out. -1, which rejects nothing: the backbone declares none.
+        default_match_margin: Always 0: without a margin of the collection, an answer of a probability below one half is
+            AMBIGUOUS.
         parent_embedding_space: Embedding space of the backbone of higher precision that this one was made from. Empty:
             there is none.
         parent_min_cosine: Smallest cosine to the parent's vector of the same input, as measured. 0: no parent.

@@ -19,5 +19,5 @@ def check_reads(bundle: Bundle, kind: Kind) -> None:
 def settings_of(bundle: Bundle) -> DecisionSettings:
     """Returns the decision settings that a server with this backbone uses by default."""
     decision = bundle.manifest.decision
-    policy = Policy(default_threshold=decision.match_threshold, default_margin=decision.match_margin)
+    policy = Policy(default_threshold=decision.match_threshold)
     return DecisionSettings(policy, bundle.manifest.logit_scale or EXAMPLE_SCALE)

@@ -90,7 +90,6 @@ def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
             "false_reject": policy.false_reject,
             "coverage": policy.coverage,
             "default_threshold": policy.default_threshold,
-            "default_margin": policy.default_margin,
         },
         "embedding": asdict(evaluation.embedded.efforts[manifest.name]),
     }

@@ -20,6 +20,7 @@ from glimpse.fewshot import (
 )
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
+from glimpse.fewshot.rejection import is_calibrated
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 # Queries per block; with 10,000 labels their scores take 40 MB.
@@ -110,7 +111,7 @@ def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome
         expected = float((evaluation.typicality.label_left_out < least).mean())
     return Outcome(
         head.kind,
-        evaluation is not None,
+        is_calibrated(evaluation),
         least is not None,
         evaluation.accuracy if evaluation else None,
         expected,

@@ -8,14 +8,18 @@ from typing import Self
 
 import numpy as np
 
+from glimpse.fewshot.calibration.calibration import growth
+from glimpse.fewshot.calibration.group_left_out import LeftOutGroup, groups_among
 from glimpse.fewshot.calibration.leave_one_out import LeaveOneOutScores, leave_one_out
+from glimpse.fewshot.calibration.near_copies import find_groups
 from glimpse.fewshot.calibration.open_set import Background, nearest_other_similarities, nearest_similarities
 from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.head_evaluation import FitMeasures, LeftOutMeasures
 from glimpse.fewshot.heads.lda import LdaHead
-from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
+from glimpse.fewshot.statistics.groups import others_of_label, several_members
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows, sample
 
@@ -37,9 +41,13 @@ class FitContext:
     choice: AdaptationChoice
     lda: LdaHead
     background: Background
-    #: Examples to leave out, (n,): those whose label has another example or a text, or a sample of them.
+    #: Examples that are left out together have equal numbers, (N,); None if each is left out alone.
+    groups: Rows | None
+    #: Examples to leave out, (n,): those whose label keeps another example or a text, or a sample of them.
     sampled: Rows
     left_out: LeaveOneOutScores
+    #: The groups of several examples that those left out belong to.
+    left_out_groups: Sequence[LeftOutGroup]
     #: Squared Mahalanobis distances to the mean of all other examples, (n,).
     around: Floats
     #: The further labels that an example's content has, (n, C); None if labels exclude each other.
@@ -52,11 +60,18 @@ class FitContext:
         vectors = _adapted(choice.kept, examples.vectors, examples.domains)
         moments = _moments(examples, vectors)
         rows = np.array([moments.row(label) for label in examples.labels], np.intp)[examples.rows]
-        metric, pooled = Metric.of(moments), moments.pooled()
-        around = Metric.of(pooled)
         several = np.flatnonzero(moments.shots[rows] > 1)
         sampled = sample(several, _sample_size(vectors, len(moments.labels)))
-        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled])
+        groups = find_groups(examples.vectors, rows, sampled, examples.groups)
+        others = others_of_label(rows, groups, len(moments.labels))
+        sampled = sampled[(others + TEXT_SHOTS * (moments.shots > moments.counts)[rows])[sampled] > 0]
+        # Copies of one example show no spread within labels.
+        metric = Metric.of(moments) if (others > 0).any() else Metric.identity(moments.dimension)
+        pooled = moments.pooled()
+        around = Metric.of(pooled)
+        together = list(several_members(groups))
+        left_out_groups = groups_among(together, vectors, rows, sampled)
+        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled], left_out_groups)
         copies = (
             None
             if examples.contents is None
@@ -68,9 +83,12 @@ class FitContext:
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
         background = Background.of(pooled, around)
-        further_labels = leave_one_out(pooled, around, vectors[sampled], np.zeros_like(sampled)).own
+        one = np.zeros_like(rows)
+        distances = leave_one_out(
+            pooled, around, vectors[sampled], one[sampled], groups_among(together, vectors, one, sampled)
+        ).own
         if len(moments.labels) == 1:  # the mean of all examples is the label's own, so no relative distance exists
-            background, further_labels = Background.empty(moments.dimension), np.zeros(len(sampled))
+            background, distances = Background.empty(moments.dimension), np.zeros(len(sampled))
         return cls(
             vectors,
             rows,
@@ -78,15 +96,23 @@ class FitContext:
             choice,
             lda,
             background,
+            groups,
             sampled,
             left_out,
-            further_labels,
+            left_out_groups,
+            distances,
             copies,
         )
 
     def mask_further_labels(self, scores: Array | Floats) -> Array | Floats:
         """Sets the scores of an example's further labels to -inf: `(n, C)` → `(n, C)`."""
         return scores if self.further_labels is None else np.where(self.further_labels, -np.inf, scores)
+
+    @property
+    def growth(self) -> float:
+        """The factor from the temperature of the examples left out to that of new inputs."""
+        counts, rows = self.lda.moments.counts, self.rows[self.sampled]
+        return growth(self.lda.moments.shots[rows], counts[rows] - self.left_out.others)
 
     @property
     def sample_size(self) -> int:
@@ -96,7 +122,9 @@ class FitContext:
     def left_out_measures(self, examples: Examples) -> LeftOutMeasures:
         """Measures the examples left out alone, with their whole label left out, and the negatives."""
         rows = self.rows[self.sampled]
-        nearest, others = nearest_other_similarities(examples.vectors, self.rows, self.sampled, examples.contents)
+        nearest, others = nearest_other_similarities(
+            examples.vectors, self.rows, self.sampled, examples.contents, self.groups
+        )
         alone = np.array(self.left_out.scores)
         alone[np.arange(len(rows)), rows] = -np.inf
         far = self.lda.scores(self.negatives)
@@ -114,11 +142,10 @@ class FitContext:
     def own_distances(self) -> Floats:
         """Returns squared distances to the mean of the own label's other examples, ascending, as if these were many.
 
-        The factor (n - 1) / n removes the error of a mean of n - 1 examples.
+        The factor m / (m + 1) removes the error of a mean of m examples.
         """
-        counts = self.lda.moments.counts[self.rows[self.sampled]]
-        several = counts > 1
-        return np.sort((self.left_out.own * (counts - 1) / counts)[several])
+        others = self.left_out.others
+        return np.sort((self.left_out.own * others / (others + 1))[others > 0])
 
 
 def _sample_size(vectors: Array, labels: int) -> int:

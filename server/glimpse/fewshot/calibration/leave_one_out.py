@@ -3,13 +3,16 @@
 Removing x_i from label y changes the pooled scatter W by -k z z^T, with z = x_i - mu_y and k = n_y / (n_y - 1). With
 the ridge r and the scale held fixed, G = (W + r I)^-1 becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and
 Morrison 1950). The centre of the label, of s_y shots including its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
-The result equals refitting, with the same ridge and scale, to rounding.
+The result equals refitting, with the same ridge and scale, to rounding. Examples of a group are left out together
+(`group_left_out`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from glimpse.fewshot.calibration.group_left_out import Centres, GroupScores, LeftOutGroup, score_group
 from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric, Spread
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
@@ -29,6 +32,8 @@ class LeaveOneOutScores:
     #: Squared Mahalanobis distances, (N,): to the nearest label's mean, and to the mean of the own label's others.
     distances: Floats
     own: Floats
+    #: The number of these others, (N,).
+    others: Floats
     #: x^T Sigma^-1 x, (N,). The squared distance to a label's mean is this less twice the label's score.
     lengths: Floats
     spread: Spread
@@ -39,41 +44,64 @@ class LeaveOneOutScores:
         return replace(self, scores=scores, distances=self.lengths - 2 * scores.max(1, initial=-np.inf))
 
 
-def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeaveOneOutScores:
-    """Scores examples, each left out of the statistics. O(N (d² + C d)).
+def leave_one_out(
+    moments: Moments, metric: Metric, vectors: Array, rows: Rows, groups: Sequence[LeftOutGroup] = ()
+) -> LeaveOneOutScores:
+    """Scores examples, each left out of the statistics with its group. O(N (d² + C d)).
 
     Args:
         moments: the class statistics that contain the examples.
         metric: the inversion of these statistics.
         vectors: `(N, d)`, all the examples or a sample of them.
         rows: `(N,)`, their labels' rows in `moments`.
+        groups: the groups of more than one example that the examples belong to.
     """
     counts, shots = moments.counts[rows], moments.shots[rows]
     scores = np.empty((len(rows), len(moments.labels)))
     lengths, own = np.empty(len(rows)), np.empty(len(rows))
-    means, centres = moments.means, moments.centres
-    weights = centres @ metric.inverse  # (C, d)
-    squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
+    base = Centres.of(moments, metric)
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
         values = np.asarray(vectors[part], np.float64)
-        residuals = values - means[rows[part]]  # z; 0 for an only example
+        residuals = values - base.means[rows[part]]  # z; 0 for an only example
         scores[part], lengths[part], own[part] = _block(
-            values, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
+            values, residuals, rows[part], counts[part], shots[part], base.weights, base.squares, metric.inverse
         )
+    others = counts - 1
+    for group in groups:
+        queries, labels = np.asarray(vectors[group.places], np.float64), rows[group.places]
+        result: GroupScores = score_group(moments, metric, base, group, queries, labels)
+        scores[group.places], lengths[group.places] = result.scores, result.lengths
+        own[group.places] = result.own
+        others[group.places] = counts[group.places] - np.bincount(group.rows, minlength=len(moments.labels))[labels]
     for values in (scores, lengths, own):
         values *= metric.scale
-    several = counts > 1
-    # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. Take the lower quartile: outliers would
+    # An example left out lies e (1 + 1 / m) from the mean of the m others. Take the lower quartile: outliers would
     # raise the average.
-    example = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
+    several = others > 0
+    example = float(np.quantile((own * others / (others + 1))[several], 0.25)) if several.any() else 0.0
     spread = Spread(example, _text_spread(moments, metric, example))
-    noise = moments.noise(spread.examples, spread.texts)
+    _correct_for_few_shots(scores, moments, rows, spread, groups)
+    return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, others, lengths, spread)
+
+
+def _correct_for_few_shots(
+    scores: Floats, moments: Moments, rows: Rows, spread: Spread, groups: Sequence[LeftOutGroup]
+) -> None:
+    """Adds half the expected squared error of each centre, as it is without the example and its group."""
+    noise, shots = moments.noise(spread.examples, spread.texts), moments.shots
+
+    def without(labels: Rows, left_out: Floats | float) -> Floats:
+        left = np.maximum(shots[labels] - left_out, 1)
+        return np.asarray((noise[labels] * shots[labels] ** 2 - left_out * spread.examples) / left**2, np.float64)
+
     scores += 0.5 * noise
-    # The own label's centre has one example less.
-    less = (noise[rows] * shots**2 - spread.examples) / np.maximum(shots - 1, 1) ** 2
-    scores[np.arange(len(rows)), rows] += 0.5 * (less - noise[rows])
-    return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
+    less = without(rows, 1.0) - noise[rows]
+    for group in groups:
+        labels, left_out = np.unique(group.rows, return_counts=True)
+        scores[np.ix_(group.places, labels)] += 0.5 * (without(labels, left_out.astype(np.float64)) - noise[labels])
+        less[group.places] = 0.0
+    scores[np.arange(len(rows)), rows] += 0.5 * less
 
 
 def _text_spread(moments: Moments, metric: Metric, example: float) -> float:

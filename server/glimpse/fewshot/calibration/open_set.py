@@ -8,8 +8,14 @@ Three measures are added, each divided by its standard deviation over the left-o
 - the log of the greatest probability (Hendrycks and Gimpel 2017).
 
 Each example is measured with itself left out. An input's p-value is (1 + the number of examples that fit no better) /
-(N + 1) (conformal prediction: Vovk et al. 2005), so p < a rejects a fraction a of known inputs. In-sample measures
-would not do: for a target of 5 % they reject 8 to 99 %.
+(N + 1) (conformal prediction: Vovk et al. 2005), so p <= a rejects a fraction a of known inputs. The least p-value is 1
+/ (N + 1): with too few examples for the target, an input is rejected if it fits worse than all of them, at that rate.
+In-sample measures would not do: for a target of 5 % they reject 8 to 99 %.
+
+With one example per label nothing can be left out. A new input of a label is nearer to its example than examples of
+different labels are to each other. `least_similarity` gives the cosine that 10 % of these do not reach. It needs 20
+labels. Measured with 20 to 102 labels on caltech101 and banking77: 1 to 4 % false rejects, and 10 to 13 % of inputs out
+of distribution caught; a fixed cosine of 0.5 rejects 11 to 17 % of known inputs there and 99.6 % on TREC.
 
 No single measure dominates. AUROC at 8 shots of caltech101 against its clutter, of two thirds of banking77's intents
 against the others, and of six hand signs against the other four: plain Mahalanobis distance 0.870, 0.779, 0.738; cosine
@@ -28,6 +34,10 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 # The fraction of negative examples that may be accepted, unless the policy sets another.
 _CEILING = 0.05
+#: The fewest examples left out by which inputs are rejected.
+MIN_LEFT_OUT = 6
+# The fewest labels, and the quantile of the examples' cosines to another label, for collections of one example a label.
+MIN_LABELS, QUANTILE = 20, 0.1
 # Examples per block in searches for neighbours.
 _CHUNK = 64
 
@@ -134,11 +144,33 @@ class Typicality:
         if false_accept is not None:
             enough = len(self.negatives) + 1 >= 1 / false_accept
             return _threshold_over(self.negatives if enough else self.label_left_out, false_accept)
-        allowed = int(false_reject * (self.count + 1) + 1e-9)
-        if not allowed:
+        if self.count < MIN_LEFT_OUT:
             return None
         ceiling = self.negative_ceiling
-        return max(float(self.fits[allowed - 1]), -np.inf if ceiling is None else ceiling)
+        return max(float(self.fits[self._allowed(false_reject) - 1]), -np.inf if ceiling is None else ceiling)
+
+    def reject_rate(self, false_reject: float) -> float | None:
+        """Returns the rate of false rejects that the examples can keep: the target or, with fewer than 1 / target - 1
+        examples, 1 / (count + 1). None with fewer than 6.
+        """
+        return None if self.count < MIN_LEFT_OUT else max(false_reject, 1 / (self.count + 1))
+
+    def _allowed(self, false_reject: float) -> int:
+        return max(1, int(false_reject * (self.count + 1) + 1e-9))
+
+    def least_similarity(self, labels: int) -> float | None:
+        """Returns the cosine to the nearest example below which an input is UNKNOWN while nothing can be left out.
+
+        Args:
+            labels: the number of labels with examples.
+
+        Returns:
+            The 10 % quantile of the examples' cosines to the nearest example of another label, `label_left_out` of a
+            typicality by that cosine; None with fewer than 20 labels.
+        """
+        if labels < MIN_LABELS or not len(self.label_left_out):
+            return None
+        return float(np.quantile(self.label_left_out, QUANTILE))
 
     @property
     def negative_ceiling(self) -> float | None:
@@ -157,7 +189,7 @@ def _threshold_over(fits: Floats, accepted: float) -> float | None:
 
 
 def nearest_other_similarities(
-    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None
+    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None, groups: Rows | None = None
 ) -> tuple[Floats, Floats]:
     """Returns cosines of some examples to the nearest other example, and to the nearest example of another label.
 
@@ -166,6 +198,7 @@ def nearest_other_similarities(
         rows: `(N,)`, their labels' rows.
         some: `(n,)`, the examples to ask about.
         contents: `(N,)`, equal numbers mark copies, which are not each other's neighbours; None if there are none.
+        groups: `(N,)`, equal numbers mark examples that are left out together, likewise.
 
     Returns:
         `(n,)` twice, float64; -1 if there is no such example.
@@ -176,6 +209,8 @@ def nearest_other_similarities(
         part = some[start : start + _CHUNK]
         cosines = vectors[part] @ vectors.T
         cosines[each[part, None] == each] = -1.0
+        if groups is not None:
+            cosines[groups[part, None] == groups] = -1.0
         nearest[start : start + _CHUNK] = cosines.max(1)
         cosines[rows[part, None] == rows] = -1.0
         other[start : start + _CHUNK] = cosines.max(1)

@@ -16,7 +16,12 @@ _MOST_PROJECTED = 50_000
 
 
 def fit_batch_heads(
-    vectors: Array, rows: Rows, moments: Moments, some: Rows, pinned: HeadKind | None
+    vectors: Array,
+    rows: Rows,
+    moments: Moments,
+    some: Rows,
+    pinned: HeadKind | None,
+    groups: Rows | None = None,
 ) -> Iterator[tuple[HeadKind, BatchHead, Array | Floats, Array | Floats]]:
     """Fits each batch head that is worth comparing, or that is pinned.
 
@@ -26,6 +31,7 @@ def fit_batch_heads(
         moments: the class statistics of the examples.
         some: `(n,)`, the examples to evaluate on.
         pinned: the head that the collection asks for, or None.
+        groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
 
     Yields:
         The kind, the head, and its scores of `some`, `(n, C)`, without each example and without its whole label.
@@ -35,12 +41,12 @@ def fit_batch_heads(
         return
     compare = pinned is None and shots >= MIN_SHOTS_TO_COMPARE
     if (compare or pinned is HeadKind.KERNEL_RIDGE) and len(rows) <= MOST_EXAMPLES:
-        kernel = KernelRidge.fit(vectors, rows, count)
+        kernel = KernelRidge.fit(vectors, rows, count, groups)
         yield HeadKind.KERNEL_RIDGE, kernel, kernel.left_out[some], kernel.label_left_out[some]
     many = compare and shots >= MANY_SHOTS
     if (many or pinned is HeadKind.PROJECTED_RIDGE) and len(rows) <= _MOST_PROJECTED:
-        projected = ProjectedRidge.fit(vectors, rows, count)
+        projected = ProjectedRidge.fit(vectors, rows, count, groups=groups)
         yield HeadKind.PROJECTED_RIDGE, projected, projected.left_out[some], projected.label_left_out[some]
     if pinned is HeadKind.NEIGHBORS:
-        neighbors = Neighbors.fit(vectors, rows, count)
+        neighbors = Neighbors.fit(vectors, rows, count, groups)
         yield HeadKind.NEIGHBORS, neighbors, neighbors.left_out(some), neighbors.left_out(some, with_label=True)

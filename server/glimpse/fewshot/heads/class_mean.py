@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from glimpse.fewshot.calibration.group_left_out import LeftOutGroup
 from glimpse.fewshot.statistics.class_statistics import MOST_EXACT, Moments
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
@@ -57,13 +58,16 @@ class ClassMeanHead:
         return np.asarray(self._rows[rows], np.float32)
 
 
-def leave_one_out_class_mean(moments: Moments, vectors: Array, rows: Rows) -> Floats:
+def leave_one_out_class_mean(
+    moments: Moments, vectors: Array, rows: Rows, groups: Sequence[LeftOutGroup] = ()
+) -> Floats:
     """Returns cosines of examples to every centre, each example left out of its own label's centre.
 
     Args:
         moments: the class statistics.
         vectors: `(n, d)`, the examples.
         rows: `(n,)`, their labels' rows.
+        groups: groups of more than one example that the examples belong to; each is left out as a whole.
 
     Returns:
         `(n, C)` float64; -inf for a label that has nothing but the example.
@@ -75,6 +79,13 @@ def leave_one_out_class_mean(moments: Moments, vectors: Array, rows: Rows) -> Fl
     lengths = np.linalg.norm(rest, axis=1)
     scores[each, rows] = np.einsum("nd,nd->n", values, rest) / np.where(lengths > 0, lengths, 1.0)
     scores[each[shots <= 1], rows[shots <= 1]] = -np.inf
+    for group in groups:
+        labels, members = np.unique(group.rows, return_inverse=True)
+        rest = centres[labels] * moments.shots[labels, None]
+        np.subtract.at(rest, members, np.asarray(group.vectors, np.float64))
+        places = np.ix_(group.places, labels)
+        scores[places] = values[group.places] @ np.asarray(_unit(rest), np.float64).T
+        scores[np.ix_(group.places, labels[moments.shots[labels] <= np.bincount(members)])] = -np.inf
     return np.asarray(scores, np.float64)
 
 

@@ -9,7 +9,7 @@ from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.open_set import Typicality, fit_measures
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.heads.head_selection import HeadKind
-from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class HeadEvaluation:
     """A head's calibration and its leave-one-out predictions of n examples."""
 
     kind: HeadKind
-    #: Scores are divided by this before softmax.
+    #: Scores of examples left out are divided by this before softmax, and those of new inputs by the second one.
     temperature: float
+    answer_temperature: float
     typicality: Typicality
     #: The predicted label of each example, its probability, and the probability of the example's own label: (n,) each.
     predicted: Rows
@@ -60,10 +61,7 @@ class HeadEvaluation:
         return self.correct / self.count if self.count else float("nan")
 
     def suspects(self, rows: Rows) -> Rows:
-        """Returns the examples that were predicted as another label, the most certain first.
-
-        Ranked by the predicted label's probability less the own label's (as in confident learning, Northcutt et al.
-        2021).
+        """Returns the examples that were predicted as another label, those with the least own probability first.
 
         Args:
             rows: `(n,)`, the columns of the examples' labels.
@@ -72,8 +70,28 @@ class HeadEvaluation:
             `(m,)` positions among the n examples.
         """
         wrong = np.flatnonzero(self.predicted != rows)
-        doubt = self.predicted_probability - self.own_probability
-        return wrong[np.argsort(-doubt[wrong], kind="stable")]
+        return wrong[np.argsort(self.own_probability[wrong], kind="stable")]
+
+    def confident(self, rows: Rows) -> Mask:
+        """Returns which examples' labels are confidently wrong (confident learning, Northcutt et al. 2021).
+
+        The probability of the own label is under its mean over the label's examples, and the predicted label's is over
+        the mean of that label's own examples.
+
+        Args:
+            rows: `(n,)`, the columns of the examples' labels.
+
+        Returns:
+            `(n,)`.
+        """
+        labels = int(max(rows.max(initial=0), self.predicted.max(initial=0))) + 1
+        counts = np.bincount(rows, minlength=labels)
+        means = np.bincount(rows, self.own_probability, labels) / np.maximum(counts, 1)
+        # A label without an example left out has no mean to reach.
+        means[counts == 0] = 1.0
+        under = self.own_probability < means[rows]
+        over = self.predicted_probability > means[self.predicted]
+        return np.asarray((self.predicted != rows) & under & over, np.bool_)
 
     @classmethod
     def of(
@@ -85,6 +103,7 @@ class HeadEvaluation:
         negatives: Array | Floats,
         *,
         spread: bool,
+        grown: float = 1.0,
     ) -> Self:
         """Calibrates and evaluates a head.
 
@@ -95,6 +114,7 @@ class HeadEvaluation:
             measured: the measures that do not depend on the head.
             negatives: `(M, C)`, scores of the negative examples.
             spread: whether a spread within labels is known; without it every input fits.
+            grown: the factor from the temperature of examples left out to that of new inputs (`growth`).
         """
         rows, each = measured.rows, np.arange(len(measured.rows))
         temperature = best_temperature(left_out, rows)
@@ -103,6 +123,7 @@ class HeadEvaluation:
         return cls(
             kind,
             temperature,
+            temperature * grown,
             _typicality(left_out, alone, measured, negatives, temperature)
             if spread
             else Typicality.of(np.empty((0, 3))),

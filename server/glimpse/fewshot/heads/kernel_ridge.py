@@ -3,14 +3,15 @@
     f(x) = k(x, S) (K + lam I)^-1 Y,   k(x, y) = exp(-beta (1 - x · y)),   Y one-hot
 
 Beta and lam are the pair with the least leave-one-out error. That error is exact and needs no refit: with a = (K + lam
-I)^-1 Y, the residual of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007). The residuals of all examples
-of a label, left out together, are [(K + lam I)^-1]_gg^-1 a_g.
+I)^-1 Y, the residual of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007). The residuals of examples
+that are left out together, a group or a whole label, are [(K + lam I)^-1]_gg^-1 a_g.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from glimpse.fewshot.statistics.groups import several_members
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 BETAS, RIDGES = (1.0, 4.0, 10.0), (0.03, 0.3, 1.0)
@@ -32,15 +33,16 @@ class KernelRidge:
     label_left_out: Floats
 
     @classmethod
-    def fit(cls, vectors: Array, rows: Rows, labels: int) -> "KernelRidge":
+    def fit(cls, vectors: Array, rows: Rows, labels: int, groups: Rows | None = None) -> "KernelRidge":
         """Fits beta, lam and the weights. O(N³), N up to 2,000.
 
         Args:
             vectors: `(N, d)`, unit rows.
             rows: `(N,)`, the columns of their labels.
             labels: C.
+            groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
         """
-        target = np.eye(labels)[rows]
+        target, together = np.eye(labels)[rows], list(several_members(groups))
         cosines = np.asarray(vectors @ vectors.T, np.float64)
         least, kept = np.inf, None
         for beta in BETAS:
@@ -50,6 +52,9 @@ class KernelRidge:
                 inverse = 1 / (np.maximum(values, 0.0) + ridge)
                 weights = basis @ (inverse[:, None] * inside)
                 residuals = weights / (basis**2 @ inverse)[:, None]
+                for group in together:
+                    part = basis[group]
+                    residuals[group] = np.linalg.solve((part * inverse) @ part.T, weights[group])
                 error = float((residuals**2).mean())
                 if error < least:
                     least, kept = error, (beta, ridge, weights, residuals, (basis * inverse) @ basis.T)

@@ -23,19 +23,23 @@ class Neighbors:
     rows: Rows
     labels: int
     k: int
+    #: Examples that are left out together have equal numbers, (N,).
+    groups: Rows
 
     @classmethod
-    def fit(cls, vectors: Array, rows: Rows, labels: int) -> "Neighbors":
+    def fit(cls, vectors: Array, rows: Rows, labels: int, groups: Rows | None = None) -> "Neighbors":
         """Stores the examples; k is the median number of examples per label, at most 10.
 
         Args:
             vectors: `(N, d)`, unit rows.
             rows: `(N,)`, the columns of their labels.
             labels: C.
+            groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
         """
         shots = np.bincount(rows, minlength=labels)
         middle = int(np.median(shots[shots > 0])) if len(rows) else 1
-        return cls(vectors, rows, labels, min(_MOST, max(1, middle)))
+        each = np.arange(len(rows)) if groups is None else groups
+        return cls(vectors, rows, labels, min(_MOST, max(1, middle)), each)
 
     def scores(self, queries: Array) -> Array:
         """Scores queries: `(n, d)` → `(n, C)` float32, rows summing to 1."""
@@ -46,8 +50,10 @@ class Neighbors:
         parts = [some[start : start + _CHUNK] for start in range(0, len(some), _CHUNK)]
         blocks = []
         for part in parts:
-            out = np.arange(len(self.rows)) == part[:, None]
-            blocks.append(self._votes(self.vectors[part], self.rows == self.rows[part, None] if with_label else out))
+            out = self.groups == self.groups[part, None]
+            if with_label:
+                out |= self.rows == self.rows[part, None]
+            blocks.append(self._votes(self.vectors[part], out))
         return np.concatenate(blocks) if blocks else np.empty((0, self.labels), np.float32)
 
     def _votes(self, queries: Array, without: "npt.NDArray[np.bool_] | None") -> Array:

@@ -92,7 +92,7 @@ def _results(
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
     manifest = backbone.manifest
-    decision, parent = manifest.decision, manifest.parent
+    parent, threshold = manifest.parent, manifest.decision.match_threshold
     return pb.Backbone(
         name=backbone.name,
         description=manifest.description,
@@ -106,8 +106,7 @@ def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
         prompt_templates=manifest.prompt_templates,
         license=manifest.license,
         providers=backbone.encoder.providers,
-        default_match_threshold=decision.match_threshold,
-        default_match_margin=decision.match_margin,
+        default_match_threshold=-1 if threshold is None else threshold,
         parent_embedding_space=parent.embedding_space if parent else "",
         parent_min_cosine=parent.min_cosine if parent else 0,
     )

@@ -7,10 +7,16 @@ from glimpse.v1 import collection_service_pb2 as pb
 _MAX_NAMED = 3  # labels named in a sentence
 _MAX_HALF_WIDTH = 0.05  # a wider confidence interval of the accuracy is worth a sentence
 _MANY_ACCEPTED = 0.5
+_MANY_GROUPED = 0.5
 
 
 def advice(
-    response: pb.GetCollectionReportResponse, counts: Sequence[int], *, by_rates: bool, unlabeled: int
+    response: pb.GetCollectionReportResponse,
+    counts: Sequence[int],
+    *,
+    by_rates: bool,
+    false_reject: float,
+    unlabeled: int,
 ) -> Iterator[str]:
     """Yields advice on a collection.
 
@@ -18,6 +24,7 @@ def advice(
         response: The report so far.
         counts: The number of examples of each label that can answer.
         by_rates: Whether the policy's rates decide.
+        false_reject: The rate of false rejects that the policy asks for; 1 if it asks for a rate of false accepts.
         unlabeled: The number of vectors in the attached index that have no label.
     """
     single = sum(count == 1 for count in counts)
@@ -35,8 +42,7 @@ def advice(
         yield f"{single} of {len(counts)} labels have one example: a second one for each calibrates the answers."
     if response.negative_transfer:
         yield "Review the examples: answers are worse with them than with the prompts alone."
-    if response.suspects:
-        yield f"Review the suspects: by the other examples, {len(response.suspects)} examples have another label."
+    yield from _advice_on_examples(response, sum(counts))
     if response.confusions and response.confusions[0].count > 1:
         worst = response.confusions[0]
         yield (
@@ -47,9 +53,24 @@ def advice(
         named = ", ".join(map(repr, weak[:_MAX_NAMED]))
         more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
         yield f"Enroll more examples of {named}{more}: they have few, or a lower accuracy than the others."
-    if by_rates and not response.HasField("false_reject"):
+    if by_rates and (not response.HasField("false_reject") or response.false_reject.count < 1 / false_reject - 1):
         yield "Enroll more examples: there are too few to keep the rate that the policy asks for."
     yield from _advice_on_rates(response)
+
+
+def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) -> Iterator[str]:
+    if response.grouped_count > _MANY_GROUPED * count:
+        yield (
+            f"Enroll more examples that differ: {response.grouped_count} of {count} belong to a group or are near "
+            "copies of others. Such examples count as one in this report."
+        )
+    if response.suspects:
+        confident = sum(suspect.confident for suspect in response.suspects)
+        sure = f", {confident} of them confidently" if confident else ""
+        yield (
+            f"Review the suspects: by the other examples, {len(response.suspects)} examples have another label{sure}. "
+            "Do not delete them unseen: many are right, and deleting all of them can make answers worse."
+        )
 
 
 def _advice_on_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:

@@ -28,8 +28,7 @@ def decision_settings(record: CollectionRecord, source: Source) -> DecisionSetti
     policy = Policy(
         record.match_threshold,
         record.match_margin,
-        backbone.manifest.decision.match_threshold if backbone else 0.5,
-        backbone.manifest.decision.match_margin if backbone else 0.0,
+        backbone.manifest.decision.match_threshold if backbone else None,
         false_accept=record.false_accept_rate,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )

@@ -8,7 +8,7 @@ import numpy as np
 from glimpse.fewshot import Fitted, HeadKind, Policy
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import is_better_prediction
-from glimpse.fewshot.predict import is_calibrated
+from glimpse.fewshot.rejection import is_calibrated
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 from glimpse.server.classification.advice import advice
 from glimpse.server.collections.collection import CollectionView
@@ -29,9 +29,11 @@ def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReport
         revision=view.record.revision if view.classifier.is_current else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
-        calibrated=is_calibrated(evaluation, policy, independent=view.independent),
+        calibrated=is_calibrated(evaluation),
     )
     fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
+    if fitted:
+        response.grouped_count = fitted.grouped
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
@@ -41,7 +43,8 @@ def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReport
     response.labels.extend(_labels(view, fitted, chosen))
     counts, attached = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
     unlabeled = attached.unlabeled_count if attached else 0
-    response.advice.extend(advice(response, counts, by_rates=by_rates, unlabeled=unlabeled))
+    rate = policy.false_reject if policy.false_accept is None else 1.0
+    response.advice.extend(advice(response, counts, by_rates=by_rates, false_reject=rate, unlabeled=unlabeled))
     return response
 
 
@@ -70,7 +73,7 @@ def _add_examples(
     response: pb.GetCollectionReportResponse, view: CollectionView, fitted: Fitted, chosen: HeadEvaluation
 ) -> None:
     """Adds confusions and suspects: examples that the others classify as another label."""
-    suspects = chosen.suspects(fitted.rows)
+    suspects, confident = chosen.suspects(fitted.rows), chosen.confident(fitted.rows)
     wrong = np.sort(suspects)
     pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.predicted[wrong].tolist(), strict=True))
     for (label, answered), count in pairs.most_common(_MAX_ENTRIES):
@@ -84,6 +87,8 @@ def _add_examples(
             label_id=example[1],
             answered_label_id=fitted.labels[chosen.predicted[place]],
             probability=float(chosen.predicted_probability[place]),
+            own_probability=float(chosen.own_probability[place]),
+            confident=bool(confident[place]),
         )
 
 
@@ -93,7 +98,8 @@ def _add_rates(response: pb.GetCollectionReportResponse, evaluation: HeadEvaluat
     if min_fit is None:
         return
     others = typicality.negatives if len(typicality.negatives) else typicality.label_left_out
-    response.false_reject.CopyFrom(proportion(int((typicality.fits < min_fit).sum()), typicality.count))
+    # By the others alone, the example at the threshold would be rejected, too.
+    response.false_reject.CopyFrom(proportion(int((typicality.fits <= min_fit).sum()), typicality.count))
     response.false_accept.CopyFrom(proportion(int((others >= min_fit).sum()), len(others)))
     response.measured_on_negatives = bool(len(typicality.negatives))
 

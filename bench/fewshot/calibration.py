@@ -1,0 +1,58 @@
+"""Expected calibration error (ECE) of the answer's probability, and coverage of the prediction sets, at few shots.
+
+ECE has 15 bins of equal width and is computed for each draw. "Before" is the engine of 22 November 2026 on the same
+draws: without the step from n - 1 shots to n, and with Platt's smoothing.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.fewshot.draws import SETTINGS, Draw, draw, seeds
+from bench.fewshot.sets import NAMES, known_labels, load
+from bench.report import Section, Target
+from glimpse.evaluate.figures.metrics import calibration_error, reliability
+
+_TARGETS = {2: 10.9, 4: 8.4, 8: 6.0}
+_COVERAGE = 100 * SETTINGS.policy.coverage
+#: ECE in percent by set, at 2, 4 and 8 shots.
+BEFORE: dict[str, tuple[float, float, float]] = {}
+
+
+def calibration(data: Path) -> tuple[list[Section], list[Target]]:
+    """Returns the table and targets."""
+    figures = {name: calibration_figures(data, name) for name in NAMES}
+    lines = []
+    for name, by_shots in figures.items():
+        before = BEFORE.get(name, (np.nan,) * len(_TARGETS))
+        cells = [f"{value:.1f}" for old, new in zip(before, by_shots.values(), strict=True) for value in (old, *new)]
+        lines.append([name, *cells])
+    means = np.mean([[by_shots[shots] for shots in _TARGETS] for by_shots in figures.values()], 0)
+    old = np.mean([BEFORE.get(name, (np.nan,) * len(_TARGETS)) for name in figures], 0)
+    lines.append(["mean", *(f"{value:.1f}" for one, new in zip(old, means, strict=True) for value in (one, *new))])
+    columns = [column for shots in _TARGETS for column in (f"{shots} shots, before", "now", f"{_COVERAGE:.0f} % sets")]
+    targets = [
+        Target(f"ECE at {shots} shots, mean of {len(figures)} sets, %", float(mean), "<=", wanted)
+        for (shots, wanted), (mean, _) in zip(_TARGETS.items(), means, strict=True)
+    ]
+    return [("ECE, %, and how often the prediction set holds the right label, %", ["set", *columns], lines)], targets
+
+
+def calibration_figures(data: Path, name: str) -> dict[int, tuple[float, float]]:
+    """Returns ECE and the coverage of prediction sets by shots, in percent."""
+    data_set = load(data, name)
+    known = known_labels(data_set)
+    result = {}
+    for shots in _TARGETS:
+        drawn = [_figures(draw(data_set, known, shots, seed)) for seed in seeds(known)]
+        result[shots] = tuple(np.nanmean(drawn, 0).tolist())
+    return result
+
+
+def _figures(drawn: Draw) -> tuple[float, float]:
+    answers = drawn.ask(drawn.queries.vectors, len(set(drawn.enrolled.labels))).predictions
+    pairs = list(zip(drawn.queries.labels, answers, strict=True))
+    right = np.array([one.labels[0] == label for label, one in pairs])
+    held = [label in one.labels[: one.set_size] for label, one in pairs if one.set_size]
+    error = calibration_error(reliability(np.array([one.probabilities[0] for one in answers]), right))
+    return 100 * error, 100 * float(np.mean(held)) if held else float("nan")
