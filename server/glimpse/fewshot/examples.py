@@ -34,6 +34,7 @@ class Examples:
         negatives: enrolled negative examples ("none of these").
         unlabeled: vectors whose label is unknown; they only shape the domain statistics.
         contents: `(N,)`, equal numbers mark the same content under several labels; None if every content is distinct.
+        groups: `(N,)`, examples with equal numbers are left out together; None if every example is left out alone.
     """
 
     vectors: Array
@@ -44,6 +45,7 @@ class Examples:
     negatives: DomainVectors | None = None
     unlabeled: DomainVectors | None = None
     contents: Rows | None = None
+    groups: Rows | None = None
 
     @property
     def negative_vectors(self) -> Array:

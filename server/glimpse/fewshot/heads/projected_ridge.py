@@ -11,6 +11,7 @@ caltech101 at 20 shots 90.5 (89.5), but sign_digits at 70 shots 89.1 (92.8). Hen
 by a rule.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -51,29 +52,42 @@ class ProjectedRidge:
             labels: C.
             width: m, the number of random features.
         """
+        target = np.eye(labels, dtype=np.float32)[rows]
+        groups = [np.flatnonzero(rows == row) for row in range(labels)]
+        return cls._fit(vectors, target, [group for group in groups if len(group) <= _MOST_OF_LABEL], width)
+
+    @classmethod
+    def fit_targets(cls, vectors: Array, target: Array, width: int = WIDTH) -> Self:
+        """Fits inputs that may have several labels, each content once, to targets `(N, C)` of 0 and 1.
+
+        `label_left_out` is -inf everywhere.
+        """
+        return cls._fit(vectors, target, [], width)
+
+    @classmethod
+    def _fit(cls, vectors: Array, target: Array, groups: Sequence[Rows], width: int) -> Self:
         # A fixed seed: the same examples give the same answers in every process.
         projection = np.random.default_rng(0).standard_normal((vectors.shape[1], width), np.float32)
-        gram, cross = np.zeros((width, width)), np.zeros((width, labels))
-        for start in range(0, len(rows), _CHUNK):
+        gram, cross = np.zeros((width, width)), np.zeros((width, target.shape[1]))
+        for start in range(0, len(target), _CHUNK):
             hidden = _hidden(vectors[start : start + _CHUNK], projection)
             gram += hidden.T @ hidden
-            np.add.at(cross.T, rows[start : start + _CHUNK], hidden)
+            cross += hidden.T @ target[start : start + _CHUNK]
         values, basis = np.linalg.eigh(gram)
         projected_targets = basis.T @ cross
-        errors = _errors(vectors, rows, projection, values, basis, projected_targets)
+        errors = _errors(vectors, target, projection, values, basis, projected_targets)
         ridge = min(errors, key=errors.__getitem__)
         weights = basis @ (projected_targets / (values + ridge)[:, None])
-        left_out = np.empty((len(rows), labels), np.float32)
-        for start in range(0, len(rows), _CHUNK):
+        left_out = np.empty(target.shape, np.float32)
+        for start in range(0, len(target), _CHUNK):
             part = slice(start, start + _CHUNK)
             rotated = _hidden(vectors[part], projection) @ basis
-            left_out[part] = _without(rotated, rows[part], values, projected_targets, ridge)
+            left_out[part] = _without(rotated, target[part], values, projected_targets, ridge)
         without = np.full_like(left_out, -np.inf)
-        for row in range(labels):
-            group = np.flatnonzero(rows == row)
-            if 0 < len(group) <= _MOST_OF_LABEL:
+        for group in groups:
+            if len(group):
                 rotated = _hidden(vectors[group], projection) @ basis
-                without[group] = _without_all(rotated, row, values, projected_targets, ridge)
+                without[group] = _without_all(rotated, target[group], values, projected_targets, ridge)
         return cls(projection, np.asarray(weights, np.float32), ridge, left_out, without)
 
     def scores(self, queries: Array) -> Array:
@@ -85,18 +99,16 @@ def _hidden(vectors: Array, projection: Array) -> Floats:
     return np.asarray(np.maximum(vectors @ projection, 0), np.float64)
 
 
-def _without(rotated: Floats, rows: Rows, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
-    """Returns scores of examples without themselves: projected and rotated `(n, m)`, columns `(n,)` → `(n, C)`."""
+def _without(rotated: Floats, target: Array, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of examples without themselves: projected and rotated `(n, m)`, targets `(n, C)` → `(n, C)`."""
     scores = rotated @ (projected_targets / (values + ridge)[:, None])
     leverage = (rotated**2) @ (1 / (values + ridge))
-    target = np.eye(projected_targets.shape[1])[rows]
     return np.asarray(target - (target - scores) / np.maximum(1 - leverage, 1e-9)[:, None], np.float64)
 
 
-def _without_all(rotated: Floats, row: int, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
-    """Returns scores of one label's examples without all of them: projected and rotated `(n, m)` → `(n, C)`."""
+def _without_all(rotated: Floats, target: Array, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of one label's examples without all of them, as `_without` does of each."""
     shrunk = rotated / (values + ridge)
-    target = np.eye(projected_targets.shape[1])[np.full(len(rotated), row)]
     return np.asarray(
         target - np.linalg.solve(np.eye(len(rotated)) - shrunk @ rotated.T, target - shrunk @ projected_targets),
         np.float64,
@@ -104,14 +116,13 @@ def _without_all(rotated: Floats, row: int, values: Floats, projected_targets: F
 
 
 def _errors(
-    vectors: Array, rows: Rows, projection: Array, values: Floats, basis: Floats, projected_targets: Floats
+    vectors: Array, target: Array, projection: Array, values: Floats, basis: Floats, projected_targets: Floats
 ) -> dict[float, float]:
     """Returns, for each ridge, the squared leave-one-out error summed over a sample of the examples."""
-    sampled = sample(len(rows), _CHUNK)
+    sampled = sample(len(target), _CHUNK)
     rotated = _hidden(vectors[sampled], projection) @ basis
     errors = {}
     for ridge in RIDGES:
-        scores = _without(rotated, rows[sampled], values, projected_targets, ridge)
-        scores[np.arange(len(sampled)), rows[sampled]] -= 1.0
-        errors[ridge] = float((scores**2).sum())
+        scores = _without(rotated, target[sampled], values, projected_targets, ridge)
+        errors[ridge] = float(((scores - target[sampled]) ** 2).sum())
     return errors
