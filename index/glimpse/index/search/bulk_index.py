@@ -9,6 +9,7 @@ from typing import Any, Self
 import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
@@ -27,6 +28,8 @@ _faiss: Any = faiss
 # and graphs reach almost no allowed neighbour. 20,000 rows take 40 to 100 ms, and a search with a selector
 # less.
 _COMPARED = 5_000
+# The key of a row's group in its metadata; rows whose text lacks it are not parsed.
+_GROUP = '"group"'
 
 
 class BulkIndex:
@@ -127,11 +130,15 @@ class BulkIndex:
 
     def about(self, row: int) -> dict[str, Any]:
         """Returns a row's metadata; {} if it is not a JSON object. Raises IndexError."""
-        try:
-            metadata = json.loads(self._shards.cell("about", row) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        return metadata if isinstance(metadata, dict) else {}
+        return _metadata(self._shards.cell("about", row))
+
+    def groups(self) -> Iterator[tuple[int, str]]:
+        """Yields each row that is in a group, with the group; reads all rows."""
+        column = self._shards.column("about")
+        some = np.flatnonzero(pc.match_substring(column, _GROUP).fill_null(False).to_numpy())
+        for row, text in zip(some.tolist(), column.take(some).to_pylist(), strict=True):
+            if isinstance(group := _metadata(text).get("group"), str) and group:
+                yield row, group
 
     def digests(self) -> list[bytes]:
         """Returns the SHA-256 of every row's content; takes some tenths of a second for a million rows."""
@@ -260,3 +267,11 @@ def ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
     """Sorts results by cosine, (n, k) each. Missing rows, -1, come last, even after a cosine of -1."""
     order = np.argsort(-np.where(rows < 0, -np.inf, cosines), axis=1, kind="stable")
     return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    try:
+        metadata = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
