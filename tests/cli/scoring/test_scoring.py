@@ -41,7 +41,12 @@ def data(colours: Path, tmp_path: Path) -> Path:
 
 def whole(record: dict[str, Any]) -> None:
     """Checks that the counts of a record add up."""
-    counts = ("answered", "label_missing", "failed", *(() if record["with_enrolled"] else ("enrolled",)))
+    counts = (
+        "answered",
+        "label_missing",
+        "failed",
+        *(() if record["with_enrolled"] else ("enrolled", "group_enrolled")),
+    )
     assert record["inputs"] == sum(record[name] for name in counts)
     assert sum(record["decisions"].values()) == record["answered"] == sum(one["inputs"] for one in record["labels"])
     right = sum(one["right"] for one in record["labels"])
