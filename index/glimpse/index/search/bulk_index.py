@@ -1,6 +1,5 @@
 """Opens an index folder and searches it on disk, whatever its FAISS type."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from glimpse.index.search.id_selectors import Mask, search_among
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
 from glimpse.index.storage.manifest import LABELS_NAME, Manifest, read_manifest
+from glimpse.index.storage.shard import group_in, metadata_in
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Ids, Vectors
 
@@ -130,14 +130,14 @@ class BulkIndex:
 
     def about(self, row: int) -> dict[str, Any]:
         """Returns a row's metadata; {} if it is not a JSON object. Raises IndexError."""
-        return _metadata(self._shards.cell("about", row))
+        return metadata_in(self._shards.cell("about", row))
 
     def groups(self) -> Iterator[tuple[int, str]]:
         """Yields each row that is in a group, with the group; reads all rows."""
         column = self._shards.column("about")
         some = np.flatnonzero(pc.match_substring(column, _GROUP).fill_null(False).to_numpy())
         for row, text in zip(some.tolist(), column.take(some).to_pylist(), strict=True):
-            if isinstance(group := _metadata(text).get("group"), str) and group:
+            if group := group_in(text):
                 yield row, group
 
     def digests(self) -> list[bytes]:
@@ -267,11 +267,3 @@ def ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
     """Sorts results by cosine, (n, k) each. Missing rows, -1, come last, even after a cosine of -1."""
     order = np.argsort(-np.where(rows < 0, -np.inf, cosines), axis=1, kind="stable")
     return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)
-
-
-def _metadata(text: str | None) -> dict[str, Any]:
-    try:
-        metadata = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
