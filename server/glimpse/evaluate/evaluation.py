@@ -118,6 +118,9 @@ def evaluate(plan: Plan, progress: ProgressFactory) -> Evaluation:
         check_domains(dataset.domains)
     embedded = embed_datasets(dataset, unknown, bundles, plan.cache, progress, plan.limits)
     shots, notes = _possible(plan, embedded.dataset, bundles)
+    if (groups := embedded.dataset.groups) is not None:
+        count = len(np.unique(groups))
+        notes.append(f"{count:,} groups, counting an input in none as one: no group is on both sides of a draw")
     evaluation = Evaluation(
         plan, embedded.dataset, bundles, embedded, shots, notes=[*read_notes, *embedded.notes, *notes]
     )

@@ -6,8 +6,9 @@ import pytest
 from glimpse.evaluate.data.splits import MOST_A_LABEL, folds, most_queries, split
 from glimpse.evaluate.trials import trial
 from glimpse.evaluate.trials.trial import Contender, EmbeddedDataset, run, train_classifier
-from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Policy, fit, normalize, predict
+from glimpse.fewshot import DecisionSettings, Examples, HeadKind, NearestSimilarities, Policy, fit, normalize, predict
 from glimpse.fewshot.calibration.open_set import nearest_similarities
+from glimpse.fewshot.fit import Fitted
 
 
 def test_each_label_gives_its_examples_and_the_rest_are_queries() -> None:
@@ -58,10 +59,16 @@ def test_groups_reach_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     none = np.zeros(0, np.intp)
     terms = DecisionSettings(Policy(), 20.0)
     material = EmbeddedDataset(vectors, np.arange(60), rows, ["a", "b", "c"], none, None, terms, groups)
-    seen = []
-    monkeypatch.setattr(trial, "fit", lambda examples, pinned: seen.append(examples) or fit(examples, pinned))
+    seen: list[Examples] = []
+
+    def noted(examples: Examples, pinned: HeadKind | None) -> Fitted:
+        seen.append(examples)
+        return fit(examples, pinned)
+
+    monkeypatch.setattr(trial, "fit", noted)
     drawn = split(rows, 6, 0, groups)
     run(material, Contender(None), drawn)
+    assert seen[0].groups is not None
     assert seen[0].groups.tolist() == groups[drawn.support].tolist()
 
 

@@ -1,5 +1,7 @@
 """Tests the regression that answers for independent labels: its left-out scores, its probabilities, and its changes."""
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -158,7 +160,7 @@ def test_a_label_with_text_alone_leaves_the_answer_to_lda() -> None:
 
 def test_many_contents_are_fitted_in_the_primal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(independent_labels, "MOST_EXAMPLES", 150)
-    monkeypatch.setattr(ProjectedRidge.fit_targets.__func__, "__defaults__", (200,))
+    monkeypatch.setattr(ProjectedRidge, "fit_targets", partial(ProjectedRidge.fit_targets, width=200))
     engine = engine_of(examples_of(*tagged(1, 300)))
     queries, holds = tagged(2, 300)
     assert engine.head().kind is HeadKind.PROJECTED_RIDGE
