@@ -12,6 +12,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from bench.fewshot.heads import heads
+from bench.fewshot.independent import independent_labels
 from bench.fewshot.out_of_distribution import out_of_distribution
 from bench.fewshot.text import text_and_examples
 from bench.report import Section, Target, page_head, write_tables
@@ -26,7 +27,7 @@ def main() -> None:
     sections: list[Section] = []
     targets: list[Target] = []
     with threadpool_limits(1):
-        for part in (heads, text_and_examples, out_of_distribution):
+        for part in (heads, text_and_examples, out_of_distribution, independent_labels):
             part_sections, part_targets = part(options.data)
             sections += part_sections
             targets += part_targets

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import Bundle, Embedder
-from glimpse.builder import LOCAL, BuildError, Engine, Plan, build
+from glimpse.builder import LOCAL, BuildError, Engine, Layout, Plan, build
 from glimpse.builder.engines.encode_rows import Made
 from glimpse.builder.options import Inputs, Write
 from glimpse.builder.output import fragments
@@ -149,6 +149,25 @@ def test_content_with_another_name_or_label_is_not_embedded_again(
     relabelled = built(photos, bundle.path, out, labels="domain/label", resume=True)
     assert (relabelled.tally.changed, relabelled.manifest.count) == (20, 21)
     assert [row["label"] for row in rows(out).values()].count("cat") == 1
+
+
+def test_rows_keep_the_group_of_their_folder(bundle: Bundle, tmp_path: Path) -> None:
+    photos, out = (
+        painted(tmp_path / "photos", ["cat/clip 1/0", "cat/clip 1/1", "cat/2", "dog/clip 1/3"]),
+        tmp_path / "out",
+    )
+    build(Plan([str(photos)], str(bundle.path), out, Layout.parse("label/group")), Quiet())
+    index = BulkIndex.open(out)
+    groups = {index.id(row): group for row, group in index.groups()}
+    assert groups == {
+        "photos/cat/clip 1/0.png": "cat/clip 1",
+        "photos/cat/clip 1/1.png": "cat/clip 1",
+        "photos/dog/clip 1/3.png": "dog/clip 1",
+    }
+    assert index.labels == ["cat", "dog"]
+    again = build(Plan([str(photos)], str(bundle.path), out, Layout.parse("label"), resume=True), Quiet())
+    assert (again.tally.known, again.tally.encoded) == (1, 0)  # the group of three rows has changed, no content has
+    assert not list(BulkIndex.open(out).groups())
 
 
 def test_labels_are_not_lost_without_the_option(photos: Path, bundle: Bundle, tmp_path: Path) -> None:

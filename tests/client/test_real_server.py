@@ -124,10 +124,14 @@ def test_a_collection_reports_its_accuracy(glimpse: Client) -> None:
 
 def test_an_enrolled_example_classifies(glimpse: Client) -> None:
     collection = glimpse.create_collection("shades", display_name="Shades")
-    new = [NewExample(png("red"), "warm", id="r", domain="drawn", metadata={"by": "hand"}), NewExample("blue", "cold")]
+    new = [
+        NewExample(png("red"), "warm", id="r", domain="drawn", metadata={"by": "hand"}, group="clip"),
+        NewExample("blue", "cold"),
+    ]
     enrollment = glimpse.enroll(collection, new, create_labels=True)
     example = enrollment.results[0].unwrap()
     assert (example.label, example.modality, example.domain) == ("warm", Modality.IMAGE, "drawn")
+    assert example.group == "clip"
     assert example.metadata == {"by": "hand"}
     [result] = glimpse.classify(collection, ["red"], min_revision=enrollment.revision)
     assert (result.unwrap().decision, result.unwrap().label) == (Decision.MATCH, "warm")

@@ -20,6 +20,7 @@ from glimpse.inputs import (
     kind_of,
     open_table,
     picture_suffixes,
+    read_folder,
     read_labelled,
     read_lines,
     walk,
@@ -142,3 +143,35 @@ def test_a_lone_surrogate_fails_its_own_row(tmp_path: Path) -> None:
     assert isinstance(second, Unreadable)
     assert second.message == "'text' is not UTF-8: '\\ud83d!'"
     assert [one.content for one in (first, third) if isinstance(one, Entry)] == ["a", "c"]
+
+
+def test_files_of_a_folder_at_the_group_depth_are_one_group(tmp_path: Path) -> None:
+    names = ["cat/clip 1/a.png", "cat/clip 1/deep/b.png", "cat/clip 2/c.png", "cat/d.png", "dog/clip 1/e.png"]
+    folder = fill(tmp_path / "data", *names)
+    found = [one for one in read_labelled(folder, "image", Skipped(), group_depth=2) if isinstance(one, Entry)]
+    assert [(Path(one.source).stem, one.group) for one in found] == [
+        ("a", "cat/clip 1"),
+        ("b", "cat/clip 1"),
+        ("c", "cat/clip 2"),
+        ("d", None),
+        ("e", "dog/clip 1"),
+    ]
+    by_domain = list(read_labelled(tmp_path, "image", Skipped(), with_domains=True, group_depth=3))
+    assert by_domain[0].group == "data/cat/clip 1"  # type: ignore[union-attr]
+    unlabelled = list(read_folder(folder, "image", Skipped(), group_depth=1))
+    assert [one.group for one in unlabelled if isinstance(one, Entry)] == ["cat"] * 4 + ["dog"]
+    assert not any(one.group for one in read_labelled(folder, "image", Skipped()) if isinstance(one, Entry))
+
+
+def test_a_table_has_groups_in_one_form(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"text,label,group,clip\na,x,{unicodedata.normalize('NFD', 'café')} ,7\nb,x,,8\n")
+    groups = [one.group for one in open_table(tmp_path / "t.csv", Columns()).read() if isinstance(one, Entry)]
+    assert groups == ["café", None]
+    other = open_table(tmp_path / "t.csv", Columns(group="clip")).read()
+    assert [one.group for one in other if isinstance(one, Entry)] == ["7", "8"]
+    with pytest.raises(InputsError, match="has no column 'shot'"):
+        open_table(tmp_path / "t.csv", Columns(group="shot"))
+    (tmp_path / "long.csv").write_text(f"text,group\na,{'x' * 257}\n")
+    [problem] = open_table(tmp_path / "long.csv", Columns()).read()
+    assert isinstance(problem, Unreadable)
+    assert problem.reason == "GROUP_INVALID"

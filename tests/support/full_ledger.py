@@ -81,7 +81,7 @@ def _fill_birds(ledger: Direct) -> None:
     ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8, names_as_prompts=True))
     ledger.enroll("birds", [LabelRecord("robin"), LabelRecord("wren")], [example(n, "robin") for n in range(1, 6)])
     metadata = {"": "empty", "k": "", "ключ": "значение \"'\n", "long": "x" * 5_000}
-    odd = example(6, "wren", domain="", metadata=metadata, embedding_space="")
+    odd = example(6, "wren", domain="", metadata=metadata, embedding_space="", group="clip ☃")
     ledger.enroll("birds", [], [odd, example(7, "robin", embedding_space="sha256:child"), example(8, "wren")])
     prompted = LabelRecord("kite", "Kite", ("a kite", "", "ein Milan é"), unit(1_000, 8), 1)
     ledger.create_label("birds", prompted)

@@ -42,12 +42,19 @@ class Vectors:
         return types_pb2.Input(vector=data)
 
     def enroll(
-        self, vectors: Array, labels: Sequence[str], domains: Sequence[str] = (), measure: bool = False
+        self,
+        vectors: Array,
+        labels: Sequence[str],
+        domains: Sequence[str] = (),
+        measure: bool = False,
+        groups: Sequence[str] = (),
     ) -> col.EnrollExamplesResponse:
         """Enrolls vectors, `(n, D)`, and returns the response to the last call of at most 256."""
         examples = [
-            col.NewExample(label_id=label, input=self.input(vector), domain=domain)
-            for vector, label, domain in zip(vectors, labels, domains or [""] * len(labels), strict=True)
+            col.NewExample(label_id=label, input=self.input(vector), domain=domain, group=group)
+            for vector, label, domain, group in zip(
+                vectors, labels, domains or [""] * len(labels), groups or [""] * len(labels), strict=True
+            )
         ]
         for start in range(0, len(examples), 256):
             request = col.EnrollExamplesRequest(

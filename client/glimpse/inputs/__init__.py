@@ -11,7 +11,7 @@ texts are valid UTF-8, and all sizes are bounded. Only Parquet needs more than t
 
 from glimpse.inputs.entries import Entry, Kind, Unreadable
 from glimpse.inputs.errors import InputsError, Rejected
-from glimpse.inputs.fields import domain_of, id_of, label_of, legible, text_of
+from glimpse.inputs.fields import domain_of, group_of, id_of, label_of, legible, text_of
 from glimpse.inputs.folders import File, Skipped, pictures_in, subfolders, walk
 from glimpse.inputs.formats import PICTURES, TABLES, TEXTS, picture_suffixes
 from glimpse.inputs.labelled import kind_of, read_folder, read_labelled
@@ -36,6 +36,7 @@ __all__ = [
     "TableFolder",
     "Unreadable",
     "domain_of",
+    "group_of",
     "id_of",
     "kind_of",
     "label_of",

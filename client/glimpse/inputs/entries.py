@@ -18,6 +18,7 @@ class Entry:
         label: The label, stripped and in NFC; None if it has none.
         domain: The domain, stripped and in NFC; None if it has none.
         content: A file that is not read yet, the bytes of a picture, or a text.
+        group: What the input is a part of, stripped and in NFC; None if it is in no group.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Entry:
     label: str | None
     domain: str | None
     content: Path | bytes | str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

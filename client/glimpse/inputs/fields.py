@@ -1,11 +1,11 @@
-"""Checks ids, labels, domains and texts from cells, folder names and JSON."""
+"""Checks ids, labels, domains, groups and texts from cells, folder names and JSON."""
 
 import math
 import unicodedata
 
 from glimpse.inputs.errors import ROW_MALFORMED, Rejected
 
-_MAX_LABEL, _MAX_DOMAIN = 128, 256  # the server's limits, in characters
+_MAX_LABEL, _MAX_NAME = 128, 256  # the server's limits, in characters
 #: Limit for the bytes of one input. A compressed file can claim any size.
 MAX_BYTES = 1 << 28
 #: Limit for the characters of a text and of a line. A backbone reads far fewer, and a line is held in memory.
@@ -66,10 +66,23 @@ def domain_of(value: object) -> str | None:
     Raises:
         Rejected: The server does not accept the domain.
     """
-    domain = unicodedata.normalize("NFC", _stripped(value, "the domain", "DOMAIN_INVALID"))
-    if len(domain) > _MAX_DOMAIN:
-        raise Rejected("DOMAIN_INVALID", f"the domain has {len(domain)} characters; the limit is {_MAX_DOMAIN}")
-    return domain or None
+    return _name_of(value, "domain")
+
+
+def group_of(value: object) -> str | None:
+    """Returns a group as the server keeps it: stripped and normalised to NFC. Returns None if it is empty.
+
+    Raises:
+        Rejected: The server does not accept the group.
+    """
+    return _name_of(value, "group")
+
+
+def _name_of(value: object, noun: str) -> str | None:
+    name = unicodedata.normalize("NFC", _stripped(value, f"the {noun}", f"{noun.upper()}_INVALID"))
+    if len(name) > _MAX_NAME:
+        raise Rejected(f"{noun.upper()}_INVALID", f"the {noun} has {len(name)} characters; the limit is {_MAX_NAME}")
+    return name or None
 
 
 def text_of(value: object, name: str) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 
 from glimpse.inputs.entries import Entry, Kind, Unreadable
 from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED, TABLE_DAMAGED, InputsError, Rejected
-from glimpse.inputs.fields import domain_of, id_of, label_of, legible, text_of
+from glimpse.inputs.fields import domain_of, group_of, id_of, label_of, legible, text_of
 from glimpse.inputs.formats import PARQUET, TABLES
 from glimpse.inputs.parquet import TableDamaged
 from glimpse.inputs.paths import TableFolder
 from glimpse.inputs.rows import columns_of, rows
 
 _PATHS, _BYTES, _TEXT = ("path", "image"), "bytes", "text"
+_ROLES = ("id", "label", "domain", "group")
 _MAX_NAMES = 20  # columns in a message
 
 
@@ -30,6 +31,7 @@ class Columns:
         domain: Domains. Default: `domain`.
         text: Texts. Default: `text`, if no column holds pictures.
         path: Files of pictures. Default: `path` or `image`; in Parquet `bytes` comes first.
+        group: Groups. Default: `group`.
     """
 
     id: str | None = None
@@ -37,9 +39,10 @@ class Columns:
     domain: str | None = None
     text: str | None = None
     path: str | None = None
+    group: str | None = None
 
     def name(self, role: str) -> str:
-        """Returns the column name for the role `id`, `label` or `domain`."""
+        """Returns the column name for the role `id`, `label`, `domain` or `group`."""
         return getattr(self, role) or role
 
 
@@ -94,7 +97,7 @@ class Table:
         """
         source = legible(str(self.path))
         folder = TableFolder(self.folder or self.path.parent, allow_outside=self.allow_outside)
-        wanted = {self.column, *(self.columns.name(role) for role in ("id", "label", "domain"))}
+        wanted = {self.column, *(self.columns.name(role) for role in _ROLES)}
         try:
             if self.names:
                 for line, record in rows(self.path, wanted):
@@ -115,10 +118,11 @@ class Table:
             id_ = self._id(record) if id_ is None else id_
             content = self._content(record, folder)
             label, domain = self._label_and_domain(record)
+            group = group_of(record.get(self.columns.name("group")))
         except Rejected as error:
             return Unreadable(source, id_, error.reason, str(error))
         source = legible(str(content)) if isinstance(content, Path) else source
-        return Entry(id_, source, self.kind, label, domain, content)
+        return Entry(id_, source, self.kind, label, domain, content, group)
 
     def _label_and_domain(self, record: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Returns the row's label and domain. Raises Rejected if one is invalid, or required and missing."""
@@ -185,11 +189,11 @@ def open_table(
         wanted = " or ".join(map(repr, candidates)) or "that the backbone can read"
         step = "name the column of texts with --text-column, or the column of picture files with --path-column"
         raise InputsError(_missing(path, wanted, names), step)
-    for role in ("id", "label", "domain"):
+    for role in _ROLES:
         name = columns.name(role)
         if name not in names and (getattr(columns, role) or role in required):
             raise InputsError(_missing(path, repr(name), names), _hint(role, columns, names))
-    used = {column, *(columns.name(role) for role in ("id", "label", "domain"))}
+    used = {column, *(columns.name(role) for role in _ROLES)}
     if duplicates := sorted(name for name in used if names.count(name) > 1):
         raise InputsError(f"{legible(str(path))} has two columns {duplicates[0]!r}", "rename one of them")
     return Table(path, columns, candidates[column], column, names, allow_outside, needs_ids, required)

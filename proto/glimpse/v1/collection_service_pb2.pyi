@@ -123,7 +123,7 @@ class Label(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[_Union[LabelRole, str]] = ...) -> None: ...
 
 class Example(_message.Message):
-    __slots__ = ("name", "label_id", "content_digest", "modality", "domain", "metadata", "create_time", "vector")
+    __slots__ = ("name", "label_id", "content_digest", "modality", "domain", "metadata", "create_time", "vector", "group")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class Example(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     name: str
     label_id: str
     content_digest: str
@@ -147,7 +148,8 @@ class Example(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     create_time: _timestamp_pb2.Timestamp
     vector: _types_pb2.Vector
-    def __init__(self, name: _Optional[str] = ..., label_id: _Optional[str] = ..., content_digest: _Optional[str] = ..., modality: _Optional[_Union[_types_pb2.Modality, str]] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., vector: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ...) -> None: ...
+    group: str
+    def __init__(self, name: _Optional[str] = ..., label_id: _Optional[str] = ..., content_digest: _Optional[str] = ..., modality: _Optional[_Union[_types_pb2.Modality, str]] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., vector: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class CreateCollectionRequest(_message.Message):
     __slots__ = ("collection_id", "collection")
@@ -302,7 +304,7 @@ class DeleteLabelResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
 class NewExample(_message.Message):
-    __slots__ = ("label_id", "input", "domain", "metadata")
+    __slots__ = ("label_id", "input", "domain", "metadata", "group")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -314,11 +316,13 @@ class NewExample(_message.Message):
     INPUT_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     label_id: str
     input: _types_pb2.Input
     domain: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, label_id: _Optional[str] = ..., input: _Optional[_Union[_types_pb2.Input, _Mapping]] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    group: str
+    def __init__(self, label_id: _Optional[str] = ..., input: _Optional[_Union[_types_pb2.Input, _Mapping]] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class EnrollExamplesRequest(_message.Message):
     __slots__ = ("parent", "examples", "request_id", "create_labels", "measure_accuracy")

@@ -43,6 +43,7 @@ class Plan:
         columns: the columns of a table.
         allow_outside: whether tables may name files outside their folders.
         limits: limits for decoding images.
+        group_depth: the level of a folder's subfolders whose files are one group; 0: no groups.
     """
 
     data: Path
@@ -56,6 +57,7 @@ class Plan:
     columns: Columns = field(default_factory=Columns)
     allow_outside: bool = False
     limits: ImageLimits = field(default_factory=ImageLimits)
+    group_depth: int = 0
 
 
 @dataclass(slots=True)
@@ -96,7 +98,12 @@ def evaluate(plan: Plan, progress: ProgressFactory) -> Evaluation:
     limit_libraries()
     columns, outside = plan.columns, plan.allow_outside
     dataset, read_notes = read_dataset(
-        plan.data, columns, with_domains=plan.domains, without=plan.unknown, allow_outside=outside
+        plan.data,
+        columns,
+        with_domains=plan.domains,
+        without=plan.unknown,
+        allow_outside=outside,
+        group_depth=plan.group_depth,
     )
     unknown = None
     if plan.unknown:
@@ -111,6 +118,9 @@ def evaluate(plan: Plan, progress: ProgressFactory) -> Evaluation:
         check_domains(dataset.domains)
     embedded = embed_datasets(dataset, unknown, bundles, plan.cache, progress, plan.limits)
     shots, notes = _possible(plan, embedded.dataset, bundles)
+    if (groups := embedded.dataset.groups) is not None:
+        count = len(np.unique(groups))
+        notes.append(f"{count:,} groups, counting an input in none as one: no group is on both sides of a draw")
     evaluation = Evaluation(
         plan, embedded.dataset, bundles, embedded, shots, notes=[*read_notes, *embedded.notes, *notes]
     )
@@ -198,7 +208,8 @@ def _try_all(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) 
 
 def _splits(evaluation: Evaluation, shots: int) -> list[Split]:
     rows, seeds = evaluation.dataset.rows, evaluation.plan.seeds
-    return [split(rows, shots, seed) for seed in range(seeds)] if shots else folds(rows, seeds)
+    groups = evaluation.dataset.groups
+    return [split(rows, shots, seed, groups) for seed in range(seeds)] if shots else folds(rows, seeds)
 
 
 def _try_held_out(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) -> None:
@@ -208,7 +219,7 @@ def _try_held_out(evaluation: Evaluation, bundle: Bundle, progress: ProgressFact
         return
     with progress(f"{name}: held-out labels", len(attempts) * seeds) as advance:
         for shots in attempts:
-            splits = [split(evaluation.dataset.rows, shots, seed) for seed in range(seeds)]
+            splits = _splits(evaluation, shots)[:seeds]
             evaluation.held_out.append(
                 evaluate_held_out(name, evaluation.embedded.datasets[name], shots, splits, advance)
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.calibration.fit_context import FitContext
-from glimpse.fewshot.calibration.independent_labels import IndependentCalibration
+from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
 from glimpse.fewshot.calibration.open_set import Background, Typicality, max_softmax, nearest_other_similarities
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
 from glimpse.fewshot.domains.domains import Adaptation
@@ -44,8 +44,9 @@ class Fitted:
     chosen: HeadKind
     reason: str
     batch_head: BatchHead | None
-    #: Set if labels are independent of each other.
+    #: Set if labels are independent of each other: the curve of LDA, and that of `batch_head` if it was chosen.
     independent_calibration: IndependentCalibration | None
+    regression_calibration: IndependentCalibration | None
     #: Squared Mahalanobis distances of examples to the mean of their label's others, ascending (see
     #: `FitContext.own_distances`).
     own_distances: Floats
@@ -72,7 +73,8 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     Args:
         examples: the examples, negatives and unlabelled vectors.
         pinned: the head to use instead of the selected one, if the examples allow it.
-        independent: True if any number of labels may hold for one input; then LDA is always used.
+        independent: True if any number of labels may hold for one input; then a regression on several-hot targets
+            answers, or LDA, and nothing can be pinned.
 
     Returns:
         The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 2,000 examples), O(N m² +
@@ -80,7 +82,10 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     """
     context = FitContext.of(examples)
     measures, spread = context.left_out_measures(examples), bool(context.lda.metric.freedom)
+    regression = IndependentRegression.fit(examples, context) if independent else None
     candidates = {candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent)}
+    if regression:
+        candidates[regression.kind] = _regression_candidate(regression, context)
     evaluations = {
         candidate.kind: HeadEvaluation.of(
             candidate.kind,
@@ -94,7 +99,10 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         )
         for candidate in candidates.values()
     }
-    chosen, reason = _choose(candidates, measures.rows, pinned, independent)
+    if independent:
+        chosen, reason = _choose_independent(candidates, regression)
+    else:
+        chosen, reason = _choose(candidates, measures.rows, pinned)
     return Fitted(
         context.lda.labels,
         context.lda,
@@ -109,7 +117,8 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         chosen,
         reason,
         candidates[chosen].batch_head if chosen in candidates else None,
-        IndependentCalibration.of(context) if independent and spread else None,
+        IndependentCalibration.of_lda(context) if independent and spread else None,
+        regression.calibration if regression else None,
         context.own_distances(),
         measures.as_members.nearest,
         int(is_grouped(context.groups, len(context.rows)).sum()),
@@ -162,11 +171,7 @@ def _candidates(
         yield _Candidate(kind, left_out, alone, batch_head.scores, batch_head)
 
 
-def _choose(
-    candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None, independent: bool
-) -> tuple[HeadKind, str]:
-    if independent:
-        pinned = None
+def _choose(candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None) -> tuple[HeadKind, str]:
     if pinned is not None and pinned in candidates:
         return pinned, "the collection asks for it"
     prefix = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
@@ -179,3 +184,20 @@ def _choose(
     if best is HeadKind.LDA and HeadKind.KERNEL_RIDGE in candidates:
         reason = "no other head was better by leave-one-out by more than a standard error"
     return best, prefix + reason
+
+
+def _regression_candidate(regression: IndependentRegression, context: FitContext) -> _Candidate:
+    scores = context.mask_further_labels(regression.left_out)
+    return _Candidate(regression.kind, scores, scores, regression.head.scores, regression.head)
+
+
+def _choose_independent(
+    candidates: Mapping[HeadKind, _Candidate], regression: IndependentRegression | None
+) -> tuple[HeadKind, str]:
+    if HeadKind.LDA not in candidates:
+        return HeadKind.CLASS_MEAN, "no label has two examples that differ"
+    if regression is None:
+        return HeadKind.LDA, "a label has no example, so no regression can be fitted"
+    if not regression.better:
+        return HeadKind.LDA, "its probabilities of the examples, each left out, are better than those of the regression"
+    return regression.kind, "its probabilities of the examples, each left out, are better than those of LDA"

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import set_floor
+from glimpse.fewshot.calibration.independent_labels import likelihood_ratios
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import (
     EXAMPLE_SCALE,
@@ -191,11 +192,12 @@ def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
 def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     """Returns probabilities of independent labels, `(n, C)`, and how many hold."""
     classifier, settings, fitted = call.classifier, call.settings, call.classifier.fitted
-    if fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
+    if fitted and fitted.regression_calibration and call.kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
+        probabilities = fitted.regression_calibration.probabilities(scores)
+    elif fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
         around = fitted.background.distances(call.queries)
-        probabilities = fitted.independent_calibration.probabilities(
-            around, classifier.lda.lengths(call.queries), scores
-        )
+        values = likelihood_ratios(around, classifier.lda.lengths(call.queries), scores)
+        probabilities = fitted.independent_calibration.probabilities(values)
     else:
         if call.kind is HeadKind.PROMPTS:
             # Without a bias, prompts rank the labels but say nothing about how likely each is.

@@ -72,6 +72,7 @@ class ExampleRecord:
         content_digest: SHA-256 of the input.
         modality: number of the contract's enum.
         vector: float32 little-endian, length 1.
+        group: examples of one group are left out together; empty: in no group.
         embedding_space: the vector's space if it differs from the collection's.
         sequence: the number of the example in the ledger; never reused.
     """
@@ -86,12 +87,15 @@ class ExampleRecord:
     embedding_space: str | None = None
     sequence: int = 0
     create_time: int = 0
+    group: str = ""
 
     @property
     def digest(self) -> str:
         """The digest of everything that was enrolled; sequence and time are not part of it."""
         values = (self.id, self.label_id, self.content_digest, self.modality, self.domain, self.metadata)
-        return content(self.vector, *values, self.embedding_space)
+        # Only where it is set, so that the digests of examples from before groups stay the same.
+        group = (self.group,) if self.group else ()
+        return content(self.vector, *values, self.embedding_space, *group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from glimpse.server.resource_names import MAX_LABEL, normal, parse_name, suggest
 from glimpse.v1 import collection_service_pb2, types_pb2
 
 _COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-#: Characters of display names, domains and the caller's ids.
+#: Characters of display names, domains, groups and the caller's ids.
 MAX_NAME = 256
 _MAX_PROMPTS = 64
 _MAX_PROMPT = 4_096

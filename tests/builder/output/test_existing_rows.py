@@ -10,14 +10,15 @@ from glimpse.builder.output.existing_rows import Ids, Known, make_known
 from glimpse.inputs import Entry
 
 
-def table(*rows: tuple[str, bytes, str | None]) -> pa.Table:
+def table(*rows: tuple[str, bytes, str | None], about: list[str | None] | None = None) -> pa.Table:
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    fields = {"id": columns[0], "digest": columns[1], "label": columns[2], "domain": [None] * len(rows)}
+    none = [None] * len(rows)
+    fields = {"id": columns[0], "digest": columns[1], "label": columns[2], "domain": none, "about": about or none}
     return pa.table({name: pa.array(values) for name, values in fields.items()})
 
 
-def entry(id: str, label: str | None = None, domain: str | None = None) -> Entry:
-    return Entry(id, f"/{id}", "text", label, domain, "")
+def entry(id: str, label: str | None = None, domain: str | None = None, group: str | None = None) -> Entry:
+    return Entry(id, f"/{id}", "text", label, domain, "", group)
 
 
 def test_an_id_is_new_the_same_or_changed(tmp_path: Path) -> None:
@@ -29,6 +30,18 @@ def test_an_id_is_new_the_same_or_changed(tmp_path: Path) -> None:
         assert known.state(entry("a", "x"), b"2") == "changed"
         assert known.state(entry("a"), b"1") == "changed"
         assert known.state(entry("a", "x", "night"), b"1") == "changed"
+
+
+def test_another_group_is_a_change(tmp_path: Path) -> None:
+    rows = table(("a", b"1", None), ("b", b"2", None), about=['{"group": "clip", "modality": "text"}', None])
+    make_known(tmp_path / "k", [rows], [])
+    with closing(Known(tmp_path / "k")) as known:
+        found = [
+            known.state(entry(id, group=group), digest)
+            for id, digest in (("a", b"1"), ("b", b"2"))
+            for group in ("clip", None)
+        ]
+    assert found == ["same", "changed", "changed", "same"]
 
 
 def test_the_later_row_of_an_id_counts(tmp_path: Path) -> None:

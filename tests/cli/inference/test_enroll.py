@@ -217,6 +217,17 @@ def test_the_domain_of_examples_is_sent(ask: Run, fake: FakeServer) -> None:
     assert [one.domain for one in fake.enrolled[0].examples] == ["garden"]
 
 
+def test_the_groups_of_folders_and_tables_are_sent(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
+    for name in ("robin/clip 1/a.txt", "robin/clip 1/b.txt", "robin/c.txt"):
+        (tmp_path / "calls" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "calls" / name).write_text(name)
+    ask("enroll", "birds", tmp_path / "calls", "--group-depth", 2)
+    assert [one.group for one in fake.enrolled[0].examples] == ["", "robin/clip 1", "robin/clip 1"]
+    (tmp_path / "t.csv").write_text("text,label,page\na,robin,7\nb,robin,\n")
+    ask("enroll", "birds", tmp_path / "t.csv", "--group-column", "page")
+    assert [one.group for one in fake.enrolled[1].examples] == ["7", ""]
+
+
 @pytest.mark.parametrize(
     ("option", "role"), [("--negative", pb.LABEL_ROLE_NEGATIVE), ("--unlabeled", pb.LABEL_ROLE_UNLABELED)]
 )

@@ -41,7 +41,12 @@ def data(colours: Path, tmp_path: Path) -> Path:
 
 def whole(record: dict[str, Any]) -> None:
     """Checks that the counts of a record add up."""
-    counts = ("answered", "label_missing", "failed", *(() if record["with_enrolled"] else ("enrolled",)))
+    counts = (
+        "answered",
+        "label_missing",
+        "failed",
+        *(() if record["with_enrolled"] else ("enrolled", "group_enrolled")),
+    )
     assert record["inputs"] == sum(record[name] for name in counts)
     assert sum(record["decisions"].values()) == record["answered"] == sum(one["inputs"] for one in record["labels"])
     right = sum(one["right"] for one in record["labels"])
@@ -164,3 +169,25 @@ def test_a_column_that_looks_mistyped_is_named_once(run: Run, collection: str, t
     done = run("test", collection, "rows.csv")
     assert done.code == 1
     assert done.err.count("--label-column Label") == done.err.count("\n") == 1
+
+
+def test_inputs_whose_group_is_enrolled_are_left_out(run: Run, tmp_path: Path) -> None:
+    enrolled = [{"text": "red", "label": "warm", "page": "1"}, {"text": "blue", "label": "cold", "page": "2"}]
+    new = [{"text": "white", "label": "warm", "page": "1"}, {"text": "green", "label": "cold", "page": "3"}]
+    for name, rows in (("enrolled.jsonl", enrolled), ("new.jsonl", new)):
+        (tmp_path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    run("enroll", "pages", tmp_path / "enrolled.jsonl", "--group-column", "page", "--create")
+    [example, *_] = run("examples", "list", "pages", "--format", "json").objects
+    assert example["group"] == "1"
+    done = run("test", "pages", tmp_path / "new.jsonl", "--group-column", "page", "--format", "json")
+    record = json.loads(done.out)
+    whole(record)
+    assert (record["answered"], record["enrolled"], record["group_enrolled"]) == (1, 0, 1)
+    assert "1 input of 2 of groups that have examples in pages: left out" in done.err
+    counted = run(
+        "test", "pages", tmp_path / "new.jsonl", "--group-column", "page", "--with-enrolled", "--format", "json"
+    )
+    assert json.loads(counted.out)["answered"] == 2
+    ungrouped = run("test", "pages", tmp_path / "new.jsonl", "--format", "json")
+    assert json.loads(ungrouped.out)["answered"] == 2
+    run("collections", "delete", "pages", "--force")

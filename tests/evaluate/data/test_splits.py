@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from glimpse.evaluate.data.splits import MOST_A_LABEL, folds, most_queries, split
+from glimpse.evaluate.trials import trial
 from glimpse.evaluate.trials.trial import Contender, EmbeddedDataset, run, train_classifier
-from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Policy, normalize, predict
+from glimpse.fewshot import DecisionSettings, Examples, HeadKind, NearestSimilarities, Policy, fit, normalize, predict
 from glimpse.fewshot.calibration.open_set import nearest_similarities
+from glimpse.fewshot.fit import Fitted
 
 
 def test_each_label_gives_its_examples_and_the_rest_are_queries() -> None:
@@ -24,6 +26,50 @@ def test_queries_are_bounded_and_the_same_at_any_number_of_shots() -> None:
     assert np.array_equal(one.queries, many.queries)
     assert not np.array_equal(one.queries, split(rows, 1, seed=4).queries)
     assert most_queries(10_000) * 10_000 <= 20_000
+
+
+@pytest.mark.parametrize("shots", [1, 3, 8])
+def test_a_group_is_never_on_both_sides(shots: int) -> None:
+    rng = np.random.default_rng(2)
+    rows, groups = np.repeat(np.arange(4), 30), rng.integers(0, 12, 120)  # a group has inputs of several labels
+    for seed in range(20):
+        found = split(rows, shots, seed, groups)
+        assert len(found.queries)
+        assert not set(groups[found.support]) & set(groups[found.queries])
+        assert len(np.unique(np.concatenate([found.support, found.queries]))) == len(found.support) + len(found.queries)
+        assert np.bincount(rows[found.support]).tolist() == [shots] * 4
+
+
+def test_examples_come_from_as_many_groups_as_possible() -> None:
+    rows, groups = np.repeat(np.arange(2), 20), np.repeat(np.arange(8), 5)  # four groups of five for each label
+    found = split(rows, 3, 0, groups)
+    assert len(set(groups[found.support])) == 6
+    assert len(found.queries) == 10
+    more = split(rows, 12, 0, groups)  # one group of each label remains for the queries
+    assert np.bincount(rows[more.support]).tolist() == [12, 12]
+    assert len(more.queries) == 10
+    alone = split(np.zeros(5, np.intp), 2, 0, np.zeros(5, np.intp))
+    assert (len(alone.support), len(alone.queries)) == (0, 5)  # a label of one group has queries or examples, not both
+
+
+def test_groups_reach_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    rows, groups = np.repeat(np.arange(3), 20), np.arange(60) // 5
+    vectors = normalize((rng.normal(size=(3, 6))[rows] + rng.normal(size=(60, 6))).astype(np.float32))
+    none = np.zeros(0, np.intp)
+    terms = DecisionSettings(Policy(), 20.0)
+    material = EmbeddedDataset(vectors, np.arange(60), rows, ["a", "b", "c"], none, None, terms, groups)
+    seen: list[Examples] = []
+
+    def noted(examples: Examples, pinned: HeadKind | None) -> Fitted:
+        seen.append(examples)
+        return fit(examples, pinned)
+
+    monkeypatch.setattr(trial, "fit", noted)
+    drawn = split(rows, 6, 0, groups)
+    run(material, Contender(None), drawn)
+    assert seen[0].groups is not None
+    assert seen[0].groups.tolist() == groups[drawn.support].tolist()
 
 
 def test_without_examples_the_parts_share_nothing() -> None:

@@ -61,6 +61,7 @@ _EXAMPLE = {
     "embedding_space": "sha256:child",
     "create_time": 13,
     "side": 1,
+    "group": "clip 7",
 }
 _SHADOW: dict[str, Any] = {"collection_id": "birds", "backbone": "backbones/c", "embedding_space": "sha256:c"}
 _SHADOW |= {

@@ -90,6 +90,8 @@ _DAMAGES = [
     ("DELETE FROM examples WHERE id = 'e52'", "missing", "example 'e52' of collection 'small'"),
     ("UPDATE examples SET label_id = 'kite' WHERE id = 'e4'", "example", "has label 'kite', by the changes 'robin'"),
     ("UPDATE examples SET domain = 'elsewhere' WHERE id = 'e4'", "example", "is not what was enrolled"),
+    ("UPDATE examples SET \"group\" = 'another' WHERE id = 'e6'", "example", "is not what was enrolled"),
+    ("UPDATE examples SET \"group\" = '' WHERE id = 'e6'", "example", "is not what was enrolled"),
     ("UPDATE examples SET metadata = '{\"k\": \"v\"}' WHERE id = 'e4'", "example", "is not what was enrolled"),
     ("UPDATE examples SET sequence = 900 WHERE id = 'e4'", "example", "is number 900, by the changes 4"),
     ("UPDATE examples SET create_time = 5 WHERE id = 'e4'", "example", "was enrolled 5, by the changes"),

@@ -130,8 +130,10 @@ def test_a_request_id_returns_the_same_response_again(stubs: Stubs, collection: 
         enroll(stubs, collection, [("b", picture())], request_id="r1")
 
 
-def test_an_example_keeps_its_domain_metadata_and_vector(stubs: Stubs, collection: str) -> None:
-    new = col.NewExample(label_id="a", input=Input(image=picture()), domain="porch", metadata={"camera": "7"})
+def test_an_example_keeps_its_domain_group_metadata_and_vector(stubs: Stubs, collection: str) -> None:
+    new = col.NewExample(
+        label_id="a", input=Input(image=picture()), domain="porch", metadata={"camera": "7"}, group="clip 3"
+    )
     [result] = stubs.collections.EnrollExamples(
         col.EnrollExamplesRequest(parent=collection, examples=[new], create_labels=True)
     ).results
@@ -139,6 +141,9 @@ def test_an_example_keeps_its_domain_metadata_and_vector(stubs: Stubs, collectio
     assert result.timings.commit_ms > 0
     got = stubs.collections.GetExample(col.GetExampleRequest(name=result.example.name, include_vector=True)).example
     assert (got.domain, dict(got.metadata), got.modality) == ("porch", {"camera": "7"}, types_pb2.MODALITY_IMAGE)
+    assert got.group == "clip 3"
+    [listed] = stubs.collections.ListExamples(col.ListExamplesRequest(parent=collection)).examples
+    assert listed.group == "clip 3"
     vector = np.frombuffer(got.vector.data, "<f4")
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     # The vector enrolls and classifies as the image did.

@@ -148,6 +148,7 @@ def texts() -> dict[str, dict[str, Any]]:
     """Returns examples with NUL in one of their texts each, by the name of the text."""
     return {
         "domain": {"domain": "a\0"},
+        "group": {"group": "a\0"},
         "key": {"metadata": {"a\0": "b"}},
         "value": {"metadata": {"a": "b\0"}},
         "id": {"input": Input(id="a\0", text="red")},
@@ -170,7 +171,7 @@ def test_a_text_that_cannot_be_stored_fails_alone(request: pytest.FixtureRequest
     )
     *failed, last = enrolled.results
     assert {one.status.code for one in failed} == {Code.INVALID_ARGUMENT.value[0]}
-    assert [one.status.reason for one in failed] == ["INVALID_CHARACTER"] * 4 + ["INVALID_ID"]
+    assert [one.status.reason for one in failed] == ["INVALID_CHARACTER"] * 5 + ["INVALID_ID"]
     assert not last.status.code
     for fields in ({"request_id": "a\0"}, {"request_id": "x" * 129}):
         reason = "TOO_LONG" if len(fields["request_id"]) > 128 else "INVALID_CHARACTER"

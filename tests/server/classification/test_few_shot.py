@@ -186,6 +186,23 @@ def test_any_number_of_independent_labels_may_match(stubs: Stubs) -> None:
         Vectors(stubs, label_mode=7)
 
 
+def test_frames_of_a_clip_do_not_vouch_for_each_other(stubs: Stubs) -> None:
+    rng = np.random.default_rng(3)
+    clips = np.repeat(np.arange(18), 6)
+    frames = rng.normal(size=(18, D))[clips] + 0.02 * rng.normal(size=(len(clips), D))
+    vectors, labels = (
+        normalize(frames.astype(np.float32)),
+        named((clips % 3).tolist()),
+    )  # a clip says nothing of another
+    accuracies = []
+    for groups in ([], [f"clip {clip}" for clip in clips]):
+        collection = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
+        collection.enroll(vectors, labels, measure=True, groups=groups)
+        accuracies.append(collection.report().accuracy.value)
+    assert accuracies[0] > 0.95
+    assert accuracies[1] < accuracies[0] - 0.1
+
+
 def test_adaptation_removes_differences_between_domains(vectors: Vectors) -> None:
     shift = np.random.default_rng(1).normal(size=(3, D))
     rows, places = [row for row in range(4) for _ in range(12)], [0, 1, 2] * 16

@@ -197,7 +197,7 @@ def test_deleting_a_row_reverses_its_effect(attached: Attached, here: Stubs, ind
 
 
 def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> None:
-    response = attached.enroll(QUERIES[:8], ["new"] * 4 + ["l0"] * 4, ["dusk"] * 8)
+    response = attached.enroll(QUERIES[:8], ["new"] * 4 + ["l0"] * 4, ["dusk"] * 8, groups=["clip 1", ""] * 4)
     enrolled = [result.example for result in response.results]
     attached.delete(name(0))
     attached.delete(enrolled[7].name.rpartition("/")[2])
@@ -217,7 +217,8 @@ def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> Non
             new.evidence[0].example,
         )
     again = attached.stubs.collections.GetExample(col.GetExampleRequest(name=enrolled[2].name)).example
-    assert again == enrolled[2]  # its domain, modality, digest and time
+    assert again == enrolled[2]  # its domain, group, modality, digest and time
+    assert again.group == "clip 1"
     attached.delete(enrolled[2].name.rpartition("/")[2])
     assert attached.compact().example_count == 53
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,13 +24,23 @@ D = 8
 CENTRES = np.random.default_rng(5).normal(size=(40, D))
 
 
-def records(rows: list[int], start: int = 1, domain: str = "") -> Iterator[ExampleRecord]:
+def records(
+    rows: list[int], start: int = 1, domain: str = "", groups: Sequence[str] = ("",)
+) -> Iterator[ExampleRecord]:
     noise = np.random.default_rng(start).normal(size=(len(rows), D))
     vectors = normalize((CENTRES[rows] + 0.4 * noise).astype(np.float32))
     for sequence, (row, vector) in enumerate(zip(rows, vectors, strict=True), start):
         data = vector.astype("<f4").tobytes()
+        group = groups[(sequence - start) % len(groups)]
         yield ExampleRecord(
-            f"e{sequence}", f"l{row}", f"sha256:{sequence:016x}{0:048x}", 1, data, domain, sequence=sequence
+            f"e{sequence}",
+            f"l{row}",
+            f"sha256:{sequence:016x}{0:048x}",
+            1,
+            data,
+            domain,
+            sequence=sequence,
+            group=group,
         )
 
 
@@ -180,6 +190,22 @@ def test_equal_contents_have_equal_numbers_if_labels_are_independent() -> None:
     contents = gather(view).contents
     assert contents is not None
     assert (contents[0] == contents[2], contents[0] == contents[1]) == (True, False)
+
+
+def test_examples_of_one_group_have_equal_numbers() -> None:
+    view = view_of(2)
+    view.add_examples(list(records([0, 0, 1, 1, 0, 1], groups=("clip", "", "clip", "", "burst", "burst"))))
+    groups = gather(view).read().groups
+    assert groups is not None
+    assert groups.tolist() == [0, 1, 0, 2, 3, 3]
+    view.remove_example("e1")
+    view.remove_example("e5")
+    groups = gather(view).read().groups
+    assert groups is not None
+    assert len(set(groups.tolist())) == 4  # the groups have one example each, and two examples have none
+    ungrouped = view_of(2)
+    ungrouped.add_examples(list(records([0, 1])))
+    assert gather(ungrouped).read().groups is None
 
 
 def test_close_does_not_wait_for_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:

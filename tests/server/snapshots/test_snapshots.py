@@ -21,7 +21,7 @@ from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, He
 from glimpse.ledger.changes.hash_chain import FIRST
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.fit_data import gather
-from glimpse.server.snapshots import LoadedSnapshot, Snapshots, writer
+from glimpse.server.snapshots import LoadedSnapshot, Snapshots, files, writer
 from glimpse.server.snapshots.manifest import Manifest, read_manifest
 from glimpse.server.snapshots.writer import ViewCapture, write_snapshot
 from glimpse.v1 import collection_service_pb2 as col
@@ -37,7 +37,9 @@ HEAD = Head("this ledger", 70, "digest of 70", 0)
 RECORD = CollectionRecord("c", "backbones/b", "s", D, revision=70, create_time=1)
 
 
-def examples(rows: list[int], start: int = 1, domains: tuple[str, ...] = ("",)) -> list[ExampleRecord]:
+def examples(
+    rows: list[int], start: int = 1, domains: tuple[str, ...] = ("",), groups: tuple[str, ...] = ("",)
+) -> list[ExampleRecord]:
     noise = np.random.default_rng(start).normal(size=(len(rows), D))
     vectors = normalize((CENTRES[rows] + 0.4 * noise).astype(np.float32))
     return [
@@ -49,6 +51,7 @@ def examples(rows: list[int], start: int = 1, domains: tuple[str, ...] = ("",)) 
             vector.astype("<f4").tobytes(),
             domains[sequence % len(domains)],
             sequence=sequence,
+            group=groups[sequence % len(groups)],
         )
         for sequence, (row, vector) in enumerate(zip(rows, vectors, strict=True), start)
     ]
@@ -70,6 +73,11 @@ def plain() -> CollectionView:
 def with_domains() -> CollectionView:
     labels = [LabelRecord(f"l{row}") for row in range(5)]
     return a_view(labels, examples([row % 5 for row in range(300)], domains=("here", "", "there")))
+
+
+def with_groups() -> CollectionView:
+    labels = [LabelRecord(f"l{row}") for row in range(5)]
+    return a_view(labels, examples([row % 5 for row in range(300)], groups=("clip 1", "", "clip ☃", "")))
 
 
 def with_roles() -> CollectionView:
@@ -112,6 +120,7 @@ def a_part_deleted() -> CollectionView:
 KINDS = [
     plain,
     with_domains,
+    with_groups,
     with_roles,
     with_prompts,
     independent,
@@ -160,6 +169,7 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
     assert sequences == sorted(other.examples.sequences().tolist())
     numbers = np.array(sequences, np.int64)
     assert one.examples.domains(numbers) == other.examples.domains(numbers)
+    assert one.examples.groups(numbers) == other.examples.groups(numbers)
     if one.independent:
         assert one.examples.content_keys(numbers) == other.examples.content_keys(numbers)
     for label in one.labels:
@@ -398,3 +408,19 @@ def test_view_can_change_during_a_write(tmp_path: Path) -> None:
 def snapshot_of(taken: ViewCapture, home: Path) -> Path:
     write_snapshot(taken, home / "c" / "70", None)
     return home
+
+
+def test_a_snapshot_from_before_groups_is_read(tmp_path: Path) -> None:
+    view = plain()
+    folder, manifest = snapshot(view, tmp_path)
+    (folder / "groups.npy").unlink()
+    names = json.loads((folder / "labels.json").read_bytes())
+    del names["groups"]
+    (folder / "labels.json").unlink()
+    digest = files.write_json(folder / "labels.json", names)
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if name != "groups.npy"} | {"labels.json": digest}
+    writer._write_manifest(manifest.model_copy(update={"files": kept}).with_digest(), folder)
+    loaded = load(tmp_path, list(view.labels.values()), view.record)
+    assert loaded is not None
+    check_same(view, loaded.view)
+    assert loaded.view.examples.groups(view.examples.sequences()) == ()

@@ -39,12 +39,14 @@ class Source:
         content: A file that is not read yet, the bytes of a picture, or a text.
         label: The label from its row, from its folder, or from the option `--label`; empty if it has none.
         failure: Why it cannot be sent; None if it can. It keeps its place among the results.
+        group: The group from its row or folder; empty if it has none.
     """
 
     name: str
     content: Path | bytes | str
     label: str = ""
     failure: Unreadable | None = None
+    group: str = ""
 
     def as_input(self) -> Input:
         """Returns the input as the client takes it."""
@@ -53,15 +55,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """Options for reading tables.
+    """Options for reading tables and folders.
 
     Attributes:
         columns: The names of the columns.
         allow_outside: Whether a table may name files outside of its folder.
+        group_depth: The level of a folder's subfolders whose files are one group; 0: no groups.
     """
 
     columns: Columns = field(default_factory=Columns)
     allow_outside: bool = False
+    group_depth: int = 0
 
 
 class InputReader:
@@ -107,7 +111,7 @@ class InputReader:
     def _source(self, entry: Entry | Unreadable, name: str) -> Source:
         if isinstance(entry, Unreadable):
             return Source(name, name, self._label, entry)
-        return Source(name, entry.content, entry.label or self._label)
+        return Source(name, entry.content, entry.label or self._label, group=entry.group or "")
 
     def _of_text(self, text: str) -> Source:
         name = legible(text)
@@ -137,7 +141,9 @@ class InputReader:
     def _of_folder(self, folder: Path, name: str) -> Iterator[Entry | Unreadable]:
         skipped, kind = Skipped(), kind_of(folder)
         by_folder = self.labelled and not self._label
-        entries = read_labelled(folder, kind, skipped) if by_folder else read_folder(folder, kind, skipped)
+        depth = self._options.group_depth
+        read = read_labelled if by_folder else read_folder
+        entries = read(folder, kind, skipped, group_depth=depth)
         is_empty = True
         for entry in entries:
             is_empty = False

@@ -124,6 +124,23 @@ LabelColumn = Annotated[
     str | None,
     typer.Option("--label-column", metavar="NAME", help="Column of a table that holds labels. Default: label."),
 ]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        metavar="NAME",
+        help="Column of a table that holds groups, such as clips or documents. Default: group.",
+    ),
+]
+GroupDepth = Annotated[
+    int,
+    typer.Option(
+        "--group-depth",
+        min=0,
+        metavar="N",
+        help="Level of subfolders whose files are one group: 2 for LABEL/GROUP/file. 0: no groups.",
+    ),
+]
 IdColumn = Annotated[
     str | None, typer.Option("--id-column", metavar="NAME", help="Column of a table that holds row ids. Default: id.")
 ]

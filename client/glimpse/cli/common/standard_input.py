@@ -59,4 +59,4 @@ def _renamed(entry: Entry | Unreadable, file: str) -> Entry | Unreadable:
     if isinstance(entry, Unreadable):
         return Unreadable(source, None, entry.reason, entry.message.replace(file, "-"))
     id_ = "" if entry.id.startswith("stdin.") else entry.id
-    return Entry(id_, source, entry.kind, entry.label, entry.domain, entry.content)
+    return Entry(id_, source, entry.kind, entry.label, entry.domain, entry.content, entry.group)

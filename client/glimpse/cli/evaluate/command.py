@@ -88,6 +88,8 @@ def evaluate(
         ),
     ] = False,
     label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    group_depth: options.GroupDepth = 0,
     text_column: options.TextColumn = None,
     path_column: options.PathColumn = None,
     allow_outside: options.AllowOutside = False,
@@ -105,7 +107,8 @@ def evaluate(
     Embeds every input once. For each number of examples and every seed, draws examples per label and classifies the
     other inputs. Reports
     accuracy, calibration, how often inputs out of distribution are UNKNOWN, and which of several backbones is better
-    and by how much. Pictures that cannot be read are reported and left out.
+    and by how much. Pictures that cannot be read are reported and left out. Inputs of one group are never on both
+    sides of a draw.
     """
     try:
         from glimpse.backbone import BundleError, ImageLimits
@@ -115,10 +118,26 @@ def evaluate(
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
     _check_folder(out)
-    columns, pinned = Columns(label=label_column, text=text_column, path=path_column), _pinned(heads)
+    columns, pinned = (
+        Columns(label=label_column, text=text_column, path=path_column, group=group_column),
+        _pinned(heads),
+    )
     names = backbones or ("glimpse-mini",)
     limits = ImageLimits(max_image_side, max_image_pixels, max_decode_bytes)
-    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns, allow_outside, limits)
+    plan = Plan(
+        data,
+        names,
+        shots,
+        seeds,
+        cache or _cache(),
+        pinned,
+        unknown,
+        domains,
+        columns,
+        allow_outside,
+        limits,
+        group_depth,
+    )
     try:
         evaluation = evaluate(plan, progress)
     except EvaluationError as error:

@@ -42,7 +42,7 @@ def build(
         typer.Argument(
             metavar="INPUT",
             help="Folders, read with their subfolders; patterns ('photos/*/*.jpg'); tables (.csv, .tsv, .jsonl, "
-            ".parquet) with a column `path`, `image`, `bytes` or `text` (optional: `id`, `label`, `domain`); "
+            ".parquet) with a column `path`, `image`, `bytes` or `text` (optional: `id`, `label`, `domain`, `group`); "
             "webdataset .tar files; .txt files with one text per line.",
         ),
     ],
@@ -55,8 +55,8 @@ def build(
         typer.Option(
             "--labels",
             metavar="LAYOUT",
-            help="Meaning of each level of subfolders: label, domain/label, */label, label/label. Default: files in "
-            "folders have no label.",
+            help="Meaning of each level of subfolders: label, domain/label, */label, label/label, label/group. "
+            "Default: files in folders have no label.",
         ),
     ] = None,
     label_column: options.LabelColumn = None,

@@ -53,6 +53,8 @@ def enroll(
         bool, typer.Option("--create", help="Create the collection and the labels if they do not exist.")
     ] = False,
     label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    group_depth: options.GroupDepth = 0,
     text_column: options.TextColumn = None,
     path_column: options.PathColumn = None,
     id_column: options.IdColumn = None,
@@ -67,13 +69,16 @@ def enroll(
     `label`. Enrolling the same file under the same label again changes nothing, so an interrupted run can be repeated.
     The name of a file is stored in the metadata of its example as `file`.
 
+    Inputs that are parts of one thing, such as the frames of a clip, are no independent evidence. Give them a group, by
+    --group-column or --group-depth: they are left out together when the collection is measured.
+
     With --negative or --unlabeled, labels that do not exist are created with that role: glimpse enroll birds clutter/
     --label none --negative. Exit code 1 if an input failed.
     """
     if negative and unlabeled:
         raise typer.BadParameter("--negative and --unlabeled exclude each other; use one of them")
-    columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
-    sources = read_labelled_sources(paths, texts, label, TableOptions(columns, allow_outside))
+    columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column, group=group_column)
+    sources = read_labelled_sources(paths, texts, label, TableOptions(columns, allow_outside, group_depth))
     domain_name, done = _domain(domain), 0
     tally = Tally(output)
     with connected(server, timeout) as client:
@@ -101,7 +106,8 @@ def enroll(
 
 
 def _example(source: Source, domain: str) -> NewExample:
-    return NewExample(source.as_input().content, source.label, domain=domain, metadata=file_metadata(source))
+    content, metadata = source.as_input().content, file_metadata(source)
+    return NewExample(content, source.label, domain=domain, metadata=metadata, group=source.group)
 
 
 def _domain(domain: str) -> str:

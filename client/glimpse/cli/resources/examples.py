@@ -13,7 +13,7 @@ from glimpse.client import Example
 
 app = options.group("List, show and delete the examples of a collection.")
 _COLUMNS = (Column("ID", path=True), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
-_FIELDS = ("id", "example", "label", "modality", "content_digest", "domain", "metadata", "create_time")
+_FIELDS = ("id", "example", "label", "modality", "content_digest", "domain", "group", "metadata", "create_time")
 ExampleId = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="The example's id, or its full name (collections/…).")
 ]
@@ -75,6 +75,7 @@ def _record(example: Example) -> dict[str, Any]:
         "modality": example.modality.name,
         "content_digest": example.content_digest,
         "domain": example.domain,
+        "group": example.group,
         "metadata": example.metadata,
         "create_time": example.create_time.isoformat(timespec="seconds"),
     }

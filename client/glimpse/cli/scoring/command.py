@@ -43,11 +43,15 @@ def score(
     ] = None,
     with_enrolled: Annotated[
         bool,
-        typer.Option("--with-enrolled", help="Also count inputs whose bytes are enrolled as examples."),
+        typer.Option(
+            "--with-enrolled", help="Also count inputs whose bytes, or whose group, are enrolled as examples."
+        ),
     ] = False,
     text_column: options.TextColumn = None,
     path_column: options.PathColumn = None,
     label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    group_depth: options.GroupDepth = 0,
     allow_outside: options.AllowOutside = False,
     domain: options.Domain = "",
     timeout: options.Timeout = 60.0,
@@ -58,14 +62,15 @@ def score(
 
     Classifies every input and compares the result with its label. Prints accuracy with its 95 % interval, decisions,
     confusions and figures per label; with --unknown also false accepts: inputs out of distribution that are MATCH.
-    Inputs that are enrolled as examples, and labels that the collection lacks, are reported and left out. Inputs of a
+    Inputs that are enrolled as examples, or whose group has an example, and labels that the collection lacks, are
+    reported and left out. Inputs of a
     negative label count as out of distribution. Changes nothing on the server. Exit code 1 if an input failed.
     """
     from glimpse.cli.scoring import report
     from glimpse.cli.scoring.score import Score
 
-    columns = Columns(label=label_column, text=text_column, path=path_column)
-    labelled_set = labelled_inputs(data, columns, allow_outside, unknown)
+    columns = Columns(label=label_column, text=text_column, path=path_column, group=group_column)
+    labelled_set = labelled_inputs(data, columns, allow_outside, unknown, group_depth)
     unknown_set = unknown_inputs(unknown, columns, allow_outside) if unknown else None
     result = Score(with_enrolled)
     with connected(server, timeout) as client:
@@ -93,7 +98,9 @@ class Scorer:
         self._client, self._collection, self._domain, self._score = client, collection, domain, score
         with spinner(f"reading the examples of {collection}"):
             self._roles = {label.id: label.role for label in client.list_labels(collection)}
-            self._enrolled = frozenset(example.content_digest for example in client.list_examples(collection))
+            pairs = {(example.content_digest, example.group) for example in client.list_examples(collection)}
+            self._enrolled = frozenset(digest for digest, _ in pairs)
+            self._groups = frozenset(group for _, group in pairs if group)
 
     def run(self, inputs: InputSet, advance: Advance, *, is_unknown: bool = False) -> None:
         """Classifies inputs in batches.
@@ -121,8 +128,10 @@ class Scorer:
         if not is_unknown and role not in (LabelRole.CLASS, LabelRole.UNSPECIFIED):
             counts.lacking[entry.label or ""] += 1
             return None
-        if content_digest(entry) in self._enrolled:
-            counts.enrolled += 1
+        is_enrolled = content_digest(entry) in self._enrolled
+        if is_enrolled or entry.group in self._groups:
+            counts.enrolled += is_enrolled
+            counts.group_enrolled += not is_enrolled
             if not self._score.with_enrolled:
                 return None
         return entry, None if is_unknown else entry.label

@@ -51,7 +51,9 @@ class InputSet:
         return self
 
 
-def labelled_inputs(source: Path, columns: Columns, allow_outside: bool, unknown: Path | None) -> InputSet:
+def labelled_inputs(
+    source: Path, columns: Columns, allow_outside: bool, unknown: Path | None, group_depth: int = 0
+) -> InputSet:
     """Returns the inputs of a folder with one subfolder per label, or of a table with a column of labels.
 
     Args:
@@ -59,12 +61,13 @@ def labelled_inputs(source: Path, columns: Columns, allow_outside: bool, unknown
         columns: The names of the table's columns.
         allow_outside: Whether the table may name files outside of its folder.
         unknown: A folder whose inputs are out of distribution, and are left out here.
+        group_depth: The level of a folder's subfolders whose files are one group; 0: no groups.
 
     Raises:
         CliError: There is no input, or the source has no labels.
     """
     if source.is_dir():
-        return _labelled_folder(source, unknown).counted(source)
+        return _labelled_folder(source, unknown, group_depth).counted(source)
     try:
         table = open_table(source, columns, allow_outside=allow_outside, required=("label",))
     except (InputsError, TableDamaged, OSError) as error:
@@ -103,7 +106,7 @@ def content_digest(entry: Entry) -> str | None:
         return None  # the client reports the reason when the input is sent
 
 
-def _labelled_folder(source: Path, unknown: Path | None) -> InputSet:
+def _labelled_folder(source: Path, unknown: Path | None, group_depth: int) -> InputSet:
     if not subfolders(source):
         message = f"the folder {legible(str(source))} has no subfolders to take labels from"
         raise CliError(message, "glimpse test reads LABEL/file, or a table with a column of labels")
@@ -111,7 +114,7 @@ def _labelled_folder(source: Path, unknown: Path | None) -> InputSet:
     excluded = unknown.resolve() if unknown and unknown.is_dir() else None
 
     def read(skipped: Skipped) -> Inputs:
-        for entry in read_labelled(source, kind, skipped):
+        for entry in read_labelled(source, kind, skipped, group_depth=group_depth):
             file = Path(entry.content) if isinstance(entry, Entry) and isinstance(entry.content, Path) else None
             if not (excluded and file and file.parent.resolve().is_relative_to(excluded)):
                 yield entry

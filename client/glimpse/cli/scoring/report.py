@@ -14,12 +14,14 @@ _ESTIMATE = ("value", "low", "high", "count")
 _DECISIONS = ("MATCH", "AMBIGUOUS", "UNKNOWN")
 #: The columns of a CSV.
 FIELDS = (
-    *("collection", "revision", "with_enrolled", "inputs", "answered", "enrolled", "label_missing", "failed"),
+    *("collection", "revision", "with_enrolled", "inputs", "answered", "enrolled", "group_enrolled"),
+    *("label_missing", "failed"),
     *within("accuracy", *_ESTIMATE),
     *within("decisions", *_DECISIONS),
     *within("match_accuracy", *_ESTIMATE),
     *within("false_reject", *_ESTIMATE),
-    *within("unknown", "inputs", "answered", "enrolled", "failed", *within("decisions", *_DECISIONS)),
+    *within("unknown", "inputs", "answered", "enrolled", "group_enrolled", "failed"),
+    *within("unknown", *within("decisions", *_DECISIONS)),
     *within("unknown", *within("rejected", *_ESTIMATE), *within("false_accept", *_ESTIMATE), "taken_for"),
     *("labels", "confusions", "labels_missing", "failures"),
 )
@@ -51,10 +53,12 @@ def show(output: Format, collection: str, score: Score) -> None:
 def print_left_out(collection: str, score: Score) -> None:
     """Reports on stderr the inputs that are not in the figures, and what makes the figures doubtful."""
     known, unknown = score.known, score.unknown
+    effect = "counted, which raises accuracy" if score.with_enrolled else "left out; --with-enrolled counts them"
+    total = known.inputs + unknown.inputs
     if enrolled := known.enrolled + unknown.enrolled:
-        effect = "counted, which raises accuracy" if score.with_enrolled else "left out; --with-enrolled counts them"
-        total = known.inputs + unknown.inputs
         print_note(f"{_inputs(enrolled)} of {total} enrolled in {collection} with the same bytes: {effect}")
+    if enrolled := known.group_enrolled + unknown.group_enrolled:
+        print_note(f"{_inputs(enrolled)} of {total} of groups that have examples in {collection}: {effect}")
     if known.lacking:
         commonest = known.lacking.most_common(_MAX_NAMES)
         names = ", ".join(f"{label} ({count})" for label, count in commonest)
@@ -72,8 +76,8 @@ def print_left_out(collection: str, score: Score) -> None:
 
 def advice_if_untested(score: Score) -> str:
     """Returns what to do if no input could be tested."""
-    if score.known.enrolled + score.unknown.enrolled:
-        return "they are enrolled; test with other inputs, or count them with --with-enrolled"
+    if any(counts.enrolled + counts.group_enrolled for counts in (score.known, score.unknown)):
+        return "they, or their groups, are enrolled; test with other inputs, or count them with --with-enrolled"
     if score.known.lacking:
         return "list the collection's labels with: glimpse labels list COLLECTION"
     return ""

@@ -16,13 +16,14 @@ _MAX_FAILURES = 1_000  # failed inputs that the record contains
 class Counts:
     """Counts of inputs by result.
 
-    Each input is in one of `answered`, `enrolled`, `failed` and `lacking`. If enrolled inputs are classified too, they
-    are also in `answered` or `failed`.
+    Each input is in one of `answered`, `enrolled`, `group_enrolled`, `failed` and `lacking`. If enrolled inputs are
+    classified too, they are also in `answered` or `failed`.
 
     Attributes:
         inputs: All inputs.
         answered: Inputs that were classified.
         enrolled: Inputs whose bytes are enrolled as an example.
+        group_enrolled: Other inputs whose group has an example.
         failed: Inputs that could not be read or classified.
         lacking: Inputs of labels that are not classes of the collection, by label.
         decisions: Classified inputs by decision.
@@ -31,6 +32,7 @@ class Counts:
     inputs: int = 0
     answered: int = 0
     enrolled: int = 0
+    group_enrolled: int = 0
     failed: int = 0
     lacking: Counter[str] = field(default_factory=Counter)
     decisions: Counter[Decision] = field(default_factory=Counter)
@@ -159,6 +161,7 @@ def record(score: Score) -> dict[str, Any]:
         "inputs": known.inputs,
         "answered": known.answered,
         "enrolled": known.enrolled,
+        "group_enrolled": known.group_enrolled,
         "label_missing": known.lacking.total(),
         "failed": known.failed,
         "accuracy": _plain(score.accuracy),
@@ -169,6 +172,7 @@ def record(score: Score) -> dict[str, Any]:
             "inputs": unknown.inputs,
             "answered": unknown.answered,
             "enrolled": unknown.enrolled,
+            "group_enrolled": unknown.group_enrolled,
             "failed": unknown.failed,
             "decisions": _by_name(unknown.decisions),
             "rejected": _plain(score.rejected),

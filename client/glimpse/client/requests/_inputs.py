@@ -37,6 +37,8 @@ class NewExample:
         id: Id that the result repeats, at most 256 characters. Empty: the result of a file has its path.
         domain: Where the content comes from, for example a camera, a site or a style. At most 256 characters.
         metadata: Keys and values of the caller, which the server stores with the example.
+        group: What the content is a part of, for example a clip, a burst or a document: examples of one group are no
+            independent evidence and are left out together. At most 256 characters. Empty: in no group.
     """
 
     content: Content
@@ -44,6 +46,7 @@ class NewExample:
     id: str = ""
     domain: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
 
 
 AnyInput = Content | Input
@@ -99,7 +102,11 @@ def prepare_example(example: NewExample, max_bytes: int) -> Prepared:
         raise TypeError(f"an example is NewExample(content, label), not {type(example).__name__}")
     item, failure = _filled(example.content, example.id, max_bytes)
     message = collection_service_pb2.NewExample(
-        label_id=example.label, input=item, domain=example.domain, metadata=example.metadata
+        label_id=example.label,
+        input=item,
+        domain=example.domain,
+        metadata=example.metadata,
+        group=example.group,
     )
     return Prepared(message, message.ByteSize(), failure, path_of(example.content))
 

@@ -116,6 +116,7 @@ def example(message: pb.Example) -> resources.Example:
         metadata=dict(message.metadata),
         create_time=time_of(message.create_time),
         vector=vector(message.vector) if message.HasField("vector") else None,
+        group=message.group,
     )
 
 

@@ -203,6 +203,7 @@ class Example:
         metadata: The caller's own keys and values.
         create_time: When the example was enrolled.
         vector: The vector, of shape `(d,)`. None unless it was requested.
+        group: What the input is a part of, for example a clip. Empty: in no group.
     """
 
     name: str
@@ -213,6 +214,7 @@ class Example:
     metadata: dict[str, str]
     create_time: datetime
     vector: Vector | None
+    group: str = ""
 
     @property
     def id(self) -> str:

@@ -36,6 +36,7 @@ class Looked:
         state: "new", "same" or "changed", compared with the index.
         copied: the row of the index that has the vector of this content, or None.
         prepared: the encoder's input; None if nothing needs encoding.
+        group: the input's group, or None.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Looked:
     state: str
     copied: int | None = None
     prepared: Prepared | None = None
+    group: str | None = None
 
 
 @dataclass(slots=True)
@@ -116,10 +118,10 @@ def _look(entry: Entry, known: Known, reader: Embedder) -> Looked:
     fields = (entry.id, entry.source, entry.label, entry.domain, entry.kind, digest)
     state = known.state(entry, digest)
     if state == "same":
-        return Looked(*fields, state)
+        return Looked(*fields, state, group=entry.group)
     if (row := known.row(digest)) is not None:
-        return Looked(*fields, state, copied=row)
-    return Looked(*fields, state, prepared=_prepared(entry.kind, content, reader))
+        return Looked(*fields, state, copied=row, group=entry.group)
+    return Looked(*fields, state, prepared=_prepared(entry.kind, content, reader), group=entry.group)
 
 
 def _read(path: Path, kind: Kind) -> bytes | str:
@@ -203,5 +205,5 @@ class Rows:
             [one.digest for one in kept],
             np.stack([vectors[one.digest] for one in kept]),
             self._type,
-            [json.dumps({"modality": one.kind}) for one in kept],
+            [json.dumps({"modality": one.kind} | ({"group": one.group} if one.group else {})) for one in kept],
         )

@@ -9,17 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from glimpse.index.storage.shard import group_in
 from glimpse.inputs import Entry
 
 # A temporary file need not survive a crash. cache_size is in KiB.
 _SCRATCH = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096")
 _TABLES = (
-    "CREATE TABLE known (id TEXT PRIMARY KEY, digest BLOB, label TEXT, domain TEXT) WITHOUT ROWID",
+    "CREATE TABLE known (id TEXT PRIMARY KEY, digest BLOB, label TEXT, domain TEXT, grouped TEXT) WITHOUT ROWID",
     "CREATE TABLE content (digest BLOB, row INTEGER)",
 )
-_PUT = """INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
-SET digest = excluded.digest, label = excluded.label, domain = excluded.domain"""
-COLUMNS = ("id", "digest", "label", "domain")
+_PUT = """INSERT INTO known VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
+SET digest = excluded.digest, label = excluded.label, domain = excluded.domain, grouped = excluded.grouped"""
+COLUMNS = ("id", "digest", "label", "domain", "about")
 
 
 def make_known(path: Path, base: Iterable[pa.Table], made: Iterable[pa.Table]) -> None:
@@ -60,11 +61,11 @@ class Known:
 
     def state(self, entry: Entry, digest: bytes) -> str:
         """Returns "new", "same" (in every field) or "changed" for an entry's id."""
-        query = "SELECT digest, label, domain FROM known WHERE id = ?"
+        query = "SELECT digest, label, domain, grouped FROM known WHERE id = ?"
         row = self._connection.execute(query, (entry.id,)).fetchone()
         if row is None:
             return "new"
-        return "same" if row == (digest, entry.label, entry.domain) else "changed"
+        return "same" if row == (digest, entry.label, entry.domain, entry.group) else "changed"
 
     def row(self, digest: bytes) -> int | None:
         """Returns the first row of the base with this content, or None."""
@@ -105,7 +106,8 @@ def _scratch(path: Path) -> sqlite3.Connection:
 
 
 def _records(table: pa.Table) -> Iterable[Sequence[Any]]:
-    return zip(*(table.column(name).to_pylist() for name in COLUMNS), strict=True)
+    *columns, about = (table.column(name).to_pylist() for name in COLUMNS)
+    return zip(*columns, map(group_in, about), strict=True)
 
 
 def _quoted(path: Path) -> str:

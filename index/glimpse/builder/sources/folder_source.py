@@ -14,6 +14,7 @@ from glimpse.inputs import (
     Skipped,
     Unreadable,
     domain_of,
+    group_of,
     kind_of,
     label_of,
     legible,
@@ -22,39 +23,48 @@ from glimpse.inputs import (
 )
 from glimpse.inputs.folders import Listing, broken_link, check_depth, is_hidden, unlisted_folder
 
-_LEVELS = ("label", "domain", "*")
+_LEVELS = ("label", "domain", "group", "*")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The meaning of each level of subfolders: `label`, `domain`, or `*` for none. Without levels: no labels."""
+    """The meaning of each level of subfolders: `label`, `domain`, `group`, or `*` for none. Without levels: no labels.
+
+    A group's name is the path down to its level, so equal names below two labels are two groups.
+    """
 
     levels: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str | None) -> "Layout":
-        """Parses `label`, `domain/label`, `*/label` or `label/label`; a colon joins labels. Raises BuildError."""
+        """Parses `label`, `domain/label`, `*/label`, `label/label` or `label/group`; a colon joins labels.
+
+        Raises:
+            BuildError: it says nothing about labels.
+        """
         if text is None:
             return cls()
         levels = tuple(text.split("/"))
         unknown = [level for level in levels if level not in _LEVELS]
-        if unknown or "label" not in levels or levels[-1] == "*" or levels.count("domain") > 1:
+        if unknown or "label" not in levels or levels[-1] == "*" or max(map(levels.count, ("domain", "group"))) > 1:
             raise BuildError(
                 f"{text!r} does not say where labels are",
-                "give each level of subfolders: label, domain/label, */label or label/label",
+                "give each level of subfolders: label, domain/label, */label, label/label or label/group",
             )
         return cls(levels)
 
-    def named(self, subfolders: Sequence[str]) -> tuple[str | None, str | None]:
-        """Returns a file's label and domain; no label if the file is less deep than the levels. Raises Rejected."""
-        labels, domain = list[str](), None
-        for level, name in zip(self.levels, subfolders, strict=False):
+    def named(self, subfolders: Sequence[str]) -> tuple[str | None, str | None, str | None]:
+        """Returns a file's label, domain and group; no label if the file is less deep than that. Raises Rejected."""
+        labels, domain, group = list[str](), None, None
+        for depth, (level, name) in enumerate(zip(self.levels, subfolders, strict=False), 1):
             if level == "label":
                 labels.append(name)
             elif level == "domain":
                 domain = domain_of(name)
+            elif level == "group":
+                group = group_of("/".join(subfolders[:depth]))
         whole = bool(labels) and len(labels) == self.levels.count("label")
-        return label_of(":".join(labels)) if whole else None, domain
+        return label_of(":".join(labels)) if whole else None, domain, group
 
 
 def read_folder(
@@ -81,10 +91,10 @@ def file_entry(folder: Path, begins: str, parts: Sequence[str], layout: Layout, 
     path = folder.joinpath(*parts)
     id_, source = legible("/".join((begins, *parts))), legible(str(path))
     try:
-        label, domain = layout.named(parts[:-1])
+        label, domain, group = layout.named(parts[:-1])
     except Rejected as error:
         return Unreadable(source, id_, error.reason, str(error))
-    return Entry(id_, source, kind, label, domain, path)
+    return Entry(id_, source, kind, label, domain, path, group)
 
 
 def matches(folder: Path, parts: Sequence[str], depth: int = 0) -> Iterator[Path | Unreadable]:

@@ -17,6 +17,7 @@ from glimpse.inputs import (
     Rejected,
     Unreadable,
     domain_of,
+    group_of,
     id_of,
     label_of,
     legible,
@@ -183,11 +184,12 @@ def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) ->
         label = sample.parts["cls"].decode() if "cls" in sample.parts else metadata.get(columns.name("label"))
         content = sample.parts[suffix]
         named = (label_of(label), domain_of(metadata.get(columns.name("domain"))))
+        group = group_of(metadata.get(columns.name("group")))
         if suffix == "txt":
-            return Entry(id_, source, "text", *named, text_of(content.decode(), "the text"))
+            return Entry(id_, source, "text", *named, text_of(content.decode(), "the text"), group)
         if not content:
             raise Rejected(ROW_MALFORMED, f".{suffix} is empty")
-        return Entry(id_, source, "image", *named, content)
+        return Entry(id_, source, "image", *named, content, group)
     except UnicodeDecodeError as error:
         return Unreadable(source, id_, ROW_MALFORMED, f"not UTF-8: {error}")
     except Rejected as error:

@@ -1,6 +1,5 @@
 """Opens an index folder and searches it on disk, whatever its FAISS type."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Self
 import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
@@ -17,6 +17,7 @@ from glimpse.index.search.id_selectors import Mask, search_among
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
 from glimpse.index.storage.manifest import LABELS_NAME, Manifest, read_manifest
+from glimpse.index.storage.shard import group_in, metadata_in
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Ids, Vectors
 
@@ -27,6 +28,8 @@ _faiss: Any = faiss
 # and graphs reach almost no allowed neighbour. 20,000 rows take 40 to 100 ms, and a search with a selector
 # less.
 _COMPARED = 5_000
+# The key of a row's group in its metadata; rows whose text lacks it are not parsed.
+_GROUP = '"group"'
 
 
 class BulkIndex:
@@ -127,11 +130,15 @@ class BulkIndex:
 
     def about(self, row: int) -> dict[str, Any]:
         """Returns a row's metadata; {} if it is not a JSON object. Raises IndexError."""
-        try:
-            metadata = json.loads(self._shards.cell("about", row) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        return metadata if isinstance(metadata, dict) else {}
+        return metadata_in(self._shards.cell("about", row))
+
+    def groups(self) -> Iterator[tuple[int, str]]:
+        """Yields each row that is in a group, with the group; reads all rows."""
+        column = self._shards.column("about")
+        some = np.flatnonzero(pc.match_substring(column, _GROUP).fill_null(False).to_numpy())
+        for row, text in zip(some.tolist(), column.take(some).to_pylist(), strict=True):
+            if group := group_in(text):
+                yield row, group
 
     def digests(self) -> list[bytes]:
         """Returns the SHA-256 of every row's content; takes some tenths of a second for a million rows."""

@@ -1,5 +1,6 @@
 """Shards: Parquet files of vectors with id, label, domain, source and digest of each row."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,18 @@ def _alike(actual: pa.Field, wanted: pa.Field) -> bool:
     if wanted.name == "vector":
         return bool(actual.name == "vector")
     return bool(actual.name == wanted.name and actual.type == wanted.type)
+
+
+def metadata_in(about: str | None) -> dict[str, Any]:
+    """Returns the metadata in the column `about` of a row; {} if it is not a JSON object."""
+    try:
+        metadata = json.loads(about or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def group_in(about: str | None) -> str | None:
+    """Returns the group in the column `about` of a row; None if it is in none."""
+    group = metadata_in(about).get("group")
+    return group if isinstance(group, str) and group else None

@@ -33,6 +33,7 @@ def read_dataset(
     with_domains: bool = False,
     without: Path | None = None,
     allow_outside: bool = False,
+    group_depth: int = 0,
 ) -> tuple[Dataset, list[str]]:
     """Reads a folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table.
 
@@ -42,6 +43,7 @@ def read_dataset(
         with_domains: whether inputs have domains.
         without: a folder whose files have no label, wherever it lies.
         allow_outside: whether a table may name files outside its folder.
+        group_depth: the level of a folder's subfolders whose files are one group; 0: no groups.
 
     Returns:
         The dataset, and notes for people.
@@ -56,7 +58,7 @@ def read_dataset(
             return _of_table(table, with_domains)
         if columns != _USUAL:
             raise EvaluationError(f"{source} is a folder and has no columns", "its subfolders are the labels")
-        return _of_folder(source, with_domains, without if without and without.is_dir() else None)
+        return _of_folder(source, with_domains, without if without and without.is_dir() else None, group_depth)
     except (InputsError, TableDamaged, OSError) as error:
         raise _translated(source, error) from error
 
@@ -89,9 +91,10 @@ def read_unknown_inputs(
     return Dataset.of(source, kind, list(map(_content, entries)), ["unknown"] * len(entries)), notes
 
 
-def _of_folder(source: Path, with_domains: bool, without: Path | None) -> tuple[Dataset, list[str]]:
+def _of_folder(source: Path, with_domains: bool, without: Path | None, group_depth: int) -> tuple[Dataset, list[str]]:
     kind, skipped = kind_of(source), Skipped()
-    found, notes = _sorted_out(source, read_labelled(source, kind, skipped, with_domains=with_domains))
+    entries_read = read_labelled(source, kind, skipped, with_domains=with_domains, group_depth=group_depth)
+    found, notes = _sorted_out(source, entries_read)
     entries = [one for one in found if without is None or not _within(one, without)]
     left_out = len(found) - len(entries)
     if left_out:
@@ -144,7 +147,8 @@ def _left_out(source: Path, skipped: Skipped) -> list[str]:
 
 def _dataset(source: Path, kind: Kind, entries: Sequence[Entry], with_domains: bool) -> Dataset:
     domains = [one.domain or "" for one in entries] if with_domains else None
-    return Dataset.of(source, kind, list(map(_content, entries)), [one.label or "" for one in entries], domains)
+    labels, groups = [one.label or "" for one in entries], [one.group or "" for one in entries]
+    return Dataset.of(source, kind, list(map(_content, entries)), labels, domains, groups)
 
 
 def _check_files(table: Table) -> None:

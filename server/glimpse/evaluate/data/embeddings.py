@@ -94,7 +94,7 @@ def embed_datasets(
     left = dataset.only(some)
     several = usable_inputs(left)
     if lonely := len(left) - len(several):
-        notes.append(f"{lonely} labels have a single input and are left out")
+        notes.append(f"{lonely} labels have a single input, or inputs of a single group, and are left out")
     some, left = some[several], left.only(several)
     if conflicts := len(some) - len(np.unique(rows[some])):
         notes.append(f"{conflicts} inputs have the content of others with another label")
@@ -148,7 +148,14 @@ def _embedded_dataset(
         prompts = embeddings.prompts[[places[label] for label in left.labels]]
     unknown = embeddings.unknown.rows[unknown] if embeddings.unknown else unknown
     return EmbeddedDataset(
-        embeddings.vectors, embeddings.data.rows[some], left.rows, left.labels, unknown, prompts, settings_of(bundle)
+        embeddings.vectors,
+        embeddings.data.rows[some],
+        left.rows,
+        left.labels,
+        unknown,
+        prompts,
+        settings_of(bundle),
+        left.groups,
     )
 
 

@@ -26,8 +26,9 @@ def command(plan: Plan) -> str:
     for head in plan.pinned:
         words += ["--head", head.value.replace("_", "-")]
     words += ["--unknown", str(plan.unknown)] if plan.unknown else []
-    for role in ("label", "text", "path", "domain"):
+    for role in ("label", "text", "path", "domain", "group"):
         words += [f"--{role}-column", name] if (name := getattr(plan.columns, role)) else []
+    words += ["--group-depth", str(plan.group_depth)] if plan.group_depth else []
     words += ["--allow-outside"] if plan.allow_outside else []
     return shlex.join([*words, *(["--domains"] if plan.domains else [])])
 

@@ -120,6 +120,8 @@ def _try(shift: DomainShift, dataset: EmbeddedDataset, sources: Sequence[_Domain
     """Runs one trial of every adaptation."""
     support = np.concatenate([domain.support for domain in sources])
     asked = target.asked[np.isin(dataset.rows[target.asked], dataset.rows[support])]
+    if dataset.groups is not None:  # a group may have inputs in several domains
+        asked = asked[~np.isin(dataset.groups[asked], dataset.groups[support])]
     if not len(asked):
         return
     vectors, names = dataset.of(support), [domain.name for domain in sources for _ in domain.support]
@@ -142,9 +144,10 @@ def _try(shift: DomainShift, dataset: EmbeddedDataset, sources: Sequence[_Domain
 def _within(dataset: EmbeddedDataset, inside: "np.typing.NDArray[np.bool_]", shots: int, seed: int) -> Split:
     """Splits one domain's inputs of the labels that have two or more there."""
     counts = np.bincount(dataset.rows[inside], minlength=len(dataset.labels))
+    groups = dataset.groups
     places = np.flatnonzero(inside & (counts[dataset.rows] > 1))
     if not len(places):
         return Split(places, places)
     _, rows = np.unique(dataset.rows[places], return_inverse=True)
-    results = split(rows.astype(np.intp), shots, seed)
+    results = split(rows.astype(np.intp), shots, seed, None if groups is None else groups[places])
     return Split(places[results.support], places[results.queries])

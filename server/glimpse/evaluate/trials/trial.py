@@ -54,6 +54,8 @@ class EmbeddedDataset:
     #: Directions of labels' names, (C, d); None if the backbone reads no text.
     prompts: Array | None
     settings: DecisionSettings
+    #: Equal numbers mark inputs of one group, (N,); None without groups.
+    groups: Rows | None = None
 
     def of(self, places: Rows) -> Array:
         """Returns the vectors of inputs at positions `(n,)`: `(n, d)`."""
@@ -100,7 +102,8 @@ def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome
     support = dataset.of(split.support)
     texts = dataset.prompts if contender.text else None
     start = time.perf_counter()
-    classifier = train_classifier(support, dataset.rows[split.support], dataset.labels, texts, contender.pinned)
+    groups = None if dataset.groups is None else dataset.groups[split.support]
+    classifier = train_classifier(support, dataset.rows[split.support], dataset.labels, texts, contender.pinned, groups)
     seconds = time.perf_counter() - start
     head = classifier.head()
     evaluation = classifier.evaluation(head.kind)
@@ -122,7 +125,12 @@ def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome
 
 
 def train_classifier(
-    support: Array, rows: Rows, labels: Sequence[str], texts: Array | None, pinned: HeadKind | None = None
+    support: Array,
+    rows: Rows,
+    labels: Sequence[str],
+    texts: Array | None,
+    pinned: HeadKind | None = None,
+    groups: Rows | None = None,
 ) -> FewShotClassifier:
     """Builds a classifier from examples and texts, and fits it.
 
@@ -132,6 +140,7 @@ def train_classifier(
         labels: C label names.
         texts: `(C, d)`, directions of the labels' prompts, or None.
         pinned: the head to use instead of the selected one.
+        groups: `(n,)`, examples with equal numbers are left out together; None: each alone.
     """
     classifier = FewShotClassifier(support.shape[1])
     named = {} if texts is None else dict(zip(labels, texts, strict=True))
@@ -141,7 +150,8 @@ def train_classifier(
         each = [labels[row] for row in rows]
         classifier.add(each, support)
         places = {label: place for place, label in enumerate(classifier.labels)}
-        examples = Examples(support, np.array([places[label] for label in each], np.intp), classifier.labels, named)
+        columns = np.array([places[label] for label in each], np.intp)
+        examples = Examples(support, columns, classifier.labels, named, groups=groups)
         classifier.adopt(fit(examples, pinned), classifier.begin())
     return classifier
 

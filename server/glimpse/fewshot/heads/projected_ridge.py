@@ -55,33 +55,47 @@ class ProjectedRidge:
             width: m, the number of random features.
             groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
         """
+        target = np.eye(labels, dtype=np.float32)[rows]
+        of_label = [np.flatnonzero(rows == row) for row in range(labels)]
+        small = [members for members in of_label if len(members) <= _MOST_OF_LABEL]
+        return cls._fit(vectors, target, small, width, groups)
+
+    @classmethod
+    def fit_targets(cls, vectors: Array, target: Array, width: int = WIDTH, groups: Rows | None = None) -> Self:
+        """Fits inputs that may have several labels, each content once, to targets `(N, C)` of 0 and 1.
+
+        Inputs with equal numbers in `groups`, `(N,)`, are left out together. `label_left_out` is -inf everywhere.
+        """
+        return cls._fit(vectors, target, [], width, groups)
+
+    @classmethod
+    def _fit(cls, vectors: Array, target: Array, of_label: Sequence[Rows], width: int, groups: Rows | None) -> Self:
+        together = list(several_members(groups))
         # A fixed seed: the same examples give the same answers in every process.
         projection = np.random.default_rng(0).standard_normal((vectors.shape[1], width), np.float32)
-        gram, cross = np.zeros((width, width)), np.zeros((width, labels))
-        for start in range(0, len(rows), _CHUNK):
+        gram, cross = np.zeros((width, width)), np.zeros((width, target.shape[1]))
+        for start in range(0, len(target), _CHUNK):
             hidden = _hidden(vectors[start : start + _CHUNK], projection)
             gram += hidden.T @ hidden
-            np.add.at(cross.T, rows[start : start + _CHUNK], hidden)
+            cross += hidden.T @ target[start : start + _CHUNK]
         values, basis = np.linalg.eigh(gram)
         projected_targets = basis.T @ cross
-        together = list(several_members(groups))
-        errors = _errors(vectors, rows, projection, values, basis, projected_targets, together)
+        errors = _errors(vectors, target, projection, values, basis, projected_targets, together)
         ridge = min(errors, key=errors.__getitem__)
         weights = basis @ (projected_targets / (values + ridge)[:, None])
-        left_out = np.empty((len(rows), labels), np.float32)
-        for start in range(0, len(rows), _CHUNK):
+        left_out = np.empty(target.shape, np.float32)
+        for start in range(0, len(target), _CHUNK):
             part = slice(start, start + _CHUNK)
             rotated = _hidden(vectors[part], projection) @ basis
-            left_out[part] = _without(rotated, rows[part], values, projected_targets, ridge)
+            left_out[part] = _without(rotated, target[part], values, projected_targets, ridge)
         for group in together:
             rotated = _hidden(vectors[group], projection) @ basis
-            left_out[group] = _without_all(rotated, rows[group], values, projected_targets, ridge)
+            left_out[group] = _without_all(rotated, target[group], values, projected_targets, ridge)
         without = np.full_like(left_out, -np.inf)
-        for row in range(labels):
-            group = np.flatnonzero(rows == row)
-            if 0 < len(group) <= _MOST_OF_LABEL:
+        for group in of_label:
+            if len(group):
                 rotated = _hidden(vectors[group], projection) @ basis
-                without[group] = _without_all(rotated, rows[group], values, projected_targets, ridge)
+                without[group] = _without_all(rotated, target[group], values, projected_targets, ridge)
         return cls(projection, np.asarray(weights, np.float32), ridge, left_out, without)
 
     def scores(self, queries: Array) -> Array:
@@ -93,18 +107,16 @@ def _hidden(vectors: Array, projection: Array) -> Floats:
     return np.asarray(np.maximum(vectors @ projection, 0), np.float64)
 
 
-def _without(rotated: Floats, rows: Rows, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
-    """Returns scores of examples without themselves: projected and rotated `(n, m)`, columns `(n,)` → `(n, C)`."""
+def _without(rotated: Floats, target: Array, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of examples without themselves: projected and rotated `(n, m)`, targets `(n, C)` → `(n, C)`."""
     scores = rotated @ (projected_targets / (values + ridge)[:, None])
     leverage = (rotated**2) @ (1 / (values + ridge))
-    target = np.eye(projected_targets.shape[1])[rows]
     return np.asarray(target - (target - scores) / np.maximum(1 - leverage, 1e-9)[:, None], np.float64)
 
 
-def _without_all(rotated: Floats, rows: Rows, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
-    """Returns scores of examples without all of them: projected and rotated `(n, m)`, columns `(n,)` → `(n, C)`."""
+def _without_all(rotated: Floats, target: Array, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of examples without all of them, as `_without` does of each."""
     shrunk = rotated / (values + ridge)
-    target = np.eye(projected_targets.shape[1])[rows]
     residuals = target - shrunk @ projected_targets
     if len(rotated) <= len(values):
         left_out = np.linalg.solve(np.eye(len(rotated)) - shrunk @ rotated.T, residuals)
@@ -115,7 +127,7 @@ def _without_all(rotated: Floats, rows: Rows, values: Floats, projected_targets:
 
 def _errors(
     vectors: Array,
-    rows: Rows,
+    target: Array,
     projection: Array,
     values: Floats,
     basis: Floats,
@@ -123,15 +135,14 @@ def _errors(
     groups: Sequence[Rows],
 ) -> dict[float, float]:
     """Returns, for each ridge, the squared leave-one-out error summed over a sample of the examples."""
-    sampled = sample(len(rows), _CHUNK)
+    sampled = sample(len(target), _CHUNK)
     errors = dict.fromkeys(RIDGES, 0.0)
 
     def add(some: Rows, without: Callable[..., Floats], counted: Rows | slice = _ALL) -> None:
         rotated = _hidden(vectors[some], projection) @ basis
         for ridge in RIDGES:
-            scores = without(rotated, rows[some], values, projected_targets, ridge)
-            scores[np.arange(len(some)), rows[some]] -= 1.0
-            errors[ridge] += float((scores[counted] ** 2).sum())
+            scores = without(rotated, target[some], values, projected_targets, ridge)
+            errors[ridge] += float(((scores - target[some])[counted] ** 2).sum())
 
     for group in groups:
         counted = np.flatnonzero(np.isin(group, sampled))

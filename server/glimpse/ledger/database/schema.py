@@ -112,6 +112,8 @@ examples = Table(
     Column("create_time", BigInteger, nullable=False),
     # The collection's side when this was enrolled; the vector belongs to that side.
     Column("side", Integer, nullable=False, server_default=text("0")),
+    # Examples of one group are left out together; empty: in no group.
+    Column("group", Text, nullable=False, server_default=text("''")),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
     UniqueConstraint("collection_id", "id"),
     # The same content may have several labels, but each only once.

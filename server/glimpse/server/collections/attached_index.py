@@ -38,7 +38,7 @@ class AttachedIndex:
         *,
         contents: bool = False,
     ) -> None:
-        """Reads ids and label codes into memory, which takes about a second for a million rows.
+        """Reads ids, label codes and groups into memory, which takes about a second for a million rows.
 
         Args:
             record: The attachment as the ledger records it.
@@ -56,6 +56,7 @@ class AttachedIndex:
         index.row_of("")  # builds the table of ids now, not in the first call that needs it
         digests = index.digests() if contents else []
         self._content_keys = np.frombuffer(b"".join(digest[:8] for digest in digests), "<i8")
+        self._groups = {row: _valid_text(group) for row, group in index.groups()}
         codes = index.label_codes
         self._labels = {label: code for code, label in enumerate(index.labels)}
         # Row positions sorted by label; rows without a label come first.
@@ -110,6 +111,15 @@ class AttachedIndex:
         """Returns a row's domain, or an empty string."""
         return normal(self.index.domain(id - self.first) or "")
 
+    @property
+    def has_groups(self) -> bool:
+        """True if a row is in a group."""
+        return bool(self._groups)
+
+    def group(self, id: int) -> str:
+        """Returns a row's group, or an empty string."""
+        return self._groups.get(id - self.first, "")
+
     def content_key(self, id: int) -> int:
         """Returns a row's `content_key`, if the constructor was asked for `contents`."""
         return int(self._content_keys[id - self.first])
@@ -147,6 +157,7 @@ class AttachedIndex:
             _valid_text(space) if space else None,
             sequence=id,
             create_time=created if isinstance(created, int) and 0 <= created < _TIME_LIMIT else self.record.time,
+            group=self.group(id),
         )
 
     def sums(self) -> tuple[Floats, Floats]:

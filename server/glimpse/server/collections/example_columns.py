@@ -23,6 +23,8 @@ class ExampleColumns:
         codes: The position of each example's label in `labels`, `(n,)`.
         domains: The domains that occur; the first is empty, for examples without one.
         domain_codes: The position of each example's domain in `domains`, `(n,)`.
+        groups: The groups that occur; the first is empty, for examples in none.
+        group_codes: The position of each example's group in `groups`, `(n,)`.
         content_keys: A key of each example's content, `(n,)`; `(0,)` if the collection needs none.
     """
 
@@ -32,13 +34,15 @@ class ExampleColumns:
     codes: Codes
     domains: Sequence[str]
     domain_codes: Codes
+    groups: Sequence[str]
+    group_codes: Codes
     content_keys: Ids
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def take(self, rows: Ids) -> "ExampleColumns":
-        """Returns the examples at the positions `rows`, `(m,)`. Labels and domains keep their codes, used or not."""
+        """Returns the examples at the positions `rows`, `(m,)`. Names keep their codes, used or not."""
         return ExampleColumns(
             self.sequences[rows],
             self.ids[rows],
@@ -46,5 +50,7 @@ class ExampleColumns:
             self.codes[rows],
             self.domains,
             self.domain_codes[rows],
+            self.groups,
+            self.group_codes[rows],
             self.content_keys[rows] if len(self.content_keys) else self.content_keys,
         )

@@ -1,7 +1,7 @@
 """The examples of a collection and their labels: the enrolled ones, and the rows of the attached index."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -31,8 +31,9 @@ class ExampleStore:
         self._enrolled: dict[int, tuple[str, str]] = {}
         self._sequences: dict[str, int] = {}
         self._sequences_by_label: dict[str, list[int]] = {}
-        # Only of examples that have a domain.
+        # Only of examples that have a domain, or a group.
         self._domains: dict[int, str] = {}
+        self._groups: dict[int, str] = {}
         self._content_keys: dict[int, int] | None = {} if contents else None
 
     def __len__(self) -> int:
@@ -60,6 +61,8 @@ class ExampleStore:
         self._sequences_by_label.setdefault(example.label_id, []).append(example.sequence)
         if example.domain:
             self._domains[example.sequence] = normal(example.domain)
+        if example.group:
+            self._groups[example.sequence] = example.group
         if self._content_keys is not None:
             digest = bytes.fromhex(example.content_digest.removeprefix("sha256:"))
             self._content_keys[example.sequence] = content_key(digest)
@@ -77,10 +80,8 @@ class ExampleStore:
             if end > start:
                 self._sequences_by_label.setdefault(label, []).extend(grouped[start:end])
             start = end
-        with_domain = np.flatnonzero(columns.domain_codes)
-        domains = list(map(normal, columns.domains))
-        names = [domains[code] for code in columns.domain_codes[with_domain].tolist()]
-        self._domains.update(zip(columns.sequences[with_domain].tolist(), names, strict=True))
+        self._domains.update(_named(columns.sequences, list(map(normal, columns.domains)), columns.domain_codes))
+        self._groups.update(_named(columns.sequences, columns.groups, columns.group_codes))
         if self._content_keys is not None:
             self._content_keys.update(zip(sequences, columns.content_keys.tolist(), strict=True))
 
@@ -93,9 +94,10 @@ class ExampleStore:
 
         May be called in any thread: an example's entry never changes, it can only be removed.
         """
-        labels, domains = dict[str, int](), {"": 0}
+        labels, domains, groups = dict[str, int](), {"": 0}, {"": 0}
         ids, numbers, codes = [np.empty(0, object)], [np.empty(0, np.int64)], [np.empty(0, np.int32)]
-        domain_codes, keys = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        domain_codes, group_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        keys = [np.empty(0, np.int64)]
         for start in range(0, len(sequences), _BATCH):
             batch = sequences[start : start + _BATCH].tolist()
             known = [(sequence, *example) for sequence in batch if (example := self._enrolled.get(sequence))]
@@ -104,6 +106,7 @@ class ExampleStore:
             ids.append(np.array([id for _, id, _ in known], object))
             codes.append(_codes(labels, (label for _, _, label in known)))
             domain_codes.append(_codes(domains, (self._domains.get(sequence, "") for sequence in present)))
+            group_codes.append(_codes(groups, (self._groups.get(sequence, "") for sequence in present)))
             if self._content_keys is not None:
                 keys.append(np.array([self._content_keys.get(sequence, 0) for sequence in present], np.int64))
             time.sleep(0)
@@ -114,6 +117,8 @@ class ExampleStore:
             np.concatenate(codes),
             list(domains),
             np.concatenate(domain_codes),
+            list(groups),
+            np.concatenate(group_codes),
             np.concatenate(keys),
         )
         order = np.argsort(columns.sequences, kind="stable")
@@ -153,6 +158,7 @@ class ExampleStore:
         example = self._enrolled.pop(sequence)
         del self._sequences[example[0]]
         self._domains.pop(sequence, None)
+        self._groups.pop(sequence, None)
         if self._content_keys is not None:
             self._content_keys.pop(sequence, None)
         return example
@@ -221,6 +227,14 @@ class ExampleStore:
             return ()
         return [self._domains.get(sequence, "") for sequence in ids.tolist()]
 
+    def groups(self, ids: Ids) -> Sequence[str]:
+        """Returns the group of each example, empty for none; an empty sequence if no example is in a group."""
+        if self.attached_index and self.attached_index.has_groups:
+            return self._map(ids, lambda sequence: self._groups.get(sequence, ""), self.attached_index.group)
+        if not self._groups:
+            return ()
+        return [self._groups.get(sequence, "") for sequence in ids.tolist()]
+
     def content_keys(self, ids: Ids) -> Sequence[int]:
         """Returns a key of each example's content, if the constructor was asked for `contents`."""
         assert self._content_keys is not None  # noqa: S101 (callers ask for contents first)
@@ -233,6 +247,12 @@ class ExampleStore:
     def _index(self) -> AttachedIndex:
         assert self.attached_index is not None  # noqa: S101 (the example is one of its rows)
         return self.attached_index
+
+
+def _named(sequences: Ids, names: Sequence[str], codes: Codes) -> Iterator[tuple[int, str]]:
+    """Yields each sequence number with its name, where the name's code is not 0."""
+    some = np.flatnonzero(codes)
+    yield from zip(sequences[some].tolist(), [names[code] for code in codes[some].tolist()], strict=True)
 
 
 def _codes(positions: dict[str, int], names: Iterable[str]) -> Codes:

@@ -42,6 +42,7 @@ class FitData:
         unlabeled: The examples without a label.
         contents: A number for each example's content, equal for equal contents, `(n,)`; None unless labels are
             independent.
+        groups: A number for each example, equal for examples of one group, `(n,)`; None if no example is in a group.
     """
 
     token: int
@@ -53,6 +54,7 @@ class FitData:
     negatives: StoredVectors
     unlabeled: StoredVectors
     contents: Rows | None
+    groups: Rows | None
 
     def read(self) -> Examples:
         """Reads the vectors from the indexes. Raises KeyError if one has been deleted."""
@@ -65,6 +67,7 @@ class FitData:
             self.negatives.read(),
             self.unlabeled.read(),
             self.contents,
+            self.groups,
         )
 
 
@@ -94,6 +97,7 @@ def gather(view: CollectionView) -> FitData:
         _of_role(view, view.indexes.negatives),
         _of_role(view, view.indexes.unlabeled),
         _contents(view, ids),
+        _groups(view, ids),
     )
 
 
@@ -125,3 +129,13 @@ def _contents(view: CollectionView, ids: Ids) -> Rows | None:
     numbers: dict[int, int] = {}
     contents = [numbers.setdefault(key, len(numbers)) for key in view.examples.content_keys(ids)]
     return np.array(contents, np.intp)
+
+
+def _groups(view: CollectionView, ids: Ids) -> Rows | None:
+    """Returns a number for each example, `(n,)`; examples in no group have numbers of their own."""
+    names = view.examples.groups(ids)
+    if not any(names):
+        return None
+    numbers: dict[str | int, int] = {}
+    keys: list[str | int] = [name or place for place, name in enumerate(names)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.intp)

@@ -91,4 +91,5 @@ def example_message(collection_id: str, record: ExampleRecord, embedding_space: 
         metadata=record.metadata,
         create_time=created,
         vector=vector,
+        group=record.group,
     )

@@ -38,6 +38,7 @@ def example_record(item: EnrollmentItem, embedded: Embedded, space: str) -> Exam
         domain=normal(example.domain) if example.domain else "",
         metadata=dict(example.metadata),
         embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
+        group=normal(example.group) if example.group else "",
     )
 
 

@@ -57,6 +57,7 @@ class ItemChecks:
         validation.check_length(example.input.id, f"{field}.input.id")
         item.label_id = label_id or validation.check_label_id(example.label_id, f"{field}.label_id")
         validation.check_length(example.domain, f"{field}.domain")
+        validation.check_length(example.group, f"{field}.group")
         validation.check_metadata(example.metadata, f"{field}.metadata")
 
     def _check_label(self, label_id: str, field: str) -> None:

@@ -115,17 +115,7 @@ def _batch(ledger: Ledger, collection_id: str, after: int, last: int) -> list[Ex
 
 
 def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
-    about = [
-        json.dumps(
-            {
-                "metadata": example.metadata,
-                "modality": _MODALITY_NAMES.get(example.modality),
-                "time": example.create_time,
-                "space": example.embedding_space,
-            }
-        )
-        for example in examples
-    ]
+    about = [json.dumps(_about(example)) for example in examples]
     return rows_table(
         [example.id for example in examples],
         [example.label_id for example in examples],
@@ -136,3 +126,14 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
         vector_type,
         about,
     )
+
+
+def _about(example: ExampleRecord) -> dict[str, object]:
+    """Returns the values of an example that have no column of their own in an index."""
+    about: dict[str, object] = {
+        "metadata": example.metadata,
+        "modality": _MODALITY_NAMES.get(example.modality),
+        "time": example.create_time,
+        "space": example.embedding_space,
+    }
+    return about | ({"group": example.group} if example.group else {})

@@ -60,6 +60,8 @@ def _with_used_labels(columns: ExampleColumns) -> tuple[ExampleColumns, np.ndarr
         np.searchsorted(used, columns.codes).astype(np.int32),
         columns.domains,
         columns.domain_codes,
+        columns.groups,
+        columns.group_codes,
         columns.content_keys,
     )
     return remaining, used
@@ -72,13 +74,18 @@ def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]
         return read_array(folder / name, manifest.files[name])
 
     names = read_json(folder / "labels.json", manifest.files["labels.json"])
+    sequences = array("sequences.npy").astype(np.int64)
+    # A snapshot from before groups has neither; no example was in a group then.
+    has_groups = "groups.npy" in manifest.files
     columns = ExampleColumns(
-        array("sequences.npy").astype(np.int64),
+        sequences,
         read_lines(folder / "ids.jsonl", manifest.files["ids.jsonl"]),
         [name for name, _ in names["labels"]],
         array("codes.npy").astype(np.int32),
         names["domains"],
         array("domains.npy").astype(np.int32),
+        names["groups"] if has_groups else [""],
+        array("groups.npy").astype(np.int32) if has_groups else np.zeros(len(sequences), np.int32),
         array("contents.npy").astype(np.int64),
     )
     exists = [name in labels and labels[name].create_time == time for name, time in names["labels"]]

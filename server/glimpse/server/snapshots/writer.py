@@ -124,6 +124,7 @@ def _write_columns(capture: ViewCapture, columns: ExampleColumns, sums: Floats |
         "sequences.npy": columns.sequences,
         "codes.npy": columns.codes,
         "domains.npy": columns.domain_codes,
+        "groups.npy": columns.group_codes,
         "contents.npy": columns.content_keys,
     }
     if sums is not None:
@@ -133,7 +134,8 @@ def _write_columns(capture: ViewCapture, columns: ExampleColumns, sums: Floats |
     # The creation time distinguishes a label from a later one with the same id.
     times = {label.id: label.create_time for label in capture.labels}
     labels = [(label, times.get(label, 0)) for label in columns.labels]
-    files["labels.json"] = write_json(folder / "labels.json", {"labels": labels, "domains": list(columns.domains)})
+    names = {"labels": labels, "domains": list(columns.domains), "groups": list(columns.groups)}
+    files["labels.json"] = write_json(folder / "labels.json", names)
     return files
 
 

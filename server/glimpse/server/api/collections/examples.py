@@ -164,7 +164,7 @@ def _rows(attached: AttachedIndex, ids: Ids, *, vectors: bool) -> Iterator[tuple
 def _size(record: ExampleRecord, *, vectors: bool) -> int:
     """Estimates the bytes of an example in a response."""
     metadata = (text for pair in record.metadata.items() for text in pair)
-    texts = (record.id, record.label_id, record.content_digest, record.domain, *metadata)
+    texts = (record.id, record.label_id, record.content_digest, record.domain, record.group, *metadata)
     return sum(len(text.encode()) + 4 for text in texts) + (len(record.vector) if vectors else 0)
 
 
