@@ -43,10 +43,15 @@ class Labelled:
 
 
 def pictures(data: Path, name: str) -> Labelled:
-    """Returns a labelled folder of photographs, embedded by MobileNet V2; each whole picture is squashed to 224."""
+    """Returns a labelled folder of pictures, embedded by MobileNet V2; each whole picture is squashed to 224.
+
+    Args:
+        data: The data folder.
+        name: The folder's path in it, for example "pacs/photo". The vectors are stored as "pacs-photo".
+    """
     files = sorted(file for file in (data / name).glob("*/*") if file.suffix.lower() in (".jpg", ".png"))
     labels = np.array([file.parent.name for file in files])
-    return Labelled(cached(name, lambda: embed_pictures(mobilenet(data), files)), labels)
+    return Labelled(cached(name.replace("/", "-"), lambda: embed_pictures(mobilenet(data), files)), labels)
 
 
 def texts(data: Path, name: str) -> tuple[Labelled, Labelled]:

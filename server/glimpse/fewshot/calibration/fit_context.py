@@ -10,6 +10,7 @@ import numpy as np
 
 from glimpse.fewshot.calibration.leave_one_out import LeaveOneOutScores, leave_one_out
 from glimpse.fewshot.calibration.open_set import Background, nearest_other_similarities, nearest_similarities
+from glimpse.fewshot.calibration.text_weight import select_text_weight
 from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
@@ -56,12 +57,13 @@ class FitContext:
         around = Metric.of(pooled)
         several = np.flatnonzero(moments.shots[rows] > 1)
         sampled = sample(several, _sample_size(vectors, len(moments.labels)))
-        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled])
         copies = (
             None
             if examples.contents is None
             else _further_labels(examples.contents, rows, sampled, len(moments.labels))
         )
+        select_text_weight(moments, metric, vectors[sampled], rows[sampled], copies)
+        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled])
         if copies is not None:
             left_out = left_out.without_labels(copies)
         moments.drop_second_moment()  # no longer needed; it would cost O(d²) per change

@@ -3,7 +3,7 @@
 Removing x_i from label y changes the pooled scatter W by -k z z^T, with z = x_i - mu_y and k = n_y / (n_y - 1). With
 the ridge r and the scale held fixed, G = (W + r I)^-1 becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and
 Morrison 1950). The centre of the label, of s_y shots including its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
-The result equals refitting, with the same ridge and scale, to rounding.
+The result equals refitting, with the same ridge, scale, origin and spread, to rounding.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +18,10 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
 _CHUNK = 256
 # The fewest labels with both text and examples from which the distance of texts is estimated.
 _TEXTS = 3
+# The fewest labels whose means show how far means lie apart, and the most examples that their mean counts as.
+_FEWEST_PULLED, _MOST_PULL = 2, 30.0
+# The most examples that the distance of a text makes it count as.
+_MOST_TEXT = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +53,71 @@ def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) 
         rows: `(N,)`, their labels' rows in `moments`.
     """
     counts, shots = moments.counts[rows], moments.shots[rows]
-    scores = np.empty((len(rows), len(moments.labels)))
+    linear, square = (np.empty((len(rows), len(moments.labels))) for _ in range(2))
     lengths, own = np.empty(len(rows)), np.empty(len(rows))
-    means, centres = moments.means, moments.centres
+    means = moments.means
+    origin = moments.centres.mean(0) if moments.labels else np.zeros(moments.dimension)
+    centres = moments.centres - origin
     weights = centres @ metric.inverse  # (C, d)
     squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
         values = np.asarray(vectors[part], np.float64)
         residuals = values - means[rows[part]]  # z; 0 for an only example
-        scores[part], lengths[part], own[part] = _block(
-            values, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
+        linear[part], square[part], lengths[part], own[part] = _block(
+            values - origin, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
         )
-    for values in (scores, lengths, own):
+    for values in (linear, square, lengths, own):
         values *= metric.scale
     several = counts > 1
     # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. Take the lower quartile: outliers would
     # raise the average.
     example = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
-    spread = Spread(example, _text_spread(moments, metric, example))
-    noise = moments.noise(spread.examples, spread.texts)
-    scores += 0.5 * noise
-    # The own label's centre has one example less.
-    less = (noise[rows] * shots**2 - spread.examples) / np.maximum(shots - 1, 1) ** 2
-    scores[np.arange(len(rows)), rows] += 0.5 * (less - noise[rows])
+    spread = Spread(example, _text_spread(moments, metric, example), *_pull(moments, metric.scale * squares, example))
+    scores = _pulled_scores(linear, square, moments, rows, spread)
     return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
+
+
+def _pull(moments: Moments, squares: Floats, example: float) -> tuple[float, float]:
+    """Returns b and w of heads/lda.py.
+
+    Args:
+        moments: the class statistics.
+        squares: `(C,)`, squared distances of the centres from their mean.
+        example: e, the squared distance of an example from its label's true mean.
+    """
+    plain = (moments.counts > 0) & (moments.counts == moments.shots)
+    counts, labels = moments.counts[plain], int(plain.sum())
+    if labels < _FEWEST_PULLED or example <= 0:
+        return 0.0, 0.0
+    # Labels of many examples show better how far the true means lie apart.
+    between = (counts @ squares[plain] * labels / (labels - 1) - labels * example) / counts.sum()
+    between = max(float(between), example / _MOST_PULL**2)
+    return between, float(np.sqrt(example / between))
+
+
+def _pulled_scores(linear: Floats, square: Floats, moments: Moments, rows: Rows, spread: Spread) -> Floats:
+    """Returns scores `(N, C)` from x^T Sigma^-1 c and c^T Sigma^-1 c, for centres c before the pull."""
+    pulls, noise = spread.pulls(moments), spread.noise(moments)
+    each, shots, pull = np.arange(len(rows)), moments.shots[rows], pulls[rows]
+    # The own label's centre has one example less.
+    left = np.maximum(shots - 1, 1.0)
+    share = left / (left + pull)
+    less = (noise[rows] * (shots + pull) ** 2 - spread.examples) / (left + pull) ** 2
+    own = share * linear[each, rows] - 0.5 * share**2 * square[each, rows] + 0.5 * less
+    share = moments.shots / (moments.shots + pulls)
+    linear *= share
+    square *= 0.5 * share**2
+    linear -= square
+    linear += 0.5 * noise
+    linear[each, rows] = np.where(shots <= 1, -np.inf, own)
+    return linear
 
 
 def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
     """Returns the squared distance of texts from their labels' means beyond the error of those means.
 
-    At least half of the examples' distance, which weighs a text like two examples; that is also the value if fewer than
+    At most half of the examples' distance, which weighs a text like two examples; that is also the value if fewer than
     three labels have both.
     """
     rows = [row for label in moments.texts if moments.counts[row := moments.place(label)]]
@@ -87,8 +125,10 @@ def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
         return example / TEXT_SHOTS
     texts = np.stack([moments.texts[moments.labels[row]] for row in rows]) + moments.gap
     gaps = texts - moments.means[rows]
-    far = metric.scale * np.einsum("cd,cd->c", gaps @ metric.inverse, gaps) - example / moments.counts[rows]
-    return max(float(np.median(far)), example / TEXT_SHOTS)
+    squares = metric.scale * np.einsum("cd,cd->c", gaps @ metric.inverse, gaps)
+    # The gap is the mean difference of the same labels, which makes the differences shorter.
+    far = squares.mean() * len(rows) / (len(rows) - 1) - (example / moments.counts[rows]).mean()
+    return float(np.clip(far, example / _MOST_TEXT, example / TEXT_SHOTS))
 
 
 def _block(
@@ -100,10 +140,10 @@ def _block(
     weights: Floats,
     squares: Floats,
     inverse: Floats,
-) -> tuple[Floats, Floats, Floats]:
-    """Computes one block without each example itself: scores `(n, C)`, x^T G x and own distances `(n,)`."""
-    each, alone = np.arange(len(rows)), shots <= 1  # handled at the end
-    left = np.where(alone, 1.0, shots - 1)
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Computes a block without each example itself: x^T G c and c^T G c `(n, C)`, x^T G x and own distances `(n,)`."""
+    each = np.arange(len(rows))
+    left = np.where(shots <= 1, 1.0, shots - 1)  # an only example is handled by the caller
     directions = residuals @ inverse  # u
     inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
     factor = counts / np.maximum(counts - 1, 1)
@@ -121,7 +161,5 @@ def _block(
     # Update the scatter.
     linear += (gain * own)[:, None] * across
     square += gain[:, None] * across**2
-    scores = linear - 0.5 * square
-    scores[each[alone], rows[alone]] = -np.inf
     # x - (mean of the others) = z n / (n - 1).
-    return scores, length + gain * own**2, factor**2 * (inside + gain * inside**2)
+    return linear, square, length + gain * own**2, factor**2 * (inside + gain * inside**2)
