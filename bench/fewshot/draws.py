@@ -71,6 +71,10 @@ class Draw:
         right = np.array(predicted) == self.queries.labels
         return 100 * float(np.mean([right[self.queries.labels == label].mean() for label in set(self.queries.labels)]))
 
+    def truth(self, known: Sequence[str]) -> Rows:
+        """Returns the positions of the queries' labels in `known`, (n,)."""
+        return _rows(known, self.queries)
+
     def probabilities(self, known: Sequence[str]) -> Floats:
         """Returns the probabilities of the labels for the queries, (n, C), in the order of `known`."""
         answers = self.ask(self.queries.vectors, len(known))

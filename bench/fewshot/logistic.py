@@ -8,9 +8,7 @@ some take a minute.
 """
 
 import argparse
-import json
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,35 +19,12 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from bench.fewshot.draws import Split, few_and_many, seeds, split
+from bench.fewshot.figures import Figures, stored
 from bench.fewshot.sets import NAMES, known_labels, load
-from bench.vectors import DATA, ROOT, Array
+from bench.vectors import DATA, Array
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
-_STORE = ROOT / "build" / "fewshot"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Balanced accuracy and ECE in percent, and log-loss."""
-
-    accuracy: float
-    log_loss: float
-    ece: float
-
-    @classmethod
-    def of(cls, probabilities: Floats, rows: Rows) -> "Figures":
-        """Measures probabilities, `(n, C)`, against the right columns, `(n,)`."""
-        right = probabilities.argmax(1) == rows
-        own = np.maximum(probabilities[np.arange(len(rows)), rows], 1e-15)
-        top = probabilities.max(1)
-        bins = np.minimum((top * 15).astype(int), 14)
-        gaps = [abs(float((right[bins == one] - top[bins == one]).sum())) for one in range(15)]
-        return cls(
-            100 * float(np.mean([right[rows == row].mean() for row in np.unique(rows)])),
-            float(-np.log(own).mean()),
-            100 * sum(gaps) / len(rows),
-        )
 
 
 def logistic_figures(name: str, shots: str, seed: int, drawn: Split, *, balanced: bool = False) -> Figures:
@@ -62,12 +37,10 @@ def logistic_figures(name: str, shots: str, seed: int, drawn: Split, *, balanced
         drawn: The examples and the queries.
         balanced: Whether labels weigh the same whatever their number of examples (`class_weight`).
     """
-    file = _STORE / f"logistic-{name.replace('/', '-')}-{shots}-{seed}{'-balanced' * balanced}.json"
-    if not file.is_file():
-        figures = Figures.of(_probabilities(drawn, balanced), drawn.truth)
-        _STORE.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(figures)), "utf-8")
-    return Figures(**json.loads(file.read_text("utf-8")))
+    return stored(
+        f"logistic-{name}-{shots}-{seed}{'-balanced' * balanced}",
+        lambda: Figures.of(_probabilities(drawn, balanced), drawn.truth),
+    )
 
 
 def _probabilities(drawn: Split, balanced: bool) -> Floats:
