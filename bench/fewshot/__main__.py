@@ -10,6 +10,7 @@ parts leaves the tables of the others in the record as they are.
 import argparse
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,14 @@ def main() -> None:
         for name in options.part:
             sections, targets = PARTS[name](options.data)
             record[name] = {
+                "date": datetime.now(UTC).strftime("%Y-%m-%d"),
                 "tables": {title: [columns, *rows] for title, columns, rows in sections},
                 "targets": [[target.name, target.measured, target.relation, target.wanted] for target in targets],
             }
     parts = [record[name] for name in PARTS if name in record]
-    all_sections = [(title, lines[0], lines[1:]) for part in parts for title, lines in part["tables"].items()]
+    dates = [[name, record[name]["date"]] for name in PARTS if name in record]
+    all_sections = [("When each part was measured", ["part", "date"], dates)]
+    all_sections += [(title, lines[0], lines[1:]) for part in parts for title, lines in part["tables"].items()]
     all_targets = [Target(*figures) for part in parts for figures in part["targets"]]
     head = page_head("The few-shot engine on real data", "bench.fewshot")
     write_tables(options.out / "fewshot", head, all_sections, ("Targets", all_targets), {"parts": record}, {})

@@ -42,7 +42,7 @@ class Figures:
     @classmethod
     def mean(cls, figures: "list[Figures]") -> "Figures":
         """Returns the mean of several draws."""
-        return cls(*np.mean([list(asdict(one).values()) for one in figures], 0).tolist())
+        return cls(*np.mean(np.array([list(asdict(one).values()) for one in figures], np.float64), 0).tolist())
 
 
 def stored(name: str, make: Callable[[], Figures]) -> Figures:
