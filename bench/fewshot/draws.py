@@ -18,11 +18,33 @@ from glimpse.fewshot import (
 )
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE
+from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 #: Draws of a set. Sets of at most _FEW_LABELS labels get more.
 SEEDS = 5
 _MORE_SEEDS, _FEW_LABELS = 20, 10
+#: Examples of the other half of the labels where shots are not equal.
+MANY = 30
 SETTINGS = DecisionSettings(Policy(), EXAMPLE_SCALE)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Drawn examples, and queries with their labels."""
+
+    known: Sequence[str]
+    enrolled: Labelled
+    queries: Labelled
+
+    @property
+    def rows(self) -> Rows:
+        """The positions of the examples' labels in `known`, (N,)."""
+        return _rows(self.known, self.enrolled)
+
+    @property
+    def truth(self) -> Rows:
+        """The positions of the queries' labels in `known`, (n,)."""
+        return _rows(self.known, self.queries)
 
 
 @dataclass(frozen=True)
@@ -49,11 +71,52 @@ class Draw:
         right = np.array(predicted) == self.queries.labels
         return 100 * float(np.mean([right[self.queries.labels == label].mean() for label in set(self.queries.labels)]))
 
+    def truth(self, known: Sequence[str]) -> Rows:
+        """Returns the positions of the queries' labels in `known`, (n,)."""
+        return _rows(known, self.queries)
+
+    def probabilities(self, known: Sequence[str]) -> Floats:
+        """Returns the probabilities of the labels for the queries, (n, C), in the order of `known`."""
+        answers = self.ask(self.queries.vectors, len(known))
+        place = {label: column for column, label in enumerate(known)}
+        result = np.zeros((len(answers.predictions), len(known)))
+        for row, prediction in zip(result, answers.predictions, strict=True):
+            row[[place[label] for label in prediction.labels]] = prediction.probabilities
+        return result
+
+
+def split(data: tuple[Labelled, Labelled], known: Sequence[str], shots: int | Mapping[str, int], seed: int) -> Split:
+    """Draws some examples of each known label.
+
+    Args:
+        data: The examples to draw from, and the queries. If both are the same, the queries are the remaining ones.
+        known: The labels to enroll.
+        shots: Examples per label, or of each label.
+        seed: Seeds the draw.
+    """
+    support, queries = data
+    rng = np.random.default_rng(seed)
+    most = {label: shots if isinstance(shots, int) else shots[label] for label in known}
+    chosen = np.concatenate(
+        [rng.permutation(np.flatnonzero(support.labels == label))[: most[label]] for label in known]
+    )
+    queried = np.flatnonzero(np.isin(queries.labels, known))
+    if queries is support:
+        queried = np.setdiff1d(queried, chosen)
+    enrolled = Labelled(support.vectors[chosen], support.labels[chosen])
+    return Split(known, enrolled, Labelled(queries.vectors[queried], queries.labels[queried]))
+
+
+def few_and_many(known: Sequence[str], few: int, seed: int) -> dict[str, int]:
+    """Returns shots for each label: `few` for a random half of them, 30 for the others."""
+    half = set(np.random.default_rng(seed).permutation(known)[: len(known) // 2].tolist())
+    return {label: few if label in half else MANY for label in known}
+
 
 def draw(
     data: tuple[Labelled, Labelled],
     known: Sequence[str],
-    shots: int,
+    shots: int | Mapping[str, int],
     seed: int,
     directions: Mapping[str, Array] | None = None,
     pinned: HeadKind | None = None,
@@ -63,22 +126,15 @@ def draw(
     Args:
         data: The examples to draw from, and the queries. If both are the same, the queries are the remaining ones.
         known: The labels to enroll.
-        shots: Examples per label.
+        shots: Examples per label, or of each label.
         seed: Seeds the draw.
         directions: The labels' text embeddings, if any.
         pinned: The head to use; by default the engine selects it.
     """
-    support, queries = data
-    rng = np.random.default_rng(seed)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(support.labels == label))[:shots] for label in known])
-    queried = np.flatnonzero(np.isin(queries.labels, known))
-    if queries is support:
-        queried = np.setdiff1d(queried, chosen)
-    enrolled = Labelled(support.vectors[chosen], support.labels[chosen])
-    rows = np.array([known.index(label) for label in enrolled.labels], np.intp)
+    drawn = split(data, known, shots, seed)
     text_vectors = np.stack([directions[label] for label in known]) if directions else None
-    engine = train_classifier(enrolled.vectors, rows, known, text_vectors, pinned)
-    return Draw(engine, enrolled, Labelled(queries.vectors[queried], queries.labels[queried]))
+    engine = train_classifier(drawn.enrolled.vectors, drawn.rows, known, text_vectors, pinned)
+    return Draw(engine, drawn.enrolled, drawn.queries)
 
 
 def best_labels(answers: Predictions) -> list[str]:
@@ -87,3 +143,8 @@ def best_labels(answers: Predictions) -> list[str]:
 
 def seeds(known: Sequence[str]) -> range:
     return range(_MORE_SEEDS if len(known) <= _FEW_LABELS else SEEDS)
+
+
+def _rows(known: Sequence[str], of: Labelled) -> Rows:
+    place = {label: row for row, label in enumerate(known)}
+    return np.array([place[label] for label in of.labels.tolist()], np.intp)

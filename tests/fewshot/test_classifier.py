@@ -21,6 +21,8 @@ from glimpse.fewshot import (
     predict,
 )
 from glimpse.fewshot.calibration.open_set import nearest_similarities
+from glimpse.fewshot.decision import softmax
+from glimpse.fewshot.heads.joined_heads import JoinedHeads
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -88,7 +90,7 @@ def test_a_deleted_example_leaves_no_trace(seed: int, order: list[int], kept: in
 
 
 def test_the_head_by_shots_and_text() -> None:
-    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
+    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.8), strict=True))
     queries, truth = blobs(2, list(range(5)) * 4), [NAMES[row] for row in list(range(5)) * 4]
     engine = FewShotClassifier(24)
     assert engine.head().kind is HeadKind.NONE
@@ -157,6 +159,48 @@ def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
         assert engine.head().kind is HeadKind.LDA  # until the next fit
     else:
         assert engine.head().kind is pinned
+
+
+def test_prompts_answer_where_they_are_clearly_better_than_text_and_examples_together() -> None:
+    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.1), strict=True))
+    vectors = blobs(2, SHOTS, 3.0)  # examples scatter far around the texts
+    rows = np.array(SHOTS, np.intp)
+    engine = fitted(engine_of(vectors, SHOTS, texts), Examples(vectors, rows, NAMES, texts))
+    assert engine.head().kind is HeadKind.PROMPTS
+    turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))
+    engine = fitted(engine_of(vectors, SHOTS, turned), Examples(vectors, rows, NAMES, turned))
+    assert engine.head().kind is not HeadKind.PROMPTS
+
+
+def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:
+    rows = [row for row in range(4) for _ in range(16)] + [4] * 7
+    vectors = blobs(0, rows)
+    few = fit(Examples(vectors, np.array(rows, np.intp), NAMES))
+    assert HeadKind.KERNEL_RIDGE not in few.evaluations
+    enough = fit(Examples(blobs(0, [*rows, 4]), np.array([*rows, 4], np.intp), NAMES))
+    assert HeadKind.KERNEL_RIDGE in enough.evaluations
+
+
+def test_kernel_ridge_answers_with_the_log_probabilities_of_both_heads() -> None:
+    vectors, rows = blobs(0, SHOTS), np.array(SHOTS, np.intp)
+    result = fit(Examples(vectors, rows, NAMES), HeadKind.KERNEL_RIDGE)
+    assert isinstance(result.batch_head, JoinedHeads)
+    joined, queries = result.batch_head, blobs(1, SHOTS[:10])
+    lda = np.log(softmax(joined.lda.scores(queries), 1 / joined.temperatures[0]))
+    ridge = np.log(softmax(joined.ridge.scores(queries), 1 / joined.temperatures[1]))
+    assert joined.scores(queries) == pytest.approx(lda + ridge, abs=1e-3)
+
+
+def test_a_text_counts_for_more_where_it_is_nearer_the_label_than_examples_are() -> None:
+    """The weight is e / e_text up to what leaving out adds: near texts weigh more than far ones."""
+    weights = {}
+    for noise in (0.1, 2.0):
+        texts = dict(zip(NAMES, blobs(1, list(range(5)), noise), strict=True))
+        vectors = blobs(2, SHOTS, 1.5)
+        found = fit(Examples(vectors, np.array(SHOTS, np.intp), NAMES, texts))
+        weights[noise] = found.lda.moments.text_weight
+    assert weights[0.1] >= 8
+    assert weights[2.0] == 2
 
 
 def test_prompts_can_be_pinned_against_examples() -> None:

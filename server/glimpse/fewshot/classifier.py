@@ -19,7 +19,7 @@ from glimpse.fewshot.heads.class_mean import ClassMeanHead
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.lda import LdaHead
-from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
@@ -156,6 +156,7 @@ class FewShotClassifier:
                 change()
         else:
             self.lda.moments.gap = fitted.lda.moments.gap.copy()
+            self.lda.moments.weigh_texts(fitted.lda.moments.text_weight)
             self.lda.adopt(fitted.lda.metric, fitted.lda.spread)
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
@@ -166,6 +167,7 @@ class FewShotClassifier:
         """Removes the fit: no example was left to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
         self._since, self._noting = [], False
+        self.lda.moments.weigh_texts(TEXT_SHOTS)
         if self.lda.metric.freedom or self.lda.moments.gap.any():  # back to the state before the first example
             self.lda.adopt(Metric.identity(len(self.lda.metric.inverse)))
             self._close_gap()
@@ -207,17 +209,26 @@ class FewShotClassifier:
             return None
         return self.fitted.evaluations.get(self.fitted.chosen)
 
-    def scores(self, kind: HeadKind, queries: Array, candidates: Rows | None = None) -> Array:
+    @property
+    def one_shot_temperature(self) -> float | None:
+        """The temperature of the class mean's cosines if every label has one example (heads/one_shot.py), else None."""
+        centring = self.mean.centring
+        return None if centring is None else centring.temperature
+
+    def scores(self, kind: HeadKind, queries: Array, candidates: Rows | None = None, *, centred: bool = True) -> Array:
         """Scores queries by one head.
 
         Args:
             kind: the head.
             queries: `(n, d)` float32, as `adapt` returns them.
             candidates: `(n, k)` rows of the labels to score, -1 for none; None scores all labels.
+            centred: False scores plain cosines even if vectors are centred at one shot.
 
         Returns:
             `(n, C)` or `(n, k)` float32. Row -1 scores -inf.
         """
+        if candidates is None and kind is HeadKind.CLASS_MEAN:
+            return self.mean.scores(queries, centred=centred)
         head: LdaHead | ClassMeanHead = self.mean if kind in _COSINES else self.lda
         if candidates is not None:
             return np.where(candidates < 0, np.float32(-np.inf), head.scores_of(queries, candidates))

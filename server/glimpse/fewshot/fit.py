@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
 from glimpse.fewshot.calibration.open_set import Background, Typicality, max_softmax, nearest_other_similarities
+from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
@@ -77,7 +79,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
             answers, or LDA, and nothing can be pinned.
 
     Returns:
-        The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 2,000 examples), O(N m² +
+        The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 4,000 examples), O(N m² +
         m³) for projected ridge with m = 2,000.
     """
     context = FitContext.of(examples)
@@ -165,10 +167,26 @@ def _candidates(
         yield _Candidate(HeadKind.LDA, context.left_out.scores, context.left_out.scores, context.lda.scores)
     if independent:
         return
-    for kind, batch_head, left_out, alone in fit_batch_heads(
-        vectors, context.rows, moments, sampled, pinned, context.groups
-    ):
+    parts = fit_batch_heads(
+        vectors, context.rows, context.lda, context.left_out.scores, sampled, pinned, context.groups
+    )
+    for kind, batch_head, left_out, alone in parts:
         yield _Candidate(kind, left_out, alone, batch_head.scores, batch_head)
+
+
+def _prompts_are_better(candidates: Mapping[HeadKind, _Candidate], rows: Rows) -> bool:
+    """Returns whether prompts alone have less log-loss than LDA with text, by more than a standard error.
+
+    Some labels are clear from their texts and not from a few examples, such as moods. Prompts need no leaving out.
+    """
+    logs = []
+    for kind in (HeadKind.PROMPTS, HeadKind.LDA):
+        scores = candidates[kind].left_out
+        own = softmax(scores, 1 / best_temperature(scores, rows))[np.arange(len(rows)), rows]
+        # As in `log_loss`, no example counts as certain.
+        logs.append(np.log(np.maximum(own, 1 / (len(rows) + 2))))
+    gain = logs[0] - logs[1]
+    return len(gain) > 1 and bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def _choose(candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None) -> tuple[HeadKind, str]:
@@ -178,6 +196,8 @@ def _choose(candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadK
     if HeadKind.LDA not in candidates:
         return HeadKind.CLASS_MEAN, f"{prefix}no label has two examples that differ"
     best, reason = HeadKind.LDA, "labels have two examples or more"
+    if HeadKind.PROMPTS in candidates and _prompts_are_better(candidates, rows):
+        return HeadKind.PROMPTS, f"{prefix}prompts alone have the least log-loss by leave-one-out"
     for kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
         if kind in candidates and is_better(candidates[kind].left_out, candidates[best].left_out, rows):
             best, reason = kind, "best by leave-one-out, by more than a standard error"

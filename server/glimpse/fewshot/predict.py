@@ -55,7 +55,7 @@ def predict(
     call = _Call(
         classifier, head.kind, evaluation, settings, classifier.adapt(queries, [domain] * len(queries)), nearest
     )
-    scores = classifier.scores(head.kind, call.queries, candidates)
+    scores = classifier.scores(head.kind, call.queries, candidates, centred=not settings.independent)
     if candidates is not None:
         # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
         scores[(candidates < 0).all(1)] = 0.0
@@ -178,6 +178,8 @@ def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     # With more labels than are scored at once, the temperature of a sample is the best there is.
     similar = evaluation or call.classifier.evaluation(call.kind)
     default = call.settings.prompt_scale if call.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
+    if call.kind is HeadKind.CLASS_MEAN and (temperature := call.classifier.one_shot_temperature):
+        default = 1 / temperature
     probabilities = softmax(scores, 1 / similar.answer_temperature if similar else default)
     floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:

@@ -140,20 +140,22 @@ def test_leave_one_out_equals_leaving_one_out(seed: int, n: int, with_text: set[
     scale = 12.0 + moments.freedom
     rows = np.array([moments.row(name) for name in names], np.intp)
     found = leave_one_out(moments, metric, vectors, rows)
+    spread, origin = found.spread, moments.centres.mean(0)
     for i in range(n):
         rest = moments_of([j for j in range(n) if j != i])
         inverse = np.linalg.inv(rest.scatter() + metric.ridge * np.eye(12))
+        pulls = np.where(rest.shots > rest.counts, 0.0, spread.pull)
+        centres = (rest.shots / (rest.shots + pulls))[:, None] * (rest.centres - origin)
+        noise, value = spread.noise(rest), vectors[i] - origin
         for column, label in enumerate(moments.labels):
             row = rest.row(label)
             if row is None:
                 assert found.scores[i, column] == -np.inf
                 continue
-            centre = rest.centre(row)
-            score = scale * (vectors[i] @ inverse @ centre - 0.5 * centre @ inverse @ centre)
-            score += 0.5 * rest.noise(found.spread.examples, found.spread.texts)[row]
+            score = scale * (value @ inverse @ centres[row] - 0.5 * centres[row] @ inverse @ centres[row])
+            score += 0.5 * noise[row]
             assert found.scores[i, column] == pytest.approx(score, rel=1e-5, abs=1e-5)
-        gaps = vectors[i] - rest.centres
-        noise = rest.noise(found.spread.examples, found.spread.texts)
+        gaps = value - centres
         nearest = (scale * np.einsum("cd,de,ce->c", gaps, inverse, gaps) - noise).min()
         assert found.distances[i] == pytest.approx(nearest, rel=1e-6, abs=1e-6)
 
@@ -183,6 +185,39 @@ def test_text_answers_before_examples_and_with_them() -> None:
     assert "other" in head.labels
     head.set_text("other", None)
     assert "other" not in head.labels
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(12, 40), st.booleans())
+def test_few_examples_are_pulled_to_the_mean_of_all_labels(seed: int, n: int, with_text: bool) -> None:
+    """Compares with the definition; a label with text has its text in the place of the pull."""
+    vectors, names = examples(seed, n)
+    head = head_of(vectors, names)
+    if with_text:
+        head.set_text("l0", examples(seed + 1, 1)[0][0])
+    moments, metric = head.moments, Metric.of(head.moments)
+    rows = np.array([moments.row(name) for name in names], np.intp)
+    spread = leave_one_out(moments, metric, vectors, rows).spread
+    assert spread.pull == pytest.approx(np.sqrt(spread.examples / spread.labels))
+    head.adopt(metric, spread)
+    queries = normalize(np.random.default_rng(seed).normal(size=(5, 12)).astype(np.float32))
+    precision, origin = metric.scale * metric.inverse, moments.centres.mean(0)
+    wanted = []
+    for row, label in enumerate(moments.labels):
+        count, centre = moments.counts[row], moments.centre(row) - origin
+        far = (count * spread.examples + spread.pull**2 * spread.labels) / (count + spread.pull) ** 2
+        if label in moments.texts:
+            far = (count * spread.examples + 4 * spread.texts) / (count + 2) ** 2
+        else:
+            centre *= count / (count + spread.pull)
+        wanted.append((queries - origin) @ precision @ centre - 0.5 * centre @ precision @ centre + 0.5 * far)
+    assert head.scores(queries) == pytest.approx(np.array(wanted).T, rel=1e-4, abs=1e-3)
+    columns = np.tile(np.arange(len(wanted)), (5, 1))
+    assert head.scores_of(queries, columns) == pytest.approx(np.array(wanted).T, rel=1e-4, abs=1e-3)
+    # One more example and its removal change nothing.
+    head.add(names[0], vectors[1])
+    head.remove(names[0], vectors[1])
+    assert head.scores(queries) == pytest.approx(np.array(wanted).T, rel=1e-4, abs=1e-3)
 
 
 def test_labels_of_few_shots_do_not_lose_for_being_few() -> None:

@@ -13,6 +13,7 @@ from glimpse.fewshot.calibration.group_left_out import LeftOutGroup, groups_amon
 from glimpse.fewshot.calibration.leave_one_out import LeaveOneOutScores, leave_one_out
 from glimpse.fewshot.calibration.near_copies import find_groups
 from glimpse.fewshot.calibration.open_set import Background, nearest_other_similarities, nearest_similarities
+from glimpse.fewshot.calibration.text_weight import select_text_weight
 from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
@@ -71,12 +72,13 @@ class FitContext:
         around = Metric.of(pooled)
         together = list(several_members(groups))
         left_out_groups = groups_among(together, vectors, rows, sampled)
-        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled], left_out_groups)
         copies = (
             None
             if examples.contents is None
             else _further_labels(examples.contents, rows, sampled, len(moments.labels))
         )
+        select_text_weight(moments, metric, vectors[sampled], rows[sampled], left_out_groups, copies)
+        left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled], left_out_groups)
         if copies is not None:
             left_out = left_out.without_labels(copies)
         moments.drop_second_moment()  # no longer needed; it would cost O(d²) per change

@@ -35,8 +35,17 @@ class LeftOutGroup:
 
 @dataclass(frozen=True, slots=True)
 class Centres:
-    """The statistics that every group shares: centres `(C, d)`, centres G `(C, d)`, c^T G c `(C,)`, means `(C, d)`."""
+    """The statistics that every group shares.
 
+    Attributes:
+        origin: `(d,)`, the mean of the labels' centres.
+        centres: `(C, d)`, the centres c less the origin.
+        weights: `(C, d)`, G c.
+        squares: `(C,)`, c^T G c.
+        means: `(C, d)`, the means of the examples alone.
+    """
+
+    origin: Floats
     centres: Floats
     weights: Floats
     squares: Floats
@@ -45,22 +54,25 @@ class Centres:
     @classmethod
     def of(cls, moments: Moments, metric: Metric) -> Self:
         """Computes them once for all groups: O(C d²)."""
-        centres = moments.centres
+        origin = moments.centres.mean(0) if moments.labels else np.zeros(moments.dimension)
+        centres = moments.centres - origin
         weights = centres @ metric.inverse
-        return cls(centres, weights, np.einsum("cd,cd->c", centres, weights), moments.means)
+        return cls(origin, centres, weights, np.einsum("cd,cd->c", centres, weights), moments.means)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupScores:
-    """Scores of a group's q members without the group, not yet scaled or corrected for few shots.
+    """The parts of the scores of a group's q members without the group, not yet scaled. x and c are less the origin.
 
     Attributes:
-        scores: `(q, C)`; -inf for a label of which nothing is left.
+        linear: `(q, C)`, x^T G' c.
+        square: `(q, C)`, c^T G' c.
         lengths: `(q,)`, x^T G' x.
         own: `(q,)`, squared distances to the mean of the own label's other examples; 0 if there is none.
     """
 
-    scores: Floats
+    linear: Floats
+    square: Floats
     lengths: Floats
     own: Floats
 
@@ -78,15 +90,16 @@ def score_group(
     turned = change @ metric.inverse  # B
     inner = np.eye(len(change)) - turned @ change.T
     # The group's labels have other centres without it.
-    centres = (base.centres[labels] * moments.shots[labels, None] - sums) / np.where(left > 0, left, 1.0)[:, None]
+    moved = sums - out[:, None] * base.origin
+    centres = (base.centres[labels] * moments.shots[labels, None] - moved) / np.where(left > 0, left, 1.0)[:, None]
     weights, squares = base.weights.copy(), base.squares.copy()
     weights[labels] = centres @ metric.inverse
     squares[labels] = np.einsum("ld,ld->l", centres, weights[labels])
     across = change @ weights.T  # V G c
     solved = np.linalg.solve(inner, across)
-    scores = queries @ weights.T + (queries @ turned.T) @ solved
-    scores -= 0.5 * (squares + np.einsum("vc,vc->c", across, solved))
-    scores[:, labels[left <= 0]] = -np.inf
+    around = queries - base.origin
+    linear = around @ weights.T + (around @ turned.T) @ solved
+    square = np.broadcast_to(squares + np.einsum("vc,vc->c", across, solved), linear.shape)
 
     def lengths(some: Floats) -> Floats:
         far = some @ turned.T
@@ -96,7 +109,7 @@ def score_group(
     place = np.searchsorted(labels, rows)
     rest = (base.means[labels] * moments.counts[labels, None] - sums) / np.maximum(kept, 1)[:, None]
     gaps = np.where(kept[place, None] > 0, queries - rest[place], 0.0)
-    return GroupScores(scores, lengths(queries), lengths(gaps))
+    return GroupScores(linear, square, lengths(around), lengths(gaps))
 
 
 def _change(residuals: Floats, members: Rows, kept: Floats) -> Floats:

@@ -3,8 +3,8 @@
 Removing x_i from label y changes the pooled scatter W by -k z z^T, with z = x_i - mu_y and k = n_y / (n_y - 1). With
 the ridge r and the scale held fixed, G = (W + r I)^-1 becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and
 Morrison 1950). The centre of the label, of s_y shots including its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
-The result equals refitting, with the same ridge and scale, to rounding. Examples of a group are left out together
-(`group_left_out`).
+The result equals refitting, with the same ridge, scale, origin and spread, to rounding. Examples of a group are left
+out together (`group_left_out`).
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,10 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
 _CHUNK = 256
 # The fewest labels with both text and examples from which the distance of texts is estimated.
 _TEXTS = 3
+# The fewest labels whose means show how far means lie apart, and the most examples that their mean counts as.
+_FEWEST_PULLED, _MOST_PULL = 2, 30.0
+# The most examples that the distance of a text makes it count as.
+_MOST_TEXT = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,57 +61,88 @@ def leave_one_out(
         groups: the groups of more than one example that the examples belong to.
     """
     counts, shots = moments.counts[rows], moments.shots[rows]
-    scores = np.empty((len(rows), len(moments.labels)))
+    linear, square = (np.empty((len(rows), len(moments.labels))) for _ in range(2))
     lengths, own = np.empty(len(rows)), np.empty(len(rows))
     base = Centres.of(moments, metric)
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
         values = np.asarray(vectors[part], np.float64)
         residuals = values - base.means[rows[part]]  # z; 0 for an only example
-        scores[part], lengths[part], own[part] = _block(
-            values, residuals, rows[part], counts[part], shots[part], base.weights, base.squares, metric.inverse
+        linear[part], square[part], lengths[part], own[part] = _block(
+            values - base.origin, residuals, rows[part], counts[part], shots[part], base, metric.inverse
         )
     others = counts - 1
     for group in groups:
         queries, labels = np.asarray(vectors[group.places], np.float64), rows[group.places]
         result: GroupScores = score_group(moments, metric, base, group, queries, labels)
-        scores[group.places], lengths[group.places] = result.scores, result.lengths
-        own[group.places] = result.own
+        linear[group.places], square[group.places] = result.linear, result.square
+        lengths[group.places], own[group.places] = result.lengths, result.own
         others[group.places] = counts[group.places] - np.bincount(group.rows, minlength=len(moments.labels))[labels]
-    for values in (scores, lengths, own):
+    for values in (linear, square, lengths, own):
         values *= metric.scale
     # An example left out lies e (1 + 1 / m) from the mean of the m others. Take the lower quartile: outliers would
     # raise the average.
     several = others > 0
     example = float(np.quantile((own * others / (others + 1))[several], 0.25)) if several.any() else 0.0
-    spread = Spread(example, _text_spread(moments, metric, example))
-    _correct_for_few_shots(scores, moments, rows, spread, groups)
+    pull = _pull(moments, metric.scale * base.squares, example)
+    spread = Spread(example, _text_spread(moments, metric, example), *pull)
+    scores = _pulled_scores(linear, square, moments, rows, spread, groups)
     return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, others, lengths, spread)
 
 
-def _correct_for_few_shots(
-    scores: Floats, moments: Moments, rows: Rows, spread: Spread, groups: Sequence[LeftOutGroup]
-) -> None:
-    """Adds half the expected squared error of each centre, as it is without the example and its group."""
-    noise, shots = moments.noise(spread.examples, spread.texts), moments.shots
+def _pull(moments: Moments, squares: Floats, example: float) -> tuple[float, float]:
+    """Returns b and w of heads/lda.py.
 
-    def without(labels: Rows, left_out: Floats | float) -> Floats:
-        left = np.maximum(shots[labels] - left_out, 1)
-        return np.asarray((noise[labels] * shots[labels] ** 2 - left_out * spread.examples) / left**2, np.float64)
+    Args:
+        moments: the class statistics.
+        squares: `(C,)`, squared distances of the centres from their mean.
+        example: e, the squared distance of an example from its label's true mean.
+    """
+    plain = (moments.counts > 0) & (moments.counts == moments.shots)
+    counts, labels = moments.counts[plain], int(plain.sum())
+    if labels < _FEWEST_PULLED or example <= 0:
+        return 0.0, 0.0
+    # Labels of many examples show better how far the true means lie apart.
+    between = (counts @ squares[plain] * labels / (labels - 1) - labels * example) / counts.sum()
+    between = max(float(between), example / _MOST_PULL**2)
+    return between, float(np.sqrt(example / between))
 
-    scores += 0.5 * noise
-    less = without(rows, 1.0) - noise[rows]
+
+def _pulled_scores(
+    linear: Floats, square: Floats, moments: Moments, rows: Rows, spread: Spread, groups: Sequence[LeftOutGroup]
+) -> Floats:
+    """Returns scores `(N, C)` from x^T Sigma^-1 c and c^T Sigma^-1 c, for centres c before the pull."""
+    pulls, noise = spread.pulls(moments), spread.noise(moments)
+
+    def without(places: tuple[Rows, ...], labels: Rows, left_out: Floats | float) -> Floats:
+        """Scores labels whose centres have some examples less."""
+        shots, pull = moments.shots[labels], pulls[labels]
+        left = np.maximum(shots - left_out, 1.0)
+        share = left / (left + pull)
+        less = (noise[labels] * (shots + pull) ** 2 - left_out * spread.examples) / (left + pull) ** 2
+        scores = share * linear[places] - 0.5 * share**2 * square[places] + 0.5 * less
+        return np.where(shots <= left_out, -np.inf, scores)
+
+    own = (np.arange(len(rows)), rows)
+    parts: list[tuple[tuple[Rows, ...], Floats]] = [(own, without(own, rows, 1.0))]
     for group in groups:
         labels, left_out = np.unique(group.rows, return_counts=True)
-        scores[np.ix_(group.places, labels)] += 0.5 * (without(labels, left_out.astype(np.float64)) - noise[labels])
-        less[group.places] = 0.0
-    scores[np.arange(len(rows)), rows] += 0.5 * less
+        places = np.ix_(group.places, labels)
+        parts.append((places, without(places, labels, left_out.astype(np.float64))))
+    share = moments.shots / (moments.shots + pulls)
+    linear *= share
+    square *= 0.5 * share**2
+    linear -= square
+    linear += 0.5 * noise
+    for places, scores in parts:
+        linear[places] = scores
+    return linear
 
 
 def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
     """Returns the squared distance of texts from their labels' means beyond the error of those means.
 
-    At least half of the examples' distance, which weighs a text like two examples; that is also the value if fewer than
+    At most half of the examples' distance, which weighs a text like two examples; that is also the value if fewer than
     three labels have both.
     """
     rows = [row for label in moments.texts if moments.counts[row := moments.place(label)]]
@@ -115,8 +150,10 @@ def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
         return example / TEXT_SHOTS
     texts = np.stack([moments.texts[moments.labels[row]] for row in rows]) + moments.gap
     gaps = texts - moments.means[rows]
-    far = metric.scale * np.einsum("cd,cd->c", gaps @ metric.inverse, gaps) - example / moments.counts[rows]
-    return max(float(np.median(far)), example / TEXT_SHOTS)
+    squares = metric.scale * np.einsum("cd,cd->c", gaps @ metric.inverse, gaps)
+    # The gap is the mean difference of the same labels, which makes the differences shorter.
+    far = squares.mean() * len(rows) / (len(rows) - 1) - (example / moments.counts[rows]).mean()
+    return float(np.clip(far, example / _MOST_TEXT, example / TEXT_SHOTS))
 
 
 def _block(
@@ -125,31 +162,28 @@ def _block(
     rows: Rows,
     counts: Floats,
     shots: Floats,
-    weights: Floats,
-    squares: Floats,
+    base: Centres,
     inverse: Floats,
-) -> tuple[Floats, Floats, Floats]:
-    """Computes one block without each example itself: scores `(n, C)`, x^T G x and own distances `(n,)`."""
-    each, alone = np.arange(len(rows)), shots <= 1  # handled at the end
-    left = np.where(alone, 1.0, shots - 1)
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Computes a block without each example itself: x^T G c and c^T G c `(n, C)`, x^T G x and own distances `(n,)`."""
+    each = np.arange(len(rows))
+    left = np.where(shots <= 1, 1.0, shots - 1)  # an only example is handled by the caller
     directions = residuals @ inverse  # u
     inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
     factor = counts / np.maximum(counts - 1, 1)
     gain = factor / (1 - factor * inside)
     own = np.einsum("nd,nd->n", vectors, directions)  # x^T u
     length = np.einsum("nd,nd->n", vectors @ inverse, vectors)  # x^T G x
-    across = residuals @ weights.T  # c^T u, (n, C)
-    linear = vectors @ weights.T  # c^T G x, (n, C)
-    square = np.broadcast_to(squares, linear.shape).copy()
+    across = residuals @ base.weights.T  # c^T u, (n, C)
+    linear = vectors @ base.weights.T  # c^T G x, (n, C)
+    square = np.broadcast_to(base.squares, linear.shape).copy()
     # Move the own label's centre.
-    at, to, of = across[each, rows], linear[each, rows], squares[rows]
+    at, to, of = across[each, rows], linear[each, rows], base.squares[rows]
     across[each, rows] = at - (own - at) / left
     linear[each, rows] = to - (length - to) / left
     square[each, rows] = of - 2 * (to - of) / left + (length - 2 * to + of) / left**2
     # Update the scatter.
     linear += (gain * own)[:, None] * across
     square += gain[:, None] * across**2
-    scores = linear - 0.5 * square
-    scores[each[alone], rows[alone]] = -np.inf
     # x - (mean of the others) = z n / (n - 1).
-    return scores, length + gain * own**2, factor**2 * (inside + gain * inside**2)
+    return linear, square, length + gain * own**2, factor**2 * (inside + gain * inside**2)

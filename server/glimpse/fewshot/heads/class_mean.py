@@ -1,9 +1,10 @@
-"""The class mean head: cosine to each label's centre, the mean of its examples with its text counted as two of them.
+"""The class mean head: cosine to each label's centre, the mean of its examples with its text counted as w of them.
 
-    s_c(x) = x · m_c / |m_c|,   m_c = (sum of the examples + 2 (t_c + gap)) / (n_c + 2)
+    s_c(x) = x · m_c / |m_c|,   m_c = (sum of the examples + w (t_c + gap)) / (n_c + w)
 
 This is the nearest class mean (Mensink et al. 2013); with one example it is 1-NN, and with text alone it is CLIP's
-zero-shot classifier (Radford et al. 2021).
+zero-shot classifier (Radford et al. 2021). If every label has one example and none has text, vectors are centred first
+(heads/one_shot.py).
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glimpse.fewshot.calibration.group_left_out import LeftOutGroup
+from glimpse.fewshot.heads.one_shot import Centring
 from glimpse.fewshot.statistics.class_statistics import MOST_EXACT, Moments
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
@@ -24,10 +26,12 @@ class ClassMeanHead:
     def __init__(self, moments: Moments) -> None:
         self.moments = moments
         self._rows = np.zeros((8, moments.dimension), np.float32)
+        self._centring: Centring | None = None
         self.refresh_all()
 
     def refresh(self, labels: Sequence[str]) -> None:
         """Updates the centres of labels that are new or have changed."""
+        self._centring = None
         if len(self.moments.labels) > MOST_EXACT:
             return
         if len(self.moments.labels) > len(self._rows):
@@ -38,14 +42,31 @@ class ClassMeanHead:
 
     def refresh_all(self) -> None:
         """Updates every centre; call it when rows have moved."""
+        self._centring = None
         if len(self.moments.labels) > MOST_EXACT:
             self._rows = np.zeros((8, self.moments.dimension), np.float32)
             return
         self._rows = np.concatenate([_unit(self.moments.centres), np.zeros((8, self.moments.dimension), np.float32)])
 
-    def scores(self, queries: Array) -> Array:
-        """Returns cosines to every centre: `(n, d)` → `(n, C)` float32."""
-        return np.asarray(queries @ self._rows[: len(self.moments.labels)].T, np.float32)
+    @property
+    def centring(self) -> Centring | None:
+        """The centring of vectors; None unless two labels or more have one example each, and no label has text."""
+        moments = self.moments
+        usable = not moments.texts and 2 <= len(moments.labels) <= MOST_EXACT
+        if self._centring is None and usable and bool((moments.counts == 1).all()):
+            self._centring = Centring.of(self._rows[: len(moments.labels)])
+        return self._centring
+
+    def scores(self, queries: Array, *, centred: bool = True) -> Array:
+        """Returns cosines to every centre: `(n, d)` → `(n, C)` float32.
+
+        Args:
+            queries: `(n, d)`, unit rows.
+            centred: False returns plain cosines even if vectors are centred at one shot.
+        """
+        cosines = np.asarray(queries @ self._rows[: len(self.moments.labels)].T, np.float32)
+        centring = self.centring if centred else None
+        return cosines if centring is None else centring.scores(queries, cosines)
 
     def scores_of(self, queries: Array, rows: Rows) -> Array:
         """Returns cosines to each query's own candidates: `(n, d)` and rows `(n, k)` → `(n, k)` float32."""

@@ -1,10 +1,12 @@
 """Selects the head that answers, by the number of shots and by leave-one-out.
 
-Without a label with two examples there is no spread within labels to learn: the class mean answers, or the prompts do.
-From then on LDA answers. Under 8 shots nothing is chosen by leave-one-out: at 4 shots it picked the class mean and lost
-3 points. From 8 shots on a regression replaces LDA if it is better by more than one standard error of the paired
-difference (Breiman et al. 1984). Leave-one-out ranked two heads as new inputs did in 17 of 19 comparisons (banking77,
-sign_digits and caltech101 at 8 to 70 shots); the other two were at 8.
+Without a label with two examples there is no spread within labels to learn: the class mean answers, or the prompts
+do. From then on LDA answers. Under 8 shots nothing is chosen by leave-one-out: at 4 shots it picked the class mean
+and lost 3 points. Where every label has 8 examples, kernel ridge joined with LDA, or projected ridge, replaces LDA if
+it is better by more than one standard error of the paired difference (Breiman et al. 1984). Where the median label
+had 8 and half of the labels 1, 2 or 4, kernel ridge cost 9 to 15 points of balanced accuracy on TREC. Leave-one-out
+ranked two heads as new inputs did in 17 of 19 comparisons (banking77, sign_digits and caltech101 at 8 to 70 shots);
+the other two were at 8.
 """
 
 from enum import Enum
@@ -13,7 +15,8 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-#: Median shots from which heads are compared, and from which projected ridge is one of them.
+#: Examples of the smallest label from which heads are compared, and median shots from which projected ridge is one of
+#: them.
 MIN_SHOTS_TO_COMPARE, MANY_SHOTS = 8, 30
 
 

@@ -6,7 +6,8 @@ Y is one-hot, or several-hot if an input may have several labels.
 
 Beta and lam are the pair with the least leave-one-out error. That error is exact and needs no refit: with a = (K + lam
 I)^-1 Y, the residual of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007). The residuals of examples
-that are left out together, a group or a whole label, are [(K + lam I)^-1]_gg^-1 a_g.
+that are left out together, a group or a whole label, are [(K + lam I)^-1]_gg^-1 a_g. With more than 1,500 examples,
+beta and lam are chosen on that many of them.
 """
 
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.statistics.groups import several_members
-from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 
 BETAS, RIDGES = (1.0, 4.0, 10.0), (0.03, 0.3, 1.0)
-#: Fitting takes O(N³): some seconds for this many examples.
-MOST_EXAMPLES = 2_000
+#: Fitting takes O(N³): some ten seconds on one thread for this many examples.
+MOST_EXAMPLES = 4_000
+# Beta and lam are chosen on at most this many examples.
+_SAMPLE = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class KernelRidge:
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int, groups: Rows | None = None) -> "KernelRidge":
-        """Fits beta, lam and the weights. O(N³), N up to 2,000.
+        """Fits beta, lam and the weights. O(N³), N up to 4,000.
 
         Args:
             vectors: `(N, d)`, unit rows.
@@ -45,8 +48,11 @@ class KernelRidge:
             groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
         """
         target = np.eye(labels)[rows]
-        beta, ridge, weights, residuals, whole = _least_error(vectors, target, groups)
-        without = target - _left_out_together(whole, weights, rows)
+        beta, ridge, weights, residuals, whole = _fitted(vectors, target, groups)
+        without = np.empty_like(weights)
+        for row in np.unique(rows):
+            members = np.flatnonzero(rows == row)
+            without[members] = target[members] - _residuals(whole, weights, members)
         return cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals, without)
 
     @classmethod
@@ -58,7 +64,7 @@ class KernelRidge:
             target: `(N, C)`, 1 where the input has the label, else 0.
             groups: `(N,)`, inputs with equal numbers are left out together; None: each alone.
         """
-        beta, ridge, weights, residuals, _ = _least_error(vectors, target, groups)
+        beta, ridge, weights, residuals, _ = _fitted(vectors, target, groups)
         none = np.empty((0, target.shape[1]))
         return cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals, none)
 
@@ -67,12 +73,24 @@ class KernelRidge:
         return np.asarray(np.exp(-self.beta * (1 - queries @ self.vectors.T)) @ self.weights, np.float32)
 
 
-def _least_error(
-    vectors: Array, target: Floats, groups: Rows | None = None
-) -> tuple[float, float, Floats, Floats, Floats]:
-    """Returns the beta and lam of least leave-one-out error, the weights, the residuals and (K + lam I)^-1."""
+def _fitted(vectors: Array, target: Floats, groups: Rows | None) -> tuple[float, float, Floats, Floats, Floats]:
+    """Returns beta, lam, the weights `(N, C)`, the residuals of examples left out `(N, C)`, and (K + lam I)^-1."""
+    chosen = sample(len(vectors), _SAMPLE)
+    beta, ridge = _least_error(vectors[chosen], target[chosen], None if groups is None else groups[chosen])
+    kernel = np.exp(-beta * (1 - np.asarray(vectors @ vectors.T, np.float64)))
+    kernel[np.diag_indices_from(kernel)] += ridge
+    inverse = np.linalg.inv(kernel)
+    weights = inverse @ target
+    residuals = weights / np.diag(inverse)[:, None]
+    for members in several_members(groups):
+        residuals[members] = _residuals(inverse, weights, members)
+    return beta, ridge, weights, residuals, inverse
+
+
+def _least_error(vectors: Array, target: Floats, groups: Rows | None) -> tuple[float, float]:
+    """Returns the beta and lam with the least squared leave-one-out error: vectors `(n, d)`, targets `(n, C)`."""
     cosines, together = np.asarray(vectors @ vectors.T, np.float64), list(several_members(groups))
-    least, kept = np.inf, None
+    errors: dict[tuple[float, float], float] = {}
     for beta in BETAS:
         values, basis = np.linalg.eigh(np.exp(-beta * (1 - cosines)))
         inside = basis.T @ target
@@ -80,20 +98,13 @@ def _least_error(
             inverse = 1 / (np.maximum(values, 0.0) + ridge)
             weights = basis @ (inverse[:, None] * inside)
             residuals = weights / (basis**2 @ inverse)[:, None]
-            for group in together:
-                part = basis[group]
-                residuals[group] = np.linalg.solve((part * inverse) @ part.T, weights[group])
-            error = float((residuals**2).mean())
-            if error < least:
-                least, kept = error, (beta, ridge, weights, residuals, (basis * inverse) @ basis.T)
-    assert kept is not None  # noqa: S101 (the grid is not empty)
-    return kept
+            for members in together:
+                part = basis[members]
+                residuals[members] = np.linalg.solve((part * inverse) @ part.T, weights[members])
+            errors[beta, ridge] = float((residuals**2).mean())
+    return min(errors, key=errors.__getitem__)
 
 
-def _left_out_together(inverse: Floats, weights: Floats, groups: Rows) -> Floats:
-    """Returns the residuals, `(N, C)`, if examples with equal numbers in `groups`, `(N,)`, are left out together."""
-    residuals = np.empty_like(weights)
-    for number in np.unique(groups):
-        group = np.flatnonzero(groups == number)
-        residuals[group] = np.linalg.solve(inverse[np.ix_(group, group)], weights[group])
-    return residuals
+def _residuals(inverse: Floats, weights: Floats, members: Rows) -> Floats:
+    """Returns the residuals of examples that are left out together, `(m,)` → `(m, C)`."""
+    return np.asarray(np.linalg.solve(inverse[np.ix_(members, members)], weights[members]), np.float64)

@@ -1,16 +1,25 @@
 """Shrinkage LDA in closed form, updated example by example.
 
-With the inverse G of statistics/mahalanobis.py and the label's centre mu_c:
+With the inverse G of statistics/mahalanobis.py, the origin o (the mean of the labels' centres) and the label's mean
+mu_c:
 
-    s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) + e / (2 n_c)
+    s_c(x) = (d + nu) ((x - o)^T G m_c - 1/2 m_c^T G m_c) + f_c / 2,   m_c = n_c (mu_c - o) / (n_c + w)
+    f_c = (n_c e + w² b) / (n_c + w)²
 
 The first term is Fisher's discriminant with a uniform prior (Fisher 1936; with shrinkage, Friedman 1989). Without
 degrees of freedom within labels (nu = 0) it is the nearest class mean.
 
-The second term corrects for few shots. The mean of n examples lies e / n farther (squared) from an input than the true
-mean, where e is the squared distance of an example from the true mean. Without the correction labels with few shots
-would lose for that reason alone: with 1 shot for half of caltech101's labels and 16 for the others, accuracy rises from
-34 to 67 %. For texts, e is estimated from the labels that have both.
+A label's mean of few examples is pulled to the mean of all labels, which counts as w examples. e is the squared
+distance of an example from its label's true mean, b that of the true means from o. If the true means are Gaussian
+around o, their posterior mean has w = e / b (James and Stein 1961; as a classifier: probabilistic LDA, Ioffe 2006). b
+is noisy and differs between labels, so w = sqrt(e / b), half-way (in logarithms) from one example to that estimate.
+Balanced accuracy at 2 shots rises by 0.8 to 2.4 points on PACS, sign_digits and TREC and at 4 by up to 0.9 (TREC
+falls by 0.9); the log-loss falls on all of them but TREC. A label with text has its text in the place of the pull.
+
+The last term corrects for few shots: f_c is the expected squared distance of m_c from the true mean, by which it lies
+farther from an input. Without it labels with few shots would lose for that reason alone: with 1 shot for half of
+caltech101's labels and 16 for the others, accuracy rises from 34 to 67 %. For texts, e is estimated from the labels
+that have both.
 """
 
 from collections.abc import Sequence
@@ -38,8 +47,8 @@ class LdaHead:
         # Scores are computed relative to the mean of the centres: otherwise near copies would be too close for float32.
         # The origin itself is float32, so that queries and centres lose the same amount.
         self._origin = np.zeros(dimension, np.float32)
-        self._weights = np.zeros((8, dimension))  # (C, d): (centres - origin) G
-        self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
+        self._weights = np.zeros((8, dimension))  # (C, d): G m_c
+        self._bias = np.zeros(8)  # 1/2 m_c^T G m_c
         # A float32 copy of the weights for `scores`, made on demand.
         self._single: Array | None = None
         self._few: Floats | None = None  # the correction for few shots, (C,)
@@ -137,10 +146,10 @@ class LdaHead:
     def scores_of(self, queries: Array, rows: Rows) -> Array:
         """Scores each query's own candidates: `(n, d)` and rows `(n, k)` → `(n, k)` float32."""
         values = np.asarray(queries, np.float64) - self._origin
-        centres = self.moments.centres_of(rows) - self._origin  # (n, k, d)
+        centres = self._pulled(rows)[..., None] * (self.moments.centres_of(rows) - self._origin)  # (n, k, d)
         linear = np.einsum("nkd,nd->nk", centres, values @ self._metric.inverse)
         turned = centres @ self._metric.inverse if self._metric.freedom else centres
-        few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)[rows]
+        few = 0.5 * self._spread.noise(self.moments)[rows]
         return np.asarray(
             self._metric.scale * (linear - 0.5 * np.einsum("nkd,nkd->nk", turned, centres)) + few, np.float32
         )
@@ -152,7 +161,7 @@ class LdaHead:
             self._single = self._weights[:count].astype(np.float32)
         linear = (queries - self._origin) @ self._single.T
         if self._few is None:
-            self._few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)
+            self._few = 0.5 * self._spread.noise(self.moments)
         return np.asarray(self._metric.scale * (linear - self._bias[:count]) + self._few, np.float32)
 
     def lengths(self, queries: Array) -> Floats:
@@ -178,11 +187,16 @@ class LdaHead:
         gap, count = np.asarray(vector, np.float64) - self.moments.mean(row), float(self.moments.counts[row])
         return float(self._metric.scale * (gap @ self._metric.inverse @ gap) * count / (count + 1))
 
+    def _pulled(self, rows: Rows | int) -> Floats:
+        """Returns n / (n + w), the share of labels' own centres: rows `(...)` → `(...)`."""
+        shots, counts = self.moments.shots[rows], self.moments.counts[rows]
+        return np.asarray(np.where(shots > counts, 1.0, shots / (shots + self._spread.pull)), np.float64)
+
     def _shift(self, residual: Floats, by: float) -> None:
         if not by or not self._metric.freedom:  # a label's first example, or no metric yet
             return
         count = len(self.labels) if self.dense else 0
-        across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
+        across = self._weights[:count] @ residual  # m_c^T G z
         direction, gain = self._metric.shift(residual, by)
         self._weights[:count] -= np.outer(gain * across, direction)
         self._bias[:count] -= 0.5 * gain * across**2
@@ -196,7 +210,7 @@ class LdaHead:
         if len(self._bias) < len(self.labels):
             self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
             self._bias = np.concatenate([self._bias, np.zeros_like(self._bias)])
-        centre = self.moments.centre(row) - self._origin
+        centre = self._pulled(row) * (self.moments.centre(row) - self._origin)
         self._weights[row] = self._metric.inverse @ centre if self._metric.freedom else centre
         self._bias[row] = 0.5 * float(centre @ self._weights[row])
         self._single = None
@@ -209,7 +223,7 @@ class LdaHead:
         centres = self.moments.centres
         if len(centres):
             self._origin = centres.mean(0).astype(np.float32)
-            centres = centres - self._origin
+            centres = self._pulled(np.arange(len(centres)))[:, None] * (centres - self._origin)
         # The identity needs no matrix product.
         weights = centres @ self._metric.inverse if self._metric.freedom else centres
         self._weights = np.concatenate([weights, np.zeros((8, centres.shape[1]))])

@@ -1,12 +1,9 @@
 """Class statistics for the closed-form heads: counts, sums and the second moment of the examples, and the texts.
 
-All of them are sums, so removing an example restores the statistics to float64 rounding. A label's text counts as two
-examples in its centre. If the examples are images, texts are first moved by the modality gap, the mean difference
-between image and text vectors (Liang et al. 2022).
-
-Accuracy with MiniLM of LDA on such centres at 1, 4 and 16 shots: banking77 69.6, 78.4 and 85.5 % (text alone 62.2;
-examples alone 51.7, 76.1, 85.6); TREC's six classes 54.1, 58.3, 68.1 (51.5; 40.2, 53.2, 67.1); spam, balanced, 75.9,
-85.6, 90.9 (69.7; 71.4, 85.4, 91.2).
+All of them are sums, so removing an example restores the statistics to float64 rounding. A label's text counts as
+some examples in its centre: as two, until a fit finds another weight (calibration/text_weight.py). If the examples
+are images, texts are first moved by the modality gap, the mean difference between image and text vectors (Liang et
+al. 2022).
 """
 
 from collections.abc import Sequence
@@ -17,6 +14,7 @@ import numpy.typing as npt
 
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
+#: The weight of a text, in examples, before a fit finds another.
 TEXT_SHOTS = 2.0
 #: With more labels than this, sums are float32: exact for labels with one example, as most then have.
 MOST_EXACT = 10_000
@@ -35,6 +33,8 @@ class Moments:
     second: Floats = field(init=False)
     #: The modality gap, (d,): added to texts, from the mean of the texts to that of the examples.
     gap: Floats = field(init=False)
+    #: How many examples a text counts as; `weigh_texts` sets it.
+    text_weight: float = TEXT_SHOTS
     _counts: Floats = field(init=False)
     _sums: Floats = field(init=False)
     _text_shots: Floats = field(init=False)
@@ -53,7 +53,7 @@ class Moments:
 
     @property
     def shots(self) -> Floats:
-        """The number of examples per label plus 2 for a text, `(C,)`: greater than 0."""
+        """The number of examples per label plus the weight of a text, `(C,)`: greater than 0."""
         return self.counts + self._text_shots[: len(self.labels)]
 
     @property
@@ -61,7 +61,7 @@ class Moments:
         """The means of examples and text, `(C, d)`; not of length 1."""
         sums = self._sums[: len(self.labels)].copy()
         for label, text in self._texts.items():
-            sums[self._row[label]] += TEXT_SHOTS * (text + self.gap)
+            sums[self._row[label]] += self.text_weight * (text + self.gap)
         return np.asarray(sums / self.shots[:, None], np.float64)
 
     def centre(self, row: int) -> Floats:
@@ -70,7 +70,8 @@ class Moments:
         if text is None:
             return self.mean(row)
         return np.asarray(
-            (self._sums[row] + TEXT_SHOTS * (text + self.gap)) / (self._counts[row] + TEXT_SHOTS), np.float64
+            (self._sums[row] + self.text_weight * (text + self.gap)) / (self._counts[row] + self.text_weight),
+            np.float64,
         )
 
     def centres_of(self, rows: Rows) -> Floats:
@@ -78,7 +79,7 @@ class Moments:
         sums = np.asarray(self._sums[rows], np.float64)
         for place in np.argwhere(self._text_shots[rows] > 0):
             at = tuple(place)
-            sums[at] += TEXT_SHOTS * (self._texts[self.labels[rows[at]]] + self.gap)
+            sums[at] += self.text_weight * (self._texts[self.labels[rows[at]]] + self.gap)
         return np.asarray(sums / self.shots[rows][..., None], np.float64)
 
     @property
@@ -86,17 +87,10 @@ class Moments:
         """The prompt directions by label, as they were set."""
         return self._texts
 
-    def noise(self, examples: float, text: float) -> Floats:
-        """Returns the expected squared distances of centres from the true means, `(C,)`.
-
-            (n_c e_example + 2² e_text) / s_c²
-
-        Args:
-            examples: squared distance of an example from its label's true mean.
-            text: squared distance of a text from it.
-        """
-        texts = self._text_shots[: len(self.labels)]
-        return np.asarray((self.counts * examples + texts**2 * text) / self.shots**2, np.float64)
+    def weigh_texts(self, weight: float) -> None:
+        """Sets how many examples each text counts as, greater than 0."""
+        self.text_weight = weight
+        self._text_shots[self._text_shots > 0] = weight
 
     def find_gap(self) -> Floats:
         """Returns the difference from the mean of the texts to the mean of the labels' means, `(d,)`.
@@ -156,7 +150,7 @@ class Moments:
         """Sets the direction of a label's prompts, `(d,)`, or removes it (None)."""
         if direction is not None:
             row = self._row_for(label)  # may reallocate the arrays
-            self._text_shots[row] = TEXT_SHOTS
+            self._text_shots[row] = self.text_weight
             self._texts[label] = np.asarray(direction, np.float64)
         elif self._texts.pop(label, None) is not None:
             row = self._row[label]

@@ -23,10 +23,32 @@ _NO_SPREAD = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Squared distances under Sigma^-1 from a label's true mean: e of an example, and e of its text."""
+    """Squared distances under Sigma^-1 from a label's true mean: e of an example, and e of its text.
+
+    Attributes:
+        examples: e of an example.
+        texts: e of the label's text.
+        labels: b, that of the mean of all labels.
+        pull: w, how many examples the mean of all labels counts as, for a label without text (heads/lda.py).
+    """
 
     examples: float
     texts: float
+    labels: float = 0.0
+    pull: float = 0.0
+
+    def noise(self, moments: Moments) -> Floats:
+        """Returns the expected squared distances of LDA's centres from the true means, `(C,)`.
+
+        (n e_example + w_text² e_text) / (n + w_text)² with a text, and (n e_example + w² b) / (n + w)² without.
+        """
+        counts, texts, pulls = moments.counts, moments.shots - moments.counts, self.pulls(moments)
+        far = counts * self.examples + texts**2 * self.texts + pulls**2 * self.labels
+        return np.asarray(far / (moments.shots + pulls) ** 2, np.float64)
+
+    def pulls(self, moments: Moments) -> Floats:
+        """Returns the weight of the mean of all labels in each label's centre, `(C,)`: 0 for a label with text."""
+        return np.where(moments.shots > moments.counts, 0.0, self.pull)
 
 
 @dataclass(slots=True)
