@@ -58,20 +58,23 @@ def test_lda_without_a_group_equals_fitting_without_it(seed: int, n: int, with_t
     own, scale = own_rows(moments, rows), float(WIDTH + moments.freedom)
     members = groups_among(several_members(groups), vectors, own, np.arange(n))
     found = leave_one_out(moments, metric, vectors, own, members)
+    spread, origin = found.spread, moments.centres.mean(0)
     for i in range(n):
         kept = groups != groups[i]
         rest = moments_of(vectors[kept], rows[kept], texts)
         inverse = np.linalg.inv(rest.scatter() + metric.ridge * np.eye(WIDTH))
-        noise = rest.noise(found.spread.examples, found.spread.texts) if rest.labels else np.empty(0)
+        pulls = np.where(rest.shots > rest.counts, 0.0, spread.pull)
+        centres = (rest.shots / (rest.shots + pulls))[:, None] * (rest.centres - origin)
+        noise, value = spread.noise(rest), vectors[i] - origin
         for column, label in enumerate(moments.labels):
             row = rest.row(label)
             if row is None:
                 assert found.scores[i, column] == -np.inf
                 continue
-            centre = rest.centre(row)
-            score = scale * (vectors[i] @ inverse @ centre - 0.5 * centre @ inverse @ centre) + 0.5 * noise[row]
+            score = scale * (value @ inverse @ centres[row] - 0.5 * centres[row] @ inverse @ centres[row])
+            score += 0.5 * noise[row]
             assert found.scores[i, column] == pytest.approx(score, rel=1e-6, abs=1e-6)
-        assert found.lengths[i] == pytest.approx(scale * vectors[i] @ inverse @ vectors[i], rel=1e-6)
+        assert found.lengths[i] == pytest.approx(scale * value @ inverse @ value, rel=1e-6)
         row = rest.row(f"l{rows[i]}")
         assert found.others[i] == (rest.counts[row] if row is not None else 0)
         if row is not None and found.others[i]:
@@ -96,7 +99,7 @@ def test_the_other_heads_without_a_group_equal_fitting_without_it(seed: int, n: 
     for i in range(n):
         kept = np.flatnonzero(groups != groups[i])
         rest = moments_of(vectors[kept], rows[kept], {})
-        cosines = dict(zip(rest.labels, ClassMeanHead(rest).scores(vectors[i : i + 1])[0], strict=True))
+        cosines = dict(zip(rest.labels, ClassMeanHead(rest).scores(vectors[i : i + 1], centred=False)[0], strict=True))
         wanted = [cosines.get(label, -np.inf) for label in moments.labels]
         assert means[i] == pytest.approx(wanted, abs=1e-5)
         weights = np.linalg.solve(gram[np.ix_(kept, kept)] + kernel.ridge * np.eye(len(kept)), target[kept])
@@ -156,7 +159,7 @@ def test_a_fit_judges_by_groups() -> None:
     fitted = fit(Examples(vectors, rows, names))
     assert fitted.grouped == len(rows)
     # Pictures of a label have nothing in common here, so the right answer is a matter of luck.
-    assert fitted.evaluations[HeadKind.LDA].accuracy < 0.5
+    assert fitted.evaluations[HeadKind.LDA].accuracy < 0.6
     assert fit(Examples(vectors[::4], rows[::4], names)).grouped == 0
 
 
