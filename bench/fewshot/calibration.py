@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.fewshot.draws import SETTINGS, Draw, draw, seeds
+from bench.fewshot.draws import SEEDS, SETTINGS, Draw, draw
 from bench.fewshot.sets import NAMES, known_labels, load
 from bench.report import Section, Target
 from glimpse.evaluate.figures.metrics import calibration_error, reliability
@@ -44,7 +44,7 @@ def calibration_figures(data: Path, name: str) -> dict[int, tuple[float, float]]
     known = known_labels(data_set)
     result = {}
     for shots in _TARGETS:
-        drawn = [_figures(draw(data_set, known, shots, seed)) for seed in seeds(known)]
+        drawn = [_figures(draw(data_set, known, shots, seed)) for seed in range(SEEDS)]
         result[shots] = tuple(np.nanmean(drawn, 0).tolist())
     return result
 

@@ -17,7 +17,7 @@ from bench.vectors import Array, Labelled
 from glimpse.evaluate.trials.trial import train_classifier
 from glimpse.fewshot import Decision, normalize
 
-_LABELS, _EXAMPLES, _COSINE, _DRAWS = 4, 8, 0.97, 10
+_LABELS, _EXAMPLES, _COSINE, _DRAWS = 4, 8, 0.97, 5
 _ORIGINALS = (1, 2, 4)
 #: False rejects and leave-one-out less truth, in percent, by the number of originals.
 BEFORE: dict[int, tuple[float, float]] = {}

@@ -19,7 +19,7 @@ from glimpse.fewshot import Decision, DecisionSettings
 _CLUTTER = "BACKGROUND_Google"
 # Labels and shots.
 _FEW = ((3, 2), (3, 3), (4, 3), (3, 5), (4, 4), (3, 6))
-_DRAWS = 10
+_DRAWS = 5
 #: False rejects, caught and right among MATCH, in percent.
 ONE_SHOT_BEFORE: dict[str, tuple[float, float, float]] = {}
 #: False rejects and caught, in percent, by the number of examples left out.
