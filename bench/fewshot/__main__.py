@@ -11,8 +11,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from bench.fewshot.calibration import calibration
+from bench.fewshot.copies import copies
 from bench.fewshot.heads import heads
 from bench.fewshot.out_of_distribution import out_of_distribution
+from bench.fewshot.rejection import rejection
 from bench.fewshot.text import text_and_examples
 from bench.report import Section, Target, page_head, write_tables
 from bench.vectors import DATA
@@ -26,7 +29,7 @@ def main() -> None:
     sections: list[Section] = []
     targets: list[Target] = []
     with threadpool_limits(1):
-        for part in (heads, text_and_examples, out_of_distribution):
+        for part in (heads, text_and_examples, out_of_distribution, rejection, calibration, copies):
             part_sections, part_targets = part(options.data)
             sections += part_sections
             targets += part_targets

@@ -15,7 +15,7 @@ from glimpse.evaluate.figures.metrics import calibration_error, reliability
 
 _TARGETS = {2: 10.9, 4: 8.4, 8: 6.0}
 _COVERAGE = 100 * SETTINGS.policy.coverage
-#: ECE in percent by set, at 2, 4 and 8 shots.
+#: ECE in percent by set, at 2, 4 and 8 shots; empty where not measured.
 BEFORE: dict[str, tuple[float, float, float]] = {}
 
 
@@ -25,17 +25,21 @@ def calibration(data: Path) -> tuple[list[Section], list[Target]]:
     lines = []
     for name, by_shots in figures.items():
         before = BEFORE.get(name, (np.nan,) * len(_TARGETS))
-        cells = [f"{value:.1f}" for old, new in zip(before, by_shots.values(), strict=True) for value in (old, *new)]
+        cells = [_cell(value) for old, new in zip(before, by_shots.values(), strict=True) for value in (old, *new)]
         lines.append([name, *cells])
     means = np.mean([[by_shots[shots] for shots in _TARGETS] for by_shots in figures.values()], 0)
     old = np.mean([BEFORE.get(name, (np.nan,) * len(_TARGETS)) for name in figures], 0)
-    lines.append(["mean", *(f"{value:.1f}" for one, new in zip(old, means, strict=True) for value in (one, *new))])
+    lines.append(["mean", *(_cell(value) for one, new in zip(old, means, strict=True) for value in (one, *new))])
     columns = [column for shots in _TARGETS for column in (f"{shots} shots, before", "now", f"{_COVERAGE:.0f} % sets")]
     targets = [
         Target(f"ECE at {shots} shots, mean of {len(figures)} sets, %", float(mean), "<=", wanted)
         for (shots, wanted), (mean, _) in zip(_TARGETS.items(), means, strict=True)
     ]
     return [("ECE, %, and how often the prediction set holds the right label, %", ["set", *columns], lines)], targets
+
+
+def _cell(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.1f}"
 
 
 def calibration_figures(data: Path, name: str) -> dict[int, tuple[float, float]]:

@@ -6,8 +6,8 @@ copies of near copies belong to the same group, as the frames of a video do, unl
 examples than near copies. Such a chain of neighbours is divided by half the distance, and again, until most pairs of a
 group are near copies, or each has a neighbour at 1/64 of the distance.
 
-A label whose inputs are all alike, such as one part under a fixed camera, cannot be told from copies of one input. It
-is taken for copies.
+A label whose inputs are all alike, such as one part under a fixed camera, looks like copies of one input, and is taken
+for copies.
 """
 
 from collections.abc import Iterator
