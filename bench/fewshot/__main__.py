@@ -16,10 +16,13 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from bench.fewshot.calibration import calibration
+from bench.fewshot.copies import copies
 from bench.fewshot.equal_shots import equal_shots
 from bench.fewshot.heads import heads
 from bench.fewshot.independent import independent_labels
 from bench.fewshot.out_of_distribution import out_of_distribution
+from bench.fewshot.rejection import rejection
 from bench.fewshot.text import text_and_examples
 from bench.fewshot.unequal_shots import unequal_shots
 from bench.report import Section, Target, page_head, write_tables
@@ -33,6 +36,9 @@ PARTS: dict[str, Callable[[Path], tuple[list[Section], list[Target]]]] = {
     "text": text_and_examples,
     "out-of-distribution": out_of_distribution,
     "independent": independent_labels,
+    "rejection": rejection,
+    "calibration": calibration,
+    "copies": copies,
 }
 
 

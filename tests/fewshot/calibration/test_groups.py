@@ -153,6 +153,30 @@ def test_near_copies_are_one_group() -> None:
     assert len(set(joined[:8])) == 1 < len(set(joined))
 
 
+def test_a_film_is_a_group_and_a_chain_of_neighbours_is_not() -> None:
+    def turning(frames: int, to: float) -> npt.NDArray[np.float64]:
+        angles = np.linspace(0, to, frames)
+        return np.stack([np.cos(angles), np.sin(angles), *np.zeros((3, frames))], 1)
+
+    def grouped(frames: npt.NDArray[np.float64]) -> Rows | None:
+        other = np.repeat([[0.0, 0.0, 0.0, 0.0, 1.0]], 2, 0)
+        vectors = normalize(np.concatenate([frames, other]).astype(np.float32))
+        return find_groups(vectors, np.repeat([0, 1], [len(frames), 2]), np.arange(len(vectors)))
+
+    film = turning(60, np.pi / 2)
+    groups = grouped(film)
+    assert groups is not None
+    assert len(set(groups[:60])) == 1
+    film[30:] = film[30:, [2, 3, 0, 1, 4]]  # a cut
+    groups = grouped(film)
+    assert groups is not None
+    assert (len(set(groups[:30])), len(set(groups[30:60])), len(set(groups[:60]))) == (1, 1, 2)
+    # Neighbours are near copies here, too, but each link is long.
+    groups = grouped(turning(16, np.pi))
+    assert groups is not None
+    assert len(set(groups[:16])) == 16
+
+
 def test_a_fit_judges_by_groups() -> None:
     vectors, rows = copies(3, 4)
     names = [f"l{i}" for i in range(4)]

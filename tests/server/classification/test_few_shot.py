@@ -118,7 +118,9 @@ def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
 def test_report_of_a_collection(fitted: Vectors) -> None:
     clean = fitted.report()
     assert clean.accuracy.low <= clean.accuracy.value <= clean.accuracy.high
-    assert clean.accuracy.count == len(ROWS)
+    # Clusters are tight, so some examples are taken for near copies of others.
+    assert 0 < clean.grouped_count < len(ROWS)
+    assert clean.accuracy.count >= len(ROWS) - clean.grouped_count
     [wrong] = fitted.enroll(blobs([3], seed=5), ["l0"]).results
     fitted.enroll(blobs([9], seed=5), ["lonely"])
     check = fitted.report()

@@ -2,8 +2,15 @@
 
 Two examples of a label are near copies if their 1 - cosine is under a tenth of the median 1 - cosine between examples
 of different labels. The median gives the scale of the embedding space, so the rule needs no cosine of its own. Near
-copies of near copies belong to the same group.
+copies of near copies belong to the same group, as the frames of a video do, unless the group then holds more unlike
+examples than near copies. Such a chain of neighbours is divided by half the distance, and again, until most pairs of a
+group are near copies, or each has a neighbour at 1/64 of the distance.
+
+A label whose inputs are all alike, such as one part under a fixed camera, looks like copies of one input, and is taken
+for copies.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,6 +20,10 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 _PART = 0.1
 # Examples whose cosines give the median, and examples per block.
 _SAMPLE, _CHUNK = 500, 256
+# Chains are divided down to this part of that distance.
+_NARROWEST = 1 / 64
+
+_Pairs = tuple[Rows, Array]
 
 
 def find_groups(vectors: Array, rows: Rows, some: Rows, given: Rows | None = None) -> Rows | None:
@@ -31,11 +42,14 @@ def find_groups(vectors: Array, rows: Rows, some: Rows, given: Rows | None = Non
     if given is not None:
         _, first, inverse = np.unique(given, return_index=True, return_inverse=True)
         parents = first[inverse]
-    for one, other in _near_copies(vectors, rows, some):
-        low, high = sorted((_root(parents, one), _root(parents, other)))
-        parents[high] = low
-    roots = np.array([_root(parents, place) for place in range(len(parents))], np.intp)
-    return roots if len(np.unique(roots)) < len(roots) else None
+    distance = _between_labels(vectors, rows)
+    if distance is not None:
+        least = _PART * distance
+        for members in _components(_near_copies(vectors, rows, some, least), least, vectors, least):
+            roots = sorted({_root(parents, place) for place in members.tolist()})
+            parents[roots] = roots[0]
+    result = np.array([_root(parents, place) for place in range(len(parents))], np.intp)
+    return result if len(np.unique(result)) < len(result) else None
 
 
 def _root(parents: Rows, place: int) -> int:
@@ -45,20 +59,44 @@ def _root(parents: Rows, place: int) -> int:
     return place
 
 
-def _near_copies(vectors: Array, rows: Rows, some: Rows) -> list[tuple[int, int]]:
-    distance = _between_labels(vectors, rows)
-    if distance is None:
-        return []
-    least = 1 - _PART * distance
+def _components(pairs: _Pairs, under: float, vectors: Array, least: float) -> Iterator[Rows]:
+    """Yields groups of examples that are connected by pairs of a distance `under`, divided where that is needed."""
+    ends, distances = pairs
+    ends, distances = ends[distances < under], distances[distances < under]
+    trees = np.arange(ends.max(initial=-1) + 1)
+    for one, other in ends.tolist():
+        low, high = sorted((_root(trees, one), _root(trees, other)))
+        trees[high] = low
+    roots = np.array([_root(trees, one) for one in ends[:, 0].tolist()], np.intp)
+    for root in np.unique(roots):
+        inside = roots == root
+        members = np.unique(ends[inside])
+        if under < least * _NARROWEST or _mostly_copies(vectors[members], least):
+            yield members
+        else:
+            yield from _components((ends[inside], distances[inside]), under / 2, vectors, least)
+
+
+def _mostly_copies(vectors: Array, least: float) -> bool:
+    some = vectors[sample(len(vectors), _SAMPLE)]
+    distances = 1 - some @ some.T
+    return bool(np.median(distances[np.triu_indices(len(some), 1)]) < least)
+
+
+def _near_copies(vectors: Array, rows: Rows, some: Rows, least: float) -> _Pairs:
+    """Returns pairs of examples of one label, `(p, 2)`, and their distances, those under `least`."""
     order = np.argsort(rows[some], kind="stable")
-    pairs = []
+    ends, distances = [np.empty((0, 2), np.intp)], [np.empty(0, np.float32)]
     for part in np.split(some[order], np.flatnonzero(np.diff(rows[some[order]])) + 1):
         members = np.flatnonzero(rows == rows[part[0]]) if len(part) else part
         for start in range(0, len(part), _CHUNK):
             block = part[start : start + _CHUNK]
-            near = np.argwhere(vectors[block] @ vectors[members].T > least)
-            pairs += [(int(block[i]), int(members[j])) for i, j in near if block[i] != members[j]]
-    return pairs
+            gaps = 1 - vectors[block] @ vectors[members].T
+            near = (gaps < least) & (block[:, None] != members)
+            at = np.argwhere(near)
+            ends.append(np.stack([block[at[:, 0]], members[at[:, 1]]], 1))
+            distances.append(gaps[near])
+    return np.concatenate(ends), np.concatenate(distances)
 
 
 def _between_labels(vectors: Array, rows: Rows) -> float | None:
