@@ -12,6 +12,8 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 EXAMPLE_SCALE = 1 / 0.07
 # Below this probability the best label is ambiguous.
 LIKELY = 0.5
+# A text with a greater part of unknown tokens is UNKNOWN while prompts alone answer.
+MOSTLY = 0.5
 
 
 class Decision(Enum):
@@ -64,6 +66,9 @@ class Evidence:
     p_value: float | None = None
     #: The number of labels in the prediction set; 0 if none was made.
     set_size: int = 0
+    #: The background's probability, if it competed, and the part of a text's tokens that the backbone does not know.
+    background: float | None = None
+    unknown_tokens: float = 0.0
 
 
 def softmax(scores: Array | Floats, scale: float) -> Floats:
@@ -94,6 +99,8 @@ def _known(evidence: Evidence, policy: Policy) -> str:
     """Returns the rule by which an input is not UNKNOWN: the same rule that `_unknown` uses."""
     if policy.threshold is not None:
         return f"cosine {evidence.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
+    if evidence.background is not None:
+        return f"stands out from the background, which has a probability of {evidence.background:.2f}"
     if evidence.fit is not None and evidence.min_fit is not None:
         if policy.false_accept is not None:
             return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
@@ -105,6 +112,8 @@ def _known(evidence: Evidence, policy: Policy) -> str:
 
 
 def _unknown(evidence: Evidence, policy: Policy) -> str | None:
+    if reason := _unreadable(evidence):
+        return reason
     if evidence.nearest_negative > evidence.nearest:
         return f"a negative example is nearer (cosine {evidence.nearest_negative:.3f}) than any example of a label"
     if policy.threshold is not None:
@@ -113,6 +122,8 @@ def _unknown(evidence: Evidence, policy: Policy) -> str | None:
         return None
     if evidence.fit is not None and evidence.min_fit is not None:
         if evidence.fit < evidence.min_fit:
+            if evidence.background is not None:
+                return f"does not stand out from the background, which has a probability of {evidence.background:.2f}"
             if evidence.p_value is None:
                 return "it fits no better than inputs out of distribution do"
             return (
@@ -124,6 +135,13 @@ def _unknown(evidence: Evidence, policy: Policy) -> str | None:
     if policy.default_threshold is not None and evidence.similarity < policy.default_threshold:
         return f"cosine {evidence.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
     return None
+
+
+def _unreadable(evidence: Evidence) -> str | None:
+    """Returns why a text cannot be compared: if most of its tokens are unknown, its vector is not about them."""
+    if evidence.unknown_tokens <= MOSTLY:
+        return None
+    return f"{evidence.unknown_tokens:.0%} of the text's tokens are unknown to the backbone"
 
 
 def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
@@ -143,6 +161,8 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
 
 def decide_independent(evidence: Evidence) -> tuple[Decision, str]:
     """Decides for independent labels: MATCH if at least one is as likely as not, else UNKNOWN."""
+    if reason := _unreadable(evidence):
+        return Decision.UNKNOWN, reason
     if evidence.nearest_negative > evidence.nearest:
         return (
             Decision.UNKNOWN,

@@ -110,4 +110,5 @@ def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
         default_match_margin=decision.match_margin,
         parent_embedding_space=parent.embedding_space if parent else "",
         parent_min_cosine=parent.min_cosine if parent else 0,
+        background_vocabulary_size=backbone.background.size,
     )
