@@ -3,11 +3,11 @@
     python -m bench.zero_shot_unknown [--data DIR] [--out DIR] [--mini BUNDLE]
 
 With glimpse-mini, 30 draws of 2, 5 and 10 labels, each a colour and a shape such as "a red circle". Pictures of the
-labels are false rejects if they are UNKNOWN. Strangers are caught if they are UNKNOWN: hatching, textures, blank pages,
-pictures of colours and shapes that no label of the draw names, sentences (of banking77), and photographs (caltech101).
-The vocabulary and its rules were fitted to noise, gradients and letters alone.
+labels are false rejects if they are UNKNOWN. Inputs out of distribution are caught if they are UNKNOWN: hatching,
+textures, blank pages, pictures of colours and shapes that no label of the draw names, sentences (of banking77), and
+photographs (caltech101). The vocabulary and its rules were fitted to noise, gradients and letters alone.
 
-With MiniLM on banking77, 5 random thirds of the intents are withheld; the names of the others are the labels. The score
+With MiniLM on banking77, 5 random thirds of the intents are held out; the names of the others are the labels. The score
 is the fit of `glimpse.fewshot.calibration.background_vocabulary`; the rivals are the greatest softmax probability over
 cosines (MCM, Ming et al. 2022), and the greatest cosine. The words of the vocabulary are those of the package.
 
@@ -152,11 +152,11 @@ def _drawing_tables(means: dict[str, float], rows: dict[str, list[float]]) -> tu
         for kind in kinds
     ]
     strange = [means[kind] for kind in kinds[1:]]
-    lines.append(["all strangers, each kind alike", "", f"{np.mean(strange):.1f}", ""])
+    lines.append(["all out of distribution, each kind alike", "", f"{np.mean(strange):.1f}", ""])
     columns = ["inputs", "UNKNOWN without a background %", "UNKNOWN %", "standard error over draws"]
     targets = [
         Target("false rejects, %", means[kinds[0]], "<=", 5.0),
-        Target("strangers caught, %", float(np.mean(strange)), ">=", 95.0),
+        Target("out of distribution, caught, %", float(np.mean(strange)), ">=", 95.0),
         Target("the least kind caught, %", min(strange), ">=", 80.0),
     ]
     return [("glimpse-mini, 2, 5 and 10 labels", columns, lines)], targets
@@ -211,9 +211,9 @@ def _intents(data: Path) -> tuple[list[Section], list[Target]]:
     far = np.concatenate([texts(data, name)[1].vectors for name in ("trec", "sms_spam")])
     figures = []
     for seed in range(5):
-        withheld = set(np.random.default_rng(seed).permutation(known)[: len(known) // 3].tolist())
-        labels = np.stack([names[label] for label in known if label not in withheld])
-        outside = np.isin(queries.labels, sorted(withheld))
+        held_out = set(np.random.default_rng(seed).permutation(known)[: len(known) // 3].tolist())
+        labels = np.stack([names[label] for label in known if label not in held_out])
+        outside = np.isin(queries.labels, sorted(held_out))
         scores, selected = queries.vectors @ labels.T, vocabulary.select(labels)
 
         def fits(inputs: Array, labels: Array = labels, selected: Array = selected) -> Any:
@@ -244,10 +244,10 @@ def _intent_tables(figures: Any) -> tuple[list[Section], list[Target]]:
         targets.append(Target(f"gain over {names[i]}, in standard errors", float(gains.mean() / spread), ">=", 1.0))
     rates = [
         [name, f"{figures[:, i].mean():.1f}", f"{error[i]:.1f}"]
-        for i, name in ((4, "known intents (false rejects)"), (5, "withheld intents"), (6, "TREC and sms_spam"))
+        for i, name in ((4, "known intents (false rejects)"), (5, "held-out intents"), (6, "TREC and sms_spam"))
     ]
     sections = [
-        ("MiniLM, banking77 with a third of the intents withheld: AUROC", ["score", "AUROC", "standard error"], lines),
+        ("MiniLM, banking77 with a third of the intents held out: AUROC", ["score", "AUROC", "standard error"], lines),
         ("the same: UNKNOWN by default, %", ["texts", "UNKNOWN %", "standard error"], rates),
     ]
     return sections, targets

@@ -1,6 +1,8 @@
 """Checks a bundle's background.npy before anything of its declared size is allocated."""
 
+import io
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -28,8 +30,8 @@ def check_background(file: Path, dimension: int) -> None:
             if np.lib.format.read_magic(stream) != (1, 0):
                 raise BundleError(file, "is not a file of NumPy's format 1.0")
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            start = stream.tell()
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
+            start = stream.seek(0, io.SEEK_CUR)
+    except (OSError, ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise BundleError(file, f"cannot be read as a NumPy file: {error}") from error
     if dtype not in _TYPES or fortran:
         raise BundleError(file, f"has the type {dtype}{' in Fortran order' if fortran else ''}; expected float16 rows")

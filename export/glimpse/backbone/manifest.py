@@ -83,7 +83,7 @@ class DecisionRule(_Part):
 
 
 class CompetitionRule(_Part):
-    """How the background vocabulary competes with labels for inputs of one modality.
+    """The competition of the background vocabulary with labels, for inputs of one modality.
 
     Attributes:
         log_weight: natural logarithm of the vocabulary's weight against the labels.

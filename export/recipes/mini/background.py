@@ -25,7 +25,7 @@ from glimpse.fewshot.calibration.background_rules import neutral_fits
 from glimpse.files.scratch import scratch_folder
 
 _SIZE, _EACH = 64, 256
-# The parts of described inputs that a rule may cost, and of strangers that may pass its least cosine.
+# The parts of described inputs that a rule may cost, and of inputs out of distribution that may pass its least cosine.
 _LOST, _PASSED = 0.02, 0.01
 
 
@@ -79,8 +79,8 @@ def _rule(
 ) -> dict[str, float]:
     """Measures a rule.
 
-    The least cosine is halfway between what strangers reach and what described inputs reach. The weight is the greatest
-    that leaves described inputs alone.
+    The least cosine is halfway between what inputs out of distribution reach and what described inputs reach. The
+    weight is the greatest that leaves described inputs alone.
 
     Args:
         vectors: the vocabulary.

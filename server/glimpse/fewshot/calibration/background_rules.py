@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from glimpse.fewshot.calibration.background_vocabulary import Background, BackgroundRule, Vocabulary
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
@@ -35,31 +36,33 @@ def measure_text_rule(vectors: Array, scale: float) -> BackgroundRule:
     return BackgroundRule(round(float(np.quantile(np.concatenate(fits), _CAUGHT)), 3)) if fits else BackgroundRule()
 
 
-def measure_rule(vectors: Array, scale: float, inputs: Array, texts: Array, similar: Array) -> BackgroundRule:
-    """Returns the rule for inputs with captions: most strangers are UNKNOWN, and few of the described inputs are.
+def measure_rule(
+    vectors: Array, scale: float, inputs: Array, texts: Array, similar: npt.NDArray[np.bool_]
+) -> BackgroundRule:
+    """Returns the rule for inputs with captions: most inputs out of distribution are UNKNOWN, and few others.
 
     Args:
         vectors: `(V, d)`, the vocabulary.
         scale: the logit scale.
         inputs: `(n, d)`, inputs.
         texts: `(n, d)`, the caption of each input.
-        similar: `(n, n)` bool, whether a caption is partly true of an input; such pairs are strangers to nobody.
+        similar: `(n, n)` bool, whether a caption is partly true of an input; such pairs are not out of distribution.
 
     Returns:
-        The weight of the 95 % quantile of the strangers' fits, or of the 5 % quantile of the described inputs' fits if
-        that is less: a right answer must not be lost for a stranger.
+        The weight of the 95 % quantile of the fits out of distribution, or of the 5 % quantile of the described inputs'
+        fits if that is less: a right answer must not be lost for a wrong one.
     """
     rng, vocabulary = np.random.default_rng(0), Vocabulary(vectors)
-    strangers: list[Floats] = []
+    outliers: list[Floats] = []
     described: list[Floats] = []
     for count, _ in _draws():
         labels = rng.permutation(len(texts))[:count]
         outside = ~similar[:, labels].any(1)
-        for group, chosen in ((strangers, outside), (described, np.isin(np.arange(len(inputs)), labels))):
+        for group, chosen in ((outliers, outside), (described, np.isin(np.arange(len(inputs)), labels))):
             if chosen.any():
                 group.append(neutral_fits(vocabulary, scale, inputs[chosen], texts[labels]))
     limits = [float(np.quantile(np.concatenate(described), _FALSE_REJECT))] if described else []
-    limits += [float(np.quantile(np.concatenate(strangers), _CAUGHT))] if strangers else []
+    limits += [float(np.quantile(np.concatenate(outliers), _CAUGHT))] if outliers else []
     return BackgroundRule(round(min(limits), 3)) if limits else BackgroundRule()
 
 

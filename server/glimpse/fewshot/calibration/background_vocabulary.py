@@ -38,7 +38,7 @@ _MAX_REFERENCES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class BackgroundRule:
-    """How a background vocabulary competes for inputs of one modality.
+    """The competition of a background vocabulary for inputs of one modality.
 
     Attributes:
         log_weight: natural logarithm of the weight w of the vocabulary.
@@ -66,7 +66,7 @@ class Competition:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What competes with the labels of one call.
+    """The vectors that compete with the labels of one call.
 
     Attributes:
         vectors: `(k, d)` float32, the selected vectors of the vocabulary.

@@ -13,7 +13,7 @@ from glimpse.server.auth.caller import current_caller
 from glimpse.server.classification.messages import classifications
 from glimpse.server.errors import invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import build_results, good_kinds, good_vectors, unknown_tokens
+from glimpse.server.inference.batch_results import Outcome, build_results, good_kinds, good_vectors, unknown_tokens
 from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.inference.prompt_embeddings import prompt_directions
@@ -56,16 +56,9 @@ async def classify_zero_shot(
     own = await _background_texts(source, request, deadline, spend)
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     decided_from = time.monotonic()
-    independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
-    background = await backbone.background.of_prompts(
-        tuple(map(tuple, labels.values())),
-        np.stack(directions),
-        good_kinds(request.inputs, outcomes),
-        own,
-        vocabulary=not request.background.vocabulary_disabled,
+    settings = await _settings(
+        backbone, request, tuple(map(tuple, labels.values())), np.stack(directions), outcomes, own
     )
-    tokens = unknown_tokens(outcomes)
-    settings = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias, background, tokens)
     queries = good_vectors(outcomes, manifest.dimension)
     predictions = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
     values, size = [], 0
@@ -75,6 +68,32 @@ async def classify_zero_shot(
     record_stage("head", decided_from)
     seconds = time.monotonic() - decided_from
     return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, values, started, seconds)
+
+
+async def _settings(
+    backbone: LoadedBackbone,
+    request: pb.ClassifyZeroShotRequest,
+    prompts: tuple[tuple[str, ...], ...],
+    directions: Array,
+    outcomes: Sequence[Outcome],
+    own: Array | None,
+) -> DecisionSettings:
+    """Returns the rules of the decisions. Independent labels have no background: they hold by their own probabilities.
+
+    Args:
+        backbone: The backbone.
+        request: The request.
+        prompts: The prompts of each label.
+        directions: The labels' directions, `(C, d)`.
+        outcomes: The embedded inputs and the errors of others.
+        own: The directions of the request's background texts, `(j, d)`.
+    """
+    independent, background = request.mode == types_pb2.LABEL_MODE_INDEPENDENT, None
+    if not independent:
+        kinds, vocabulary = good_kinds(request.inputs, outcomes), not request.background.vocabulary_disabled
+        background = await backbone.background.of_prompts(prompts, directions, kinds, own, vocabulary=vocabulary)
+    bias, tokens = backbone.manifest.logit_bias, unknown_tokens(outcomes)
+    return DecisionSettings(Policy(), backbone.prompt_scale, independent, bias, background, tokens)
 
 
 async def _background_texts(

@@ -1,4 +1,4 @@
-"""What competes with labels that have prompts only: a backbone's background vocabulary, and its selections."""
+"""The background of a backbone: the vocabulary that competes with labels that have prompts only."""
 
 import logging
 import time
