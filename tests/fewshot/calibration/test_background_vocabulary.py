@@ -61,7 +61,7 @@ def test_the_selected_words_are_the_farthest_from_every_label() -> None:
     assert len(Vocabulary(words).select(texts, 500)) == 90
 
 
-def test_strangers_are_unknown_and_probabilities_sum_up_to_one() -> None:
+def test_inputs_out_of_distribution_are_unknown_and_probabilities_sum_up_to_one() -> None:
     texts, words = unit(3, 6), unit(200, 7)
     background = Background(words, SCALE, [BackgroundRule(measure_text_rule(words, SCALE).log_weight)] * 103)
     queries = np.concatenate([near(texts, 8), unit(100, 9)])
@@ -128,7 +128,7 @@ def test_unlabelled_inputs_and_negative_examples_move_the_threshold() -> None:
     assert np.mean(strange >= least(References(unlabeled, negatives), 0.2)) <= 0.2
 
 
-def test_rules_catch_strangers_and_keep_what_is_described() -> None:
+def test_rules_reject_what_no_label_describes_and_keep_what_is_described() -> None:
     words, texts = unit(300, 19), unit(60, 20)
     inputs, similar = near(texts, 21, 0.8), np.eye(60, dtype=np.bool_)
     rule = measure_rule(words, SCALE, inputs, texts, similar)
