@@ -67,6 +67,7 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 	$(BIN)/python -m bench.snapshot
 	PYTHONPATH=tests $(BIN)/python -m bench.ledger
 	.venv-export/bin/python -m bench.fewshot
+	.venv-export/bin/python -m bench.zero_shot_unknown
 	.venv-export/bin/python -m bench.precision
 
 docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site

@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from glimpse.backbone.background_validation import check_background
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import (
+    BACKGROUND,
     IMAGE_GRAPH,
     MANIFEST_NAME,
     TEXT_GRAPH,
@@ -57,6 +59,8 @@ def load_bundle(path: Path) -> Bundle:
     for name in (IMAGE_GRAPH, TEXT_GRAPH):
         if name in manifest.files:
             check_graph(path / name, set(manifest.files))
+    if BACKGROUND in manifest.files:
+        check_background(path / BACKGROUND, manifest.dimension)
     return Bundle(path, manifest)
 
 

@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
+#: The first Glimpse that reads each format; it reads the earlier ones too.
+READERS = {1: "0.1.0", 2: "0.3.0"}
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
+BACKGROUND = "background.npy"
 
 #: Pattern of a backbone's name.
 NAME_PATTERN = r"^[a-z][a-z0-9.-]{0,62}$"
@@ -86,6 +89,32 @@ class DecisionRule(_Part):
         return {} if values == {"match_threshold": 0.5, "match_margin": 0.01} else values
 
 
+class CompetitionRule(_Part):
+    """The competition of the background vocabulary with labels, for inputs of one modality.
+
+    Attributes:
+        log_weight: natural logarithm of the vocabulary's weight against the labels.
+        min_cosine: the background counts as at least this near to every input; -1 for no such limit.
+    """
+
+    log_weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 0.0
+    min_cosine: Annotated[float, Field(ge=-1, le=1)] = -1.0
+
+
+class BackgroundRules(_Part):
+    """The background vocabulary, whose vectors are in background.npy.
+
+    Attributes:
+        source: what the vectors are of. For people.
+        image: the measured rule for pictures.
+        text: the measured rule for texts.
+    """
+
+    source: str = ""
+    image: CompetitionRule | None = None
+    text: CompetitionRule | None = None
+
+
 class Parent(_Part):
     """The bundle of higher precision that a bundle was made of.
 
@@ -107,13 +136,14 @@ class Manifest(_Part):
         logit_scale: factor of cosines for zero-shot probabilities, if the backbone was trained with one.
         logit_bias: is added to them, for backbones trained with a sigmoid.
         prompt_templates: sentences with {} in the place of a label.
+        background: the background vocabulary; None if the bundle has none.
         provenance: how the bundle was made; any keys.
         files: SHA-256 of every other file, by name.
         parent: set for a bundle of lower precision.
         embedding_space: see `computed_space`.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     modalities: tuple[Literal["image", "text"], ...]
@@ -125,6 +155,7 @@ class Manifest(_Part):
     logit_bias: Finite | None = None
     prompt_templates: tuple[str, ...] = ()
     decision: DecisionRule = DecisionRule()
+    background: BackgroundRules | None = None
     license: str
     provenance: dict[str, Any] = {}
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
@@ -146,6 +177,10 @@ class Manifest(_Part):
             raise ValueError("image.resize_to is smaller than image.size: nothing to crop from")
         if any("/" in name or "\\" in name or name in ("", ".", "..", MANIFEST_NAME) for name in self.files):
             raise ValueError("a file's name must be a plain name in the bundle's folder")
+        if (self.background is not None) != (BACKGROUND in self.files):
+            raise ValueError(f"background needs {BACKGROUND} among the files, and the file needs background")
+        if self.background and (self.format_version < 2 or self.text is None):
+            raise ValueError("background needs format version 2 and a backbone that reads text")
         if self.parent and self.parent.embedding_space == self.computed_space():
             raise ValueError("parent.embedding_space is the bundle's own: a bundle is not its own parent")
         return self

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import FORMAT_VERSION, MANIFEST_NAME, Manifest
+from glimpse.backbone.manifest import FORMAT_VERSION, MANIFEST_NAME, READERS, Manifest
 
 _MAX_MANIFEST_BYTES = 16 << 20
 
@@ -29,9 +29,8 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(file, f"cannot be read as JSON: {error}") from error
     version = values.get("format_version") if isinstance(values, Mapping) else None
-    if version != FORMAT_VERSION:
-        message = f"has format version {version!r}; this Glimpse reads {FORMAT_VERSION}. Export the backbone again"
-        raise BundleError(file, message)
+    if type(version) is not int or version not in READERS:
+        raise BundleError(file, _refusal(version))
     try:
         manifest = Manifest.model_validate(values)
     except ValidationError as error:
@@ -43,6 +42,13 @@ def read_manifest(folder: Path) -> Manifest:
             "the backbone again",
         )
     return manifest
+
+
+def _refusal(version: object) -> str:
+    message = f"has format version {version!r}; this Glimpse reads 1 to {FORMAT_VERSION}"
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        return f"{message}. A newer Glimpse than {READERS[FORMAT_VERSION]} wrote it: update Glimpse"
+    return f"{message}. Export the backbone again"
 
 
 def problems(error: ValidationError) -> str:

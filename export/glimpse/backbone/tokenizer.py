@@ -24,10 +24,12 @@ class Tokens:
     Attributes:
         ids: token ids, int64 (T,).
         truncated: whether tokens were cut off.
+        unknown: the part of the tokens, without special ones, that the vocabulary lacks; 0 if it has no unknown token.
     """
 
     ids: TokenIds
     truncated: bool
+    unknown: float = 0.0
 
 
 class Tokenizer:
@@ -36,6 +38,8 @@ class Tokenizer:
     def __init__(self, tokenizer: tokenizers.Tokenizer, rule: TextRule) -> None:
         self._tokenizer = tokenizer
         self._rule = rule
+        unknown = getattr(tokenizer.model, "unk_token", None)
+        self._unknown_id = tokenizer.token_to_id(unknown) if unknown else None
         tokenizer.no_padding()
         tokenizer.enable_truncation(rule.context_length)
 
@@ -61,7 +65,14 @@ class Tokenizer:
         most = _CHARACTERS_PER_TOKEN * self._rule.context_length
         encoding = self._tokenizer.encode(self._rule.prefix + text[:most])
         ids = np.array(encoding.ids or [self._rule.pad_id], np.int64)
-        return Tokens(ids, truncated=bool(encoding.overflowing) or len(text) > most)
+        return Tokens(ids, bool(encoding.overflowing) or len(text) > most, self._unknown_part(encoding))
+
+    def _unknown_part(self, encoding: tokenizers.Encoding) -> float:
+        if self._unknown_id is None or self._unknown_id not in encoding.ids:
+            return 0.0
+        marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        own = [token == self._unknown_id for token, special in marks if not special]
+        return sum(own) / len(own) if own else 0.0
 
     def pad(self, texts: Sequence[TokenIds]) -> tuple[TokenIds, TokenIds]:
         """Pads texts to one batch.

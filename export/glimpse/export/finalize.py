@@ -12,6 +12,7 @@ import numpy as np
 
 from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, write_bundle
 from glimpse.backbone.inference.encoder import Vectors
+from glimpse.export.background import make_background
 from glimpse.export.batch_runner import on_cpu
 from glimpse.export.graph.graph_editing import IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
@@ -96,6 +97,11 @@ def finalize(
                 checks = compare(draft)
                 raise_for_failures(checks)
         provenance["proof"] = [check.record() for check in (*conversion, *checks)]
+        if exact.manifest.text:
+            progress("embedding the background vocabulary")
+            final = write_bundle(scratch / "final", fields, contents)
+            added, files = make_background(final, scratch)
+            fields, contents = fields | added, {**contents, **files}
         return write_bundle(out, {**fields, "provenance": provenance}, contents)
 
 

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from recipes.mini.background import make_background
 from recipes.mini.data import make_tokenizer
 from recipes.mini.evaluate import thresholds
 from recipes.mini.model import Mini
 from torch import Tensor, nn
 
 from glimpse.backbone import Bundle, Encoder, write_bundle
+from glimpse.backbone.background import write_background
+from glimpse.backbone.manifest import BACKGROUND
 from glimpse.files.scratch import scratch_folder
 
 _MIN_COSINE = 0.99999
@@ -36,8 +39,10 @@ def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
         fields = _fields(model, seed, steps)
         # The thresholds are measured through a first bundle without them.
         draft = write_bundle(folder / "draft", fields, contents)
-        decision = thresholds(Encoder(draft, threads=2))
-        return write_bundle(out / "glimpse-mini", {**fields, "decision": decision}, contents)
+        fields["decision"] = thresholds(Encoder(draft, threads=2))
+        vectors, fields["background"] = make_background(draft)
+        write_background(folder / BACKGROUND, vectors)
+        return write_bundle(out / "glimpse-mini", fields, contents | {BACKGROUND: folder / BACKGROUND})
 
 
 def _fields(model: Mini, seed: int, steps: int) -> dict[str, Any]:

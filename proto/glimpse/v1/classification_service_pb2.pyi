@@ -40,7 +40,7 @@ class Evidence(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity")
+    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity", "background_probability")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Classification(_message.Message):
     P_VALUE_FIELD_NUMBER: _ClassVar[int]
     SET_SIZE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     collection: str
     decision: Decision
     label_id: str
@@ -71,7 +72,8 @@ class Classification(_message.Message):
     p_value: float
     set_size: int
     similarity: float
-    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ...) -> None: ...
+    background_probability: float
+    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ...) -> None: ...
 
 class ClassifyOptions(_message.Message):
     __slots__ = ("top_k", "evidence", "min_revision", "domain")
@@ -145,21 +147,31 @@ class PromptedLabel(_message.Message):
     prompts: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, label_id: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ZeroShotBackground(_message.Message):
+    __slots__ = ("vocabulary_disabled", "texts")
+    VOCABULARY_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    vocabulary_disabled: bool
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, vocabulary_disabled: _Optional[bool] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ClassifyZeroShotRequest(_message.Message):
-    __slots__ = ("backbone", "labels", "inputs", "mode", "use_templates", "top_k")
+    __slots__ = ("backbone", "labels", "inputs", "mode", "use_templates", "top_k", "background")
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     USE_TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_FIELD_NUMBER: _ClassVar[int]
     backbone: str
     labels: _containers.RepeatedCompositeFieldContainer[PromptedLabel]
     inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
     mode: _types_pb2.LabelMode
     use_templates: bool
     top_k: int
-    def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ...) -> None: ...
+    background: ZeroShotBackground
+    def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ..., background: _Optional[_Union[ZeroShotBackground, _Mapping]] = ...) -> None: ...
 
 class ClassifyZeroShotResult(_message.Message):
     __slots__ = ("id", "status", "classification", "truncated", "timings")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from glimpse.v1 import types_pb2 as glimpse_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"glimpse/v1/embedding_service.proto\x12\nglimpse.v1\x1a\x16glimpse/v1/types.proto\"\xa4\x03\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\nmodalities\x18\x03 \x03(\x0e\x32\x14.glimpse.v1.Modality\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x17\n\x0f\x65mbedding_space\x18\x05 \x01(\t\x12\x12\n\nimage_size\x18\x06 \x01(\x05\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x05\x12\x13\n\x0blogit_scale\x18\x08 \x01(\x01\x12\x17\n\nlogit_bias\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10prompt_templates\x18\n \x03(\t\x12\x0f\n\x07license\x18\x0b \x01(\t\x12\x11\n\tproviders\x18\x0c \x03(\t\x12\x1f\n\x17\x64\x65\x66\x61ult_match_threshold\x18\r \x01(\x01\x12\x1c\n\x14\x64\x65\x66\x61ult_match_margin\x18\x0e \x01(\x01\x12\x1e\n\x16parent_embedding_space\x18\x0f \x01(\t\x12\x19\n\x11parent_min_cosine\x18\x10 \x01(\x01\x42\r\n\x0b_logit_bias\"C\n\x0c\x45mbedRequest\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\"\x9e\x01\n\x0b\x45mbedResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\"\n\x06vector\x18\x03 \x01(\x0b\x32\x12.glimpse.v1.Vector\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"9\n\rEmbedResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.glimpse.v1.EmbedResult\"%\n\x11StreamEmbedConfig\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\"t\n\x12StreamEmbedRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.glimpse.v1.StreamEmbedConfigH\x00\x12\"\n\x05input\x18\x02 \x01(\x0b\x32\x11.glimpse.v1.InputH\x00\x42\t\n\x07message\">\n\x13StreamEmbedResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.glimpse.v1.EmbedResult\"=\n\x14ListBackbonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListBackbonesResponse\x12\'\n\tbackbones\x18\x01 \x03(\x0b\x32\x14.glimpse.v1.Backbone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetBackboneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x13GetBackboneResponse\x12&\n\x08\x62\x61\x63kbone\x18\x01 \x01(\x0b\x32\x14.glimpse.v1.Backbone2\xca\x02\n\x10\x45mbeddingService\x12<\n\x05\x45mbed\x12\x18.glimpse.v1.EmbedRequest\x1a\x19.glimpse.v1.EmbedResponse\x12R\n\x0bStreamEmbed\x12\x1e.glimpse.v1.StreamEmbedRequest\x1a\x1f.glimpse.v1.StreamEmbedResponse(\x01\x30\x01\x12T\n\rListBackbones\x12 .glimpse.v1.ListBackbonesRequest\x1a!.glimpse.v1.ListBackbonesResponse\x12N\n\x0bGetBackbone\x12\x1e.glimpse.v1.GetBackboneRequest\x1a\x1f.glimpse.v1.GetBackboneResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"glimpse/v1/embedding_service.proto\x12\nglimpse.v1\x1a\x16glimpse/v1/types.proto\"\xc8\x03\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\nmodalities\x18\x03 \x03(\x0e\x32\x14.glimpse.v1.Modality\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x17\n\x0f\x65mbedding_space\x18\x05 \x01(\t\x12\x12\n\nimage_size\x18\x06 \x01(\x05\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x05\x12\x13\n\x0blogit_scale\x18\x08 \x01(\x01\x12\x17\n\nlogit_bias\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10prompt_templates\x18\n \x03(\t\x12\x0f\n\x07license\x18\x0b \x01(\t\x12\x11\n\tproviders\x18\x0c \x03(\t\x12\x1f\n\x17\x64\x65\x66\x61ult_match_threshold\x18\r \x01(\x01\x12\x1c\n\x14\x64\x65\x66\x61ult_match_margin\x18\x0e \x01(\x01\x12\x1e\n\x16parent_embedding_space\x18\x0f \x01(\t\x12\x19\n\x11parent_min_cosine\x18\x10 \x01(\x01\x12\"\n\x1a\x62\x61\x63kground_vocabulary_size\x18\x11 \x01(\x05\x42\r\n\x0b_logit_bias\"C\n\x0c\x45mbedRequest\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\"\x9e\x01\n\x0b\x45mbedResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\"\n\x06vector\x18\x03 \x01(\x0b\x32\x12.glimpse.v1.Vector\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"9\n\rEmbedResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.glimpse.v1.EmbedResult\"%\n\x11StreamEmbedConfig\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\"t\n\x12StreamEmbedRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.glimpse.v1.StreamEmbedConfigH\x00\x12\"\n\x05input\x18\x02 \x01(\x0b\x32\x11.glimpse.v1.InputH\x00\x42\t\n\x07message\">\n\x13StreamEmbedResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.glimpse.v1.EmbedResult\"=\n\x14ListBackbonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListBackbonesResponse\x12\'\n\tbackbones\x18\x01 \x03(\x0b\x32\x14.glimpse.v1.Backbone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetBackboneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x13GetBackboneResponse\x12&\n\x08\x62\x61\x63kbone\x18\x01 \x01(\x0b\x32\x14.glimpse.v1.Backbone2\xca\x02\n\x10\x45mbeddingService\x12<\n\x05\x45mbed\x12\x18.glimpse.v1.EmbedRequest\x1a\x19.glimpse.v1.EmbedResponse\x12R\n\x0bStreamEmbed\x12\x1e.glimpse.v1.StreamEmbedRequest\x1a\x1f.glimpse.v1.StreamEmbedResponse(\x01\x30\x01\x12T\n\rListBackbones\x12 .glimpse.v1.ListBackbonesRequest\x1a!.glimpse.v1.ListBackbonesResponse\x12N\n\x0bGetBackbone\x12\x1e.glimpse.v1.GetBackboneRequest\x1a\x1f.glimpse.v1.GetBackboneResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,27 +33,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'glimpse.v1.embedding_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BACKBONE']._serialized_start=75
-  _globals['_BACKBONE']._serialized_end=495
-  _globals['_EMBEDREQUEST']._serialized_start=497
-  _globals['_EMBEDREQUEST']._serialized_end=564
-  _globals['_EMBEDRESULT']._serialized_start=567
-  _globals['_EMBEDRESULT']._serialized_end=725
-  _globals['_EMBEDRESPONSE']._serialized_start=727
-  _globals['_EMBEDRESPONSE']._serialized_end=784
-  _globals['_STREAMEMBEDCONFIG']._serialized_start=786
-  _globals['_STREAMEMBEDCONFIG']._serialized_end=823
-  _globals['_STREAMEMBEDREQUEST']._serialized_start=825
-  _globals['_STREAMEMBEDREQUEST']._serialized_end=941
-  _globals['_STREAMEMBEDRESPONSE']._serialized_start=943
-  _globals['_STREAMEMBEDRESPONSE']._serialized_end=1005
-  _globals['_LISTBACKBONESREQUEST']._serialized_start=1007
-  _globals['_LISTBACKBONESREQUEST']._serialized_end=1068
-  _globals['_LISTBACKBONESRESPONSE']._serialized_start=1070
-  _globals['_LISTBACKBONESRESPONSE']._serialized_end=1159
-  _globals['_GETBACKBONEREQUEST']._serialized_start=1161
-  _globals['_GETBACKBONEREQUEST']._serialized_end=1195
-  _globals['_GETBACKBONERESPONSE']._serialized_start=1197
-  _globals['_GETBACKBONERESPONSE']._serialized_end=1258
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1261
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1591
+  _globals['_BACKBONE']._serialized_end=531
+  _globals['_EMBEDREQUEST']._serialized_start=533
+  _globals['_EMBEDREQUEST']._serialized_end=600
+  _globals['_EMBEDRESULT']._serialized_start=603
+  _globals['_EMBEDRESULT']._serialized_end=761
+  _globals['_EMBEDRESPONSE']._serialized_start=763
+  _globals['_EMBEDRESPONSE']._serialized_end=820
+  _globals['_STREAMEMBEDCONFIG']._serialized_start=822
+  _globals['_STREAMEMBEDCONFIG']._serialized_end=859
+  _globals['_STREAMEMBEDREQUEST']._serialized_start=861
+  _globals['_STREAMEMBEDREQUEST']._serialized_end=977
+  _globals['_STREAMEMBEDRESPONSE']._serialized_start=979
+  _globals['_STREAMEMBEDRESPONSE']._serialized_end=1041
+  _globals['_LISTBACKBONESREQUEST']._serialized_start=1043
+  _globals['_LISTBACKBONESREQUEST']._serialized_end=1104
+  _globals['_LISTBACKBONESRESPONSE']._serialized_start=1106
+  _globals['_LISTBACKBONESRESPONSE']._serialized_end=1195
+  _globals['_GETBACKBONEREQUEST']._serialized_start=1197
+  _globals['_GETBACKBONEREQUEST']._serialized_end=1231
+  _globals['_GETBACKBONERESPONSE']._serialized_start=1233
+  _globals['_GETBACKBONERESPONSE']._serialized_end=1294
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1297
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1627
 # @@protoc_insertion_point(module_scope)

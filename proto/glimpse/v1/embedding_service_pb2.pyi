@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Backbone(_message.Message):
-    __slots__ = ("name", "description", "modalities", "dimension", "embedding_space", "image_size", "context_length", "logit_scale", "logit_bias", "prompt_templates", "license", "providers", "default_match_threshold", "default_match_margin", "parent_embedding_space", "parent_min_cosine")
+    __slots__ = ("name", "description", "modalities", "dimension", "embedding_space", "image_size", "context_length", "logit_scale", "logit_bias", "prompt_templates", "license", "providers", "default_match_threshold", "default_match_margin", "parent_embedding_space", "parent_min_cosine", "background_vocabulary_size")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class Backbone(_message.Message):
     DEFAULT_MATCH_MARGIN_FIELD_NUMBER: _ClassVar[int]
     PARENT_EMBEDDING_SPACE_FIELD_NUMBER: _ClassVar[int]
     PARENT_MIN_COSINE_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_VOCABULARY_SIZE_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     modalities: _containers.RepeatedScalarFieldContainer[_types_pb2.Modality]
@@ -41,7 +42,8 @@ class Backbone(_message.Message):
     default_match_margin: float
     parent_embedding_space: str
     parent_min_cosine: float
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.Modality, str]]] = ..., dimension: _Optional[int] = ..., embedding_space: _Optional[str] = ..., image_size: _Optional[int] = ..., context_length: _Optional[int] = ..., logit_scale: _Optional[float] = ..., logit_bias: _Optional[float] = ..., prompt_templates: _Optional[_Iterable[str]] = ..., license: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., default_match_threshold: _Optional[float] = ..., default_match_margin: _Optional[float] = ..., parent_embedding_space: _Optional[str] = ..., parent_min_cosine: _Optional[float] = ...) -> None: ...
+    background_vocabulary_size: int
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.Modality, str]]] = ..., dimension: _Optional[int] = ..., embedding_space: _Optional[str] = ..., image_size: _Optional[int] = ..., context_length: _Optional[int] = ..., logit_scale: _Optional[float] = ..., logit_bias: _Optional[float] = ..., prompt_templates: _Optional[_Iterable[str]] = ..., license: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., default_match_threshold: _Optional[float] = ..., default_match_margin: _Optional[float] = ..., parent_embedding_space: _Optional[str] = ..., parent_min_cosine: _Optional[float] = ..., background_vocabulary_size: _Optional[int] = ...) -> None: ...
 
 class EmbedRequest(_message.Message):
     __slots__ = ("backbone", "inputs")

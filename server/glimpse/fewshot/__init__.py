@@ -5,6 +5,7 @@ arrays with length 1. `rows` are integer positions of labels. Sums and inverses 
 equations, their sources and their defaults.
 """
 
+from glimpse.fewshot.calibration.background_vocabulary import Background, BackgroundRule, Vocabulary
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.examples import DomainVectors, Examples
@@ -16,6 +17,8 @@ from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Predict
 
 __all__ = [
     "PINNABLE",
+    "Background",
+    "BackgroundRule",
     "Decision",
     "DecisionSettings",
     "DomainVectors",
@@ -27,6 +30,7 @@ __all__ = [
     "Policy",
     "Prediction",
     "Predictions",
+    "Vocabulary",
     "fit",
     "mean_direction",
     "normalize",

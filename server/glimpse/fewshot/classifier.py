@@ -251,6 +251,11 @@ class FewShotClassifier:
             self._texts = np.stack([np.asarray(texts[label], np.float32) for label in self.labels])
         return self._texts
 
+    def prompts_alone(self) -> Array | None:
+        """Returns the directions of the labels' prompts, `(C, d)`, while no label has an example; else None."""
+        moments = self.lda.moments
+        return None if moments.counts.any() or not moments.labels else self._directions()
+
     def similarities(self, queries: Array, rows: Rows) -> Floats:
         """Returns the cosines of queries, `(n, d)`, to label centres given by rows, `(n, k)`: `(n, k)` float64."""
         return np.asarray(np.einsum("nkd,nd->nk", self.mean.directions(rows), queries), np.float64)

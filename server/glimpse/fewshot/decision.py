@@ -12,11 +12,14 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 EXAMPLE_SCALE = 1 / 0.07
 # Below this probability the best label is ambiguous.
 LIKELY = 0.5
+# A text with a greater part of unknown tokens is UNKNOWN while prompts alone answer.
+MOSTLY = 0.5
 
 
 class RejectBy(Enum):
     """The evidence that the threshold of a rejection rests on."""
 
+    BACKGROUND = "the background vocabulary of the backbone"
     EXAMPLES = "the examples, each left out"
     FALSE_ACCEPTS = "a rate of false accepts"
     NEGATIVES = "negative examples"
@@ -89,6 +92,9 @@ class Evidence:
     p_value: float | None = None
     #: The number of labels in the prediction set; 0 if none was made.
     set_size: int = 0
+    #: The background's probability, if it competed, and the part of a text's tokens that the backbone does not know.
+    background: float | None = None
+    unknown_tokens: float = 0.0
 
 
 def softmax(scores: Array | Floats, scale: float) -> Floats:
@@ -119,6 +125,8 @@ def _known(evidence: Evidence, policy: Policy) -> str:
     """Returns the rule by which an input is not UNKNOWN: the same rule that `_unknown` uses."""
     if policy.threshold is not None:
         return f"cosine {evidence.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
+    if evidence.background is not None:
+        return f"stands out from the background, which has a probability of {evidence.background:.2f}"
     rejection = evidence.rejection if evidence.fit is not None else None
     if rejection and rejection.by is RejectBy.FALSE_ACCEPTS:
         return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
@@ -135,6 +143,8 @@ def _known(evidence: Evidence, policy: Policy) -> str:
 
 
 def _unknown(evidence: Evidence, policy: Policy) -> str | None:
+    if reason := _unreadable(evidence):
+        return reason
     if evidence.nearest_negative > evidence.nearest:
         return f"a negative example is nearer (cosine {evidence.nearest_negative:.3f}) than any example of a label"
     if policy.threshold is not None:
@@ -144,7 +154,7 @@ def _unknown(evidence: Evidence, policy: Policy) -> str | None:
     rejection = evidence.rejection if evidence.fit is not None else None
     if rejection and evidence.fit is not None and evidence.fit < rejection.min_fit:
         return _misfit(evidence, rejection)
-    if rejection and rejection.by in (RejectBy.EXAMPLES, RejectBy.FALSE_ACCEPTS):
+    if rejection and rejection.by in (RejectBy.BACKGROUND, RejectBy.EXAMPLES, RejectBy.FALSE_ACCEPTS):
         return None
     if policy.default_threshold is not None and evidence.similarity < policy.default_threshold:
         return f"cosine {evidence.similarity:.3f} is under the threshold {policy.default_threshold:g} of the backbone"
@@ -153,6 +163,8 @@ def _unknown(evidence: Evidence, policy: Policy) -> str | None:
 
 def _misfit(evidence: Evidence, rejection: Rejection) -> str:
     """Returns why an input whose fit is under the threshold is UNKNOWN."""
+    if rejection.by is RejectBy.BACKGROUND:
+        return f"does not stand out from the background, which has a probability of {evidence.background:.2f}"
     if rejection.by is RejectBy.FALSE_ACCEPTS:
         return "it fits no better than inputs out of distribution do"
     if rejection.by is RejectBy.OTHER_LABELS:
@@ -171,6 +183,13 @@ def _misfit(evidence: Evidence, rejection: Rejection) -> str:
     return f"only {p_value:.1%} of the examples fit as badly"
 
 
+def _unreadable(evidence: Evidence) -> str | None:
+    """Returns why a text cannot be compared: if most of its tokens are unknown, its vector is not about them."""
+    if evidence.unknown_tokens <= MOSTLY:
+        return None
+    return f"{evidence.unknown_tokens:.0%} of the text's tokens are unknown to the backbone"
+
+
 def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
     if policy.margin is not None:
         if evidence.lead is not None and evidence.lead < policy.margin:
@@ -185,6 +204,8 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
 
 def decide_independent(evidence: Evidence) -> tuple[Decision, str]:
     """Decides for independent labels: MATCH if at least one is as likely as not, else UNKNOWN."""
+    if reason := _unreadable(evidence):
+        return Decision.UNKNOWN, reason
     if evidence.nearest_negative > evidence.nearest:
         return (
             Decision.UNKNOWN,

@@ -32,7 +32,8 @@ class Examples:
         texts: label → direction of its prompts, `(d,)`.
         domains: N domain names, "" for none; empty if no example has one.
         negatives: enrolled negative examples ("none of these").
-        unlabeled: vectors whose label is unknown; they only shape the domain statistics.
+        unlabeled: vectors whose label is unknown; they shape the domain statistics, and how well inputs must fit while
+            prompts alone answer.
         contents: `(N,)`, equal numbers mark the same content under several labels; None if every content is distinct.
         groups: `(N,)`, equal numbers mark examples that are left out together, such as frames of a clip; None if there
             are no such groups. Near copies are found by the fit and need no number.
@@ -47,6 +48,11 @@ class Examples:
     unlabeled: DomainVectors | None = None
     contents: Rows | None = None
     groups: Rows | None = None
+
+    @property
+    def unlabeled_vectors(self) -> Array:
+        """The vectors whose label is unknown, `(U, d)`."""
+        return np.empty((0, self.vectors.shape[1]), np.float32) if self.unlabeled is None else self.unlabeled.vectors
 
     @property
     def negative_vectors(self) -> Array:

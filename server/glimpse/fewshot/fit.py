@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glimpse.fewshot.calibration.background_vocabulary import References
 from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
@@ -42,6 +43,8 @@ class Fitted:
     #: greatest softmax probability. Neither has fits of known inputs.
     nearest_typicality: Typicality
     prompt_typicality: Typicality
+    #: Used instead where a background competes with the prompts.
+    references: References
     #: The selected or pinned head, the reason, and the head itself if it is fitted to all examples at once.
     chosen: HeadKind
     reason: str
@@ -116,6 +119,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         evaluations,
         _fit_by_nearest(examples, context, measures),
         _fit_by_prompts(examples, context),
+        References(examples.unlabeled_vectors, examples.negative_vectors),
         chosen,
         reason,
         candidates[chosen].batch_head if chosen in candidates else None,

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
 
+from glimpse.fewshot.calibration.background_vocabulary import Competition
 from glimpse.fewshot.calibration.calibration import set_floor
 from glimpse.fewshot.calibration.independent_labels import likelihood_ratios
 from glimpse.fewshot.classifier import FewShotClassifier
@@ -13,6 +15,8 @@ from glimpse.fewshot.decision import (
     EXAMPLE_SCALE,
     Decision,
     Evidence,
+    RejectBy,
+    Rejection,
     decide,
     decide_independent,
     softmax,
@@ -90,10 +94,12 @@ class _Calibrated:
     probabilities: Floats
     sizes: Sequence[int]
     fits: Fits
+    competition: Competition | None
 
     @classmethod
     def of(cls, call: _Call, scores: Array) -> Self:
         probabilities, sizes = (_independent if call.settings.independent else _exclusive)(call, scores)
+        competition = _competition(call, scores)
         fits = measure_fits(
             call.classifier,
             call.kind,
@@ -103,16 +109,22 @@ class _Calibrated:
             call.nearest.examples,
             scores,
         )
-        return cls(probabilities, sizes, fits)
+        if competition:
+            rejection = Rejection(RejectBy.BACKGROUND, competition.min_fit, 0)
+            fits = replace(fits, fits=competition.fits.tolist(), rejection=rejection)
+        return cls(probabilities, sizes, fits, competition)
 
 
 def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> list[Evidence]:
     similarities = call.classifier.similarities(call.queries, rows[:, :2])
     # A label with text alone has no example to be near.
     has_examples = call.classifier.lda.moments.counts[rows[:, 0]] > 0
+    shares = calibrated.competition.shares.tolist() if calibrated.competition else [None] * len(similarities)
+    by_prompts = call.kind is HeadKind.PROMPTS and call.evaluation is None
+    unknown_tokens = (by_prompts and call.settings.unknown_tokens) or [0.0] * len(similarities)
     results = []
     for i, cosines in enumerate(similarities.tolist()):
-        by_fit = has_examples[i] or (call.kind is HeadKind.PROMPTS and call.evaluation is None)
+        by_fit = has_examples[i] or by_prompts
         results.append(
             Evidence(
                 float(calibrated.probabilities[i, order[i, 0]]),
@@ -125,6 +137,8 @@ def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> 
                 calibrated.fits.rejection,
                 calibrated.fits.p_values[i] if by_fit else None,
                 calibrated.sizes[i],
+                shares[i],
+                unknown_tokens[i],
             )
         )
     return results
@@ -161,12 +175,26 @@ def _prediction(
         reason,
         [classifier.labels[row] for row in known],
         values[: len(known)],
-        probabilities[: len(known)].tolist(),
+        (probabilities[: len(known)] * (1.0 - (evidence.background or 0.0))).tolist(),
         values[0] - values[1] if len(values) > 1 else None,
         evidence.similarity,
         evidence.p_value,
         evidence.set_size,
+        evidence.background,
     )
+
+
+def _competition(call: _Call, scores: Array) -> Competition | None:
+    """Lets the background compete where prompts alone answer and no example says how well inputs fit."""
+    background, classifier, policy = call.settings.background, call.classifier, call.settings.policy
+    if background is None or call.kind is not HeadKind.PROMPTS or call.evaluation or call.settings.independent:
+        return None
+    min_fit = 0.0
+    if classifier.fitted and classifier.lda.dense:
+        min_fit = classifier.fitted.references.min_fit(
+            background, partial(classifier.scores, call.kind), policy.false_reject, policy.false_accept
+        )
+    return background.compete(call.queries, scores, min_fit)
 
 
 def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glimpse.fewshot.calibration.background_vocabulary import Background
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Floats
@@ -19,12 +20,17 @@ class DecisionSettings:
         prompt_scale: the backbone's logit scale for cosines between inputs and prompts.
         independent: whether any number of labels may hold for one input.
         logit_bias: the backbone's logit bias (SigLIP); needed for independent labels with prompts alone.
+        background: what competes with labels while prompts alone answer; None lets every input match.
+        unknown_tokens: the part of each query's tokens that the backbone's vocabulary lacks, n of them; empty if no
+            query is a text. While prompts alone answer, a query with more than half is UNKNOWN.
     """
 
     policy: Policy
     prompt_scale: float
     independent: bool = False
     logit_bias: float | None = None
+    background: Background | None = None
+    unknown_tokens: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Prediction:
         similarity: cosine to the best label's centre.
         p_value: the fraction of the examples that fit no better; None if not calibrated or if the label has none.
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
+        background: the probability of the background; None if none competed. The labels share the rest.
     """
 
     decision: Decision
@@ -65,6 +72,7 @@ class Prediction:
     similarity: float = 0.0
     p_value: float | None = None
     set_size: int = 0
+    background: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

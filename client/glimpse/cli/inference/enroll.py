@@ -46,7 +46,7 @@ def enroll(
         bool, typer.Option("--negative", help="Enroll negative examples: inputs like them are UNKNOWN.")
     ] = False,
     unlabeled: Annotated[
-        bool, typer.Option("--unlabeled", help="Enroll examples of unknown classes, which only describe their domain.")
+        bool, typer.Option("--unlabeled", help="Enroll examples of unknown classes, which describe inputs to come.")
     ] = False,
     backbone: options.Backbone = "",
     create: Annotated[

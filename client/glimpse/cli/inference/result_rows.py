@@ -15,7 +15,18 @@ from glimpse.client import Classification, ClassifyResult, Decision, Evidence, I
 ERROR_FIELDS = within("error", "code", "reason", "field", "message")
 TIMING_FIELDS = within("timings_ms", "decode", "queue", "encode", "head", "total")
 _FIELDS = (
-    *("input", "decision", "decision_reason", "label", "probability", "margin", "similarity", "p_value", "set_size"),
+    *(
+        "input",
+        "decision",
+        "decision_reason",
+        "label",
+        "probability",
+        "margin",
+        "similarity",
+        "p_value",
+        "set_size",
+        "background_probability",
+    ),
     *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
 )
@@ -115,6 +126,7 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "similarity": classification.similarity,
         "p_value": classification.p_value,
         "set_size": classification.set_size,
+        "background_probability": classification.background_probability,
         "labels": [
             {"label": each.label, "score": each.score, "probability": each.probability}
             for each in classification.labels

@@ -28,6 +28,18 @@ def zero_shot(
     templates: Annotated[
         bool, typer.Option("--templates/--no-templates", help="Insert each prompt into the backbone's templates.")
     ] = False,
+    background: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--background",
+            metavar="TEXT",
+            help="A text that competes with the prompts; what is nearer to it is UNKNOWN. Repeatable.",
+        ),
+    ] = None,
+    no_background: Annotated[
+        bool,
+        typer.Option("--no-background", help="Accept the best prompt for every input; nothing competes with it."),
+    ] = False,
     top: options.TopK = None,
     text_column: options.TextColumn = None,
     path_column: options.PathColumn = None,
@@ -39,15 +51,19 @@ def zero_shot(
 ) -> None:
     """Classify inputs by text prompts, without any example.
 
-    Each --prompt is a label. Needs no collection, but a backbone that reads both texts and the inputs. Exit code 1 if
+    Each --prompt is a label. An input that none of them describes is UNKNOWN: the backbone's background vocabulary
+    competes with the prompts. Needs no collection, but a backbone that reads both texts and the inputs. Exit code 1 if
     an input failed.
     """
     if not prompts:
         raise typer.BadParameter("give the labels to choose from, each with --prompt TEXT")
+    if background and no_background:
+        raise typer.BadParameter("--background and --no-background exclude each other")
     table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
     sources = read_sources(paths, texts, table_options)
     printer = ResultPrinter(output, nearest=False)
     parameters: dict[str, Any] = {"backbone": backbone, "use_templates": templates, "top_k": top}
+    parameters["background"] = background or not no_background
     with connected(server, timeout) as client:
         for batch in batched(sources):
             results = results_in_order(

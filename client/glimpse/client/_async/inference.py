@@ -154,6 +154,7 @@ class AsyncInferenceMethods(AsyncCore):
         mode: LabelMode = LabelMode.EXCLUSIVE,
         use_templates: bool = False,
         top_k: int | None = None,
+        background: Names | bool = True,
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """Classifies inputs by texts that describe the labels. It needs no collection and no examples.
@@ -167,6 +168,8 @@ class AsyncInferenceMethods(AsyncCore):
             mode: Whether exactly one label is right or any number of labels may be.
             use_templates: Whether each prompt is set into the templates of the backbone, such as "a photo of a {}".
             top_k: Number of labels to return, at least 1. None: 5.
+            background: What competes with the labels, so that an input which none of them describes is UNKNOWN. True:
+                the background vocabulary of the backbone. Texts: these too, at most 256. False: nothing.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -178,7 +181,7 @@ class AsyncInferenceMethods(AsyncCore):
             NotFound: If the server has not loaded the backbone.
             GlimpseError: If the call fails for another reason.
         """
-        call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
+        call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k, background)
         return await self._run(call, timeout)
 
     async def search_examples(

@@ -150,8 +150,14 @@ def classify_zero_shot(
     mode: LabelMode,
     use_templates: bool,
     top_k: int | None,
+    background: Names | bool = True,
 ) -> Batch[ClassifyResult]:
     """Builds the batch of ClassifyZeroShot."""
+    competing = (
+        pb.ZeroShotBackground(vocabulary_disabled=not background)
+        if isinstance(background, bool)
+        else pb.ZeroShotBackground(texts=names(background))
+    )
     if isinstance(labels, Mapping):
         prompted = [pb.PromptedLabel(label_id=label, prompts=names(texts)) for label, texts in labels.items()]
     else:
@@ -166,6 +172,7 @@ def classify_zero_shot(
             mode=mode.value,  # type: ignore[arg-type]
             use_templates=use_templates,
             top_k=top_k,
+            background=competing,
         )
 
     return Batch(

@@ -33,6 +33,8 @@ class Classification:
         set_size: The first `set_size` labels are the prediction set; with independent labels, they are the labels that
             hold. 0: too few examples.
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
+        background_probability: Probability of what none of the labels describes; the labels share the rest. None if no
+            background competed: a label has examples, or the call switched it off.
     """
 
     collection: str
@@ -50,6 +52,7 @@ class Classification:
     p_value: float | None
     set_size: int
     similarity: float
+    background_probability: float | None
 
     def __repr__(self) -> str:
         return short_repr(self, self.summary())
@@ -69,6 +72,7 @@ class Classification:
             "similarity": self.similarity,
             "p_value": self.p_value,
             "set_size": self.set_size,
+            "background_probability": self.background_probability,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,

@@ -38,6 +38,7 @@ def backbone(message: embedding.Backbone) -> resources.Backbone:
         default_match_margin=message.default_match_margin,
         parent_embedding_space=message.parent_embedding_space,
         parent_min_cosine=message.parent_min_cosine,
+        background_vocabulary_size=message.background_vocabulary_size,
     )
 
 

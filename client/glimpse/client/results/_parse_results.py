@@ -85,6 +85,7 @@ def _classification(message: classification.Classification) -> Classification:
         p_value=optional(message, "p_value"),
         set_size=message.set_size,
         similarity=message.similarity,
+        background_probability=optional(message, "background_probability"),
     )
 
 

@@ -69,6 +69,8 @@ class Backbone:
         parent_embedding_space: Embedding space of the backbone of higher precision that this one was made from. Empty:
             there is none.
         parent_min_cosine: Smallest cosine to the parent's vector of the same input, as measured. 0: no parent.
+        background_vocabulary_size: Number of vectors that compete with labels that have prompts and no examples. 0:
+            the backbone has none.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Backbone:
     default_match_margin: float
     parent_embedding_space: str
     parent_min_cosine: float
+    background_vocabulary_size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,4 +109,5 @@ def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
         default_match_threshold=-1 if threshold is None else threshold,
         parent_embedding_space=parent.embedding_space if parent else "",
         parent_min_cosine=parent.min_cosine if parent else 0,
+        background_vocabulary_size=backbone.background.size,
     )

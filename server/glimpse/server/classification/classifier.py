@@ -14,7 +14,7 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones
-from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors
+from glimpse.server.inference.batch_results import Outcome, build_results, good_kinds, good_vectors, unknown_tokens
 from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
 from glimpse.server.resource_names import normal
@@ -131,8 +131,14 @@ class Classifier:
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
             neighborhood = await self._neighbors.find_neighborhood(view, queries, options.evidence)
+            background = None
+            if not isinstance(source.backbone, RequestError):
+                kinds = good_kinds(inputs, outcomes)
+                background = await source.backbone.background.of_collection(view.classifier, kinds)
             # No await until the next collection, so that the revision and the classifier belong together.
             revision, settings = view.record.revision, decision_settings(view.record, source)
+            tokens = unknown_tokens([embedded[i] for i in good])
+            settings = replace(settings, background=background, unknown_tokens=tokens)
             nearest, candidates = neighborhood.nearest, neighborhood.candidates
             predictions = predict(
                 view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain

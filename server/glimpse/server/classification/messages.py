@@ -52,6 +52,7 @@ def classifications(predictions: Predictions) -> Iterator[pb.Classification]:
             set_size=prediction.set_size,
             similarity=prediction.similarity,
             margin=prediction.margin,
+            background_probability=prediction.background,
         )
         if prediction.labels:
             message.label_id, message.probability = prediction.labels[0], prediction.probabilities[0]

@@ -1,26 +1,29 @@
 """Classifies inputs by the prompts of a request, without a collection."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+
+import numpy as np
 
 from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, predict
+from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.classification.messages import classifications
 from glimpse.server.errors import invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import build_results, good_vectors
+from glimpse.server.inference.batch_results import Outcome, build_results, good_kinds, good_vectors, unknown_tokens
 from glimpse.server.inference.embedder import embed_all
-from glimpse.server.inference.embedding_spaces import source_of_backbone
+from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.server.resource_names import MAX_LABEL, normal
 from glimpse.server.telemetry.stage_timer import record_stage
-from glimpse.server.validation import check_answer_bytes, check_length, check_prompts
+from glimpse.server.validation import check_answer_bytes, check_count, check_length, check_prompts
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
-_MAX_PROMPTS = 4_096
+_MAX_PROMPTS, _MAX_BACKGROUND_TEXTS = 4_096, 256
 
 
 async def classify_zero_shot(
@@ -50,10 +53,12 @@ async def classify_zero_shot(
     classifier = FewShotClassifier(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):
         classifier.set_text(label, direction)
+    own = await _background_texts(source, request, deadline, spend)
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     decided_from = time.monotonic()
-    independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
-    settings = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
+    settings = await _settings(
+        backbone, request, tuple(map(tuple, labels.values())), np.stack(directions), outcomes, own
+    )
     queries = good_vectors(outcomes, manifest.dimension)
     predictions = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
     values, size = [], 0
@@ -63,6 +68,46 @@ async def classify_zero_shot(
     record_stage("head", decided_from)
     seconds = time.monotonic() - decided_from
     return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, values, started, seconds)
+
+
+async def _settings(
+    backbone: LoadedBackbone,
+    request: pb.ClassifyZeroShotRequest,
+    prompts: tuple[tuple[str, ...], ...],
+    directions: Array,
+    outcomes: Sequence[Outcome],
+    own: Array | None,
+) -> DecisionSettings:
+    """Returns the rules of the decisions. Independent labels have no background: they hold by their own probabilities.
+
+    Args:
+        backbone: The backbone.
+        request: The request.
+        prompts: The prompts of each label.
+        directions: The labels' directions, `(C, d)`.
+        outcomes: The embedded inputs and the errors of others.
+        own: The directions of the request's background texts, `(j, d)`.
+    """
+    independent, background = request.mode == types_pb2.LABEL_MODE_INDEPENDENT, None
+    if not independent:
+        kinds, vocabulary = good_kinds(request.inputs, outcomes), not request.background.vocabulary_disabled
+        background = await backbone.background.of_prompts(prompts, directions, kinds, own, vocabulary=vocabulary)
+    bias, tokens = backbone.manifest.logit_bias, unknown_tokens(outcomes)
+    return DecisionSettings(Policy(), backbone.prompt_scale, independent, bias, background, tokens)
+
+
+async def _background_texts(
+    source: Source, request: pb.ClassifyZeroShotRequest, deadline: float, spend: Callable[[int], None]
+) -> Array | None:
+    """Returns the directions of the request's background texts, `(j, d)`, or None. Raises RequestError."""
+    texts = request.background.texts
+    if not texts:
+        return None
+    check_count(texts, _MAX_BACKGROUND_TEXTS, "background.texts")
+    for position, text in enumerate(texts):
+        check_prompts([text], f"background.texts[{position}]")
+    fields = [f"background.texts[{position}]" for position in range(len(texts))]
+    return np.stack(await prompt_directions(source, [[text] for text in texts], fields, deadline, spend))
 
 
 def _labels_with_prompts(request: pb.ClassifyZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:

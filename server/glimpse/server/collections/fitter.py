@@ -98,7 +98,7 @@ class Fitter:
         classifier, index = view.classifier, view.examples.attached_index
         data, revision = gather(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
-        if data.labels and len(data.examples.ids) + len(data.negatives.ids):
+        if data.labels and len(data.examples.ids) + len(data.negatives.ids) + len(data.unlabeled.ids):
             try:
                 examples = await run_in_background(data.read)
             except KeyError:  # an example was deleted before it was read; the next round collects the data again

@@ -16,12 +16,14 @@ from glimpse.backbone import (
     Encoder,
     Manifest,
     Tokenizer,
+    Tokens,
     cores,
     open_bundle,
 )
 from glimpse.backbone.inference.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.errors import Queue, RequestError, invalid, not_found
+from glimpse.server.inference.background import BackboneBackground
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.scheduling.admission import Admission
@@ -64,6 +66,7 @@ class LoadedBackbone:
             shared=shared,
         )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
+        self.background = BackboneBackground.load(bundle, self.encoder, self._tokenizer, self.prompt_scale)
         self._decoders = decoders
         self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
         on_cpu = self.encoder.on_cpu
@@ -93,15 +96,13 @@ class LoadedBackbone:
             raise self._unsupported("images")
         return await self._decoders.decode(image, rule)
 
-    async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
-        """Returns a text's token ids, (T,), and whether the text was truncated. Raises RequestError."""
+    async def tokenize(self, text: str) -> Tokens:
+        """Returns a text's tokens. Raises RequestError."""
         if self._tokenizer is None:
             raise self._unsupported("text")
         if len(text) <= _INLINE_TEXT:
-            tokens = self._tokenizer.encode(text)
-        else:
-            tokens = await self._decoders.run(self._tokenizer.encode, text)
-        return tokens.ids, tokens.truncated
+            return self._tokenizer.encode(text)
+        return await self._decoders.run(self._tokenizer.encode, text)
 
     async def close(self) -> None:
         """Closes the batchers and the device thread."""

@@ -46,6 +46,17 @@ def build_results(
     return results
 
 
+def good_kinds(inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome]) -> list[str]:
+    """Returns `image`, `text` or `vector` for each embedded input."""
+    pairs = zip(inputs, outcomes, strict=True)
+    return [item.WhichOneof("content") or "vector" for item, outcome in pairs if isinstance(outcome, Embedded)]
+
+
+def unknown_tokens(outcomes: Sequence[Outcome]) -> list[float]:
+    """Returns the part of unknown tokens of each embedded input; 0 for images and vectors."""
+    return [outcome.unknown_tokens for outcome in outcomes if isinstance(outcome, Embedded)]
+
+
 def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:
     """Returns the vectors of the embedded inputs as rows, (n, d)."""
     vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]

@@ -30,6 +30,8 @@ class Embedded:
     embedding_space: str
     timings: types_pb2.Timings
     truncated: bool = False
+    #: The part of a text's tokens that the backbone does not know.
+    unknown_tokens: float = 0.0
 
 
 async def embed_all(
@@ -147,11 +149,11 @@ async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
     with backbone.texts.place() as slot:
         started = time.monotonic()
-        ids, truncated = await backbone.tokenize(text)
+        tokens = await backbone.tokenize(text)
         decode_seconds = time.monotonic() - started
-        encoded = await slot.encode(ids, deadline)
-    space = backbone.manifest.embedding_space
-    return Embedded(encoded.vector, space, _timings(started, decode_seconds, encoded), truncated)
+        encoded = await slot.encode(tokens.ids, deadline)
+    space, timings = backbone.manifest.embedding_space, _timings(started, decode_seconds, encoded)
+    return Embedded(encoded.vector, space, timings, tokens.truncated, tokens.unknown)
 
 
 def _timings(started: float, decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
