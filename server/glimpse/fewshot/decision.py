@@ -12,6 +12,8 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 EXAMPLE_SCALE = 1 / 0.07
 # Below this probability the best label is ambiguous.
 LIKELY = 0.5
+# Two labels that tie have 1/2 each, up to the rounding of float32 scores.
+_ROUNDING = 1e-5
 
 
 class RejectBy(Enum):
@@ -178,8 +180,8 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
         return None
     if evidence.set_size > 1:
         return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
-    if evidence.probability < LIKELY:
-        return f"its probability {evidence.probability:.2f} is under {LIKELY:g}"
+    if evidence.probability < LIKELY + _ROUNDING:
+        return f"its probability {evidence.probability:.2f} is not over {LIKELY:g}"
     return None
 
 
