@@ -22,7 +22,8 @@ CALIBRATED = replace(NOT_CALIBRATED, fit=1.0, rejection=BY_EXAMPLES, p_value=0.4
     ("similarity", "probability", "wanted"),
     [
         (0.49, 0.9, Decision.UNKNOWN),
-        (0.5, 0.5, Decision.MATCH),
+        (0.5, 0.5, Decision.AMBIGUOUS),  # a tie of two labels
+        (0.5, 0.51, Decision.MATCH),
         (0.9, 0.49, Decision.AMBIGUOUS),
         (0.4, 0.1, Decision.UNKNOWN),
     ],
@@ -35,7 +36,7 @@ def test_too_few_examples_leave_it_to_the_backbone_and_the_probability(
     assert decision is wanted
     assert ("of the backbone" in reason) is (wanted is not Decision.AMBIGUOUS)
     decision, reason = decide(replace(signs, similarity=-0.9), Policy())
-    assert decision is (Decision.MATCH if probability >= 0.5 else Decision.AMBIGUOUS)
+    assert decision is (Decision.MATCH if probability > 0.5 else Decision.AMBIGUOUS)
     assert ("no rate of false rejects is known" in reason) is (decision is Decision.MATCH)
 
 

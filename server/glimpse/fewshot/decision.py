@@ -14,6 +14,8 @@ EXAMPLE_SCALE = 1 / 0.07
 LIKELY = 0.5
 # A text with a greater part of unknown tokens is UNKNOWN while prompts alone answer.
 MOSTLY = 0.5
+# Two labels that tie have 1/2 each, up to the rounding of float32 scores.
+_ROUNDING = 1e-5
 
 
 class RejectBy(Enum):
@@ -197,8 +199,8 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
         return None
     if evidence.set_size > 1:
         return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
-    if evidence.probability < LIKELY:
-        return f"its probability {evidence.probability:.2f} is under {LIKELY:g}"
+    if evidence.probability < LIKELY + _ROUNDING:
+        return f"its probability {evidence.probability:.2f} is not over {LIKELY:g}"
     return None
 
 
