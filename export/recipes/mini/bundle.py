@@ -1,20 +1,23 @@
 """Exports the trained towers to a bundle: graphs, comparison with torch, tokenizer, thresholds, manifest."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import torch
-from recipes.mini.data import make_tokenizer
 from recipes.mini.evaluate import thresholds
 from recipes.mini.model import Mini
+from recipes.mini.words import make_tokenizer
 from torch import Tensor, nn
 
 from glimpse.backbone import Bundle, Encoder, write_bundle
 from glimpse.files.scratch import scratch_folder
 
+#: Functions that complete a written bundle, in order: each reads a bundle and returns the one that replaces it.
+COMPLETIONS: tuple[Callable[[Bundle], Bundle], ...] = ()
 _MIN_COSINE = 0.99999
 _IMAGE_AXES = {"images": {0: "n"}, "embedding": {0: "n"}}
 _TEXT_AXES = {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "embedding": {0: "n"}}
@@ -37,7 +40,10 @@ def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
         # The thresholds are measured through a first bundle without them.
         draft = write_bundle(folder / "draft", fields, contents)
         decision = thresholds(Encoder(draft, threads=2))
-        return write_bundle(out / "glimpse-mini", {**fields, "decision": decision}, contents)
+        bundle = write_bundle(out / "glimpse-mini", {**fields, "decision": decision}, contents)
+    for complete in COMPLETIONS:
+        bundle = complete(bundle)
+    return bundle
 
 
 def _fields(model: Mini, seed: int, steps: int) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from recipes.mini.data import Batches, Mix, make_tokenizer
+from recipes.mini.data import Batches, Mix
 from recipes.mini.losses import caption_loss, character_loss
 from recipes.mini.model import Mini, Shape
+from recipes.mini.pictures.samples import to_pixels
+from recipes.mini.words import make_tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -31,6 +33,7 @@ WARM_UP = 200
 PEAK_RATE = 2e-3
 EMA = 0.998
 REPORT_EVERY = 100
+_MIX = Mix()
 
 
 def main() -> None:
@@ -49,10 +52,9 @@ def main() -> None:
     write(model, arguments.out, seed=arguments.seed, steps=arguments.steps)
 
 
-def train(seed: int, steps: int, out: Path) -> Mini:
+def train(seed: int, steps: int, out: Path, mix: Mix = _MIX) -> Mini:
     """Trains and returns the averaged model. Prints progress and writes curve.csv."""
     torch.manual_seed(seed)
-    mix = Mix()
     model = Mini(Shape(vocabulary=make_tokenizer().get_vocab_size(), image_size=mix.image_size, context=mix.context))
     model.image = model.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval()
@@ -120,8 +122,6 @@ def _follow(average: Mini, model: Mini, decay: float) -> None:
 
 
 def _pictures(pictures: Iterator[Any], size: int) -> Tensor:
-    from recipes.mini.data import to_pixels
-
     return torch.from_numpy(np.stack([to_pixels(picture, size) for picture in pictures]))
 
 
