@@ -1,5 +1,8 @@
 """The recipe of glimpse-mini, the bundled backbone: it is trained only on pictures that the package draws itself.
 
-The pictures come from `glimpse.export.drawings` (NumPy and Pillow). `model`, `losses` and `train` need torch;
-`evaluate` measures the finished bundle with ONNX Runtime.
+`pictures` draws: scenes, symbols and patterns with captions, and characters of invented scripts, on top of
+`glimpse.export.drawings` (NumPy and Pillow; fonts DejaVu, STIX and Computer Modern from matplotlib). `model`, `losses`,
+`data`, `bundle` and `train` need torch; `evaluate` measures the finished bundle with ONNX Runtime.
+
+RESULTS
 """

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from glimpse.backbone import Bundle, Encoder, write_bundle
 from glimpse.files.scratch import scratch_folder
 
-#: Functions that complete a written bundle, in order: each reads a bundle and returns the one that replaces it.
-COMPLETIONS: tuple[Callable[[Bundle], Bundle], ...] = ()
+#: Functions that complete the bundle, in order: each writes a completed copy of a bundle into a new folder.
+COMPLETIONS: tuple[Callable[[Bundle, Path], Bundle], ...] = ()
 _MIN_COSINE = 0.99999
 _IMAGE_AXES = {"images": {0: "n"}, "embedding": {0: "n"}}
 _TEXT_AXES = {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "embedding": {0: "n"}}
@@ -40,10 +40,11 @@ def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
         # The thresholds are measured through a first bundle without them.
         draft = write_bundle(folder / "draft", fields, contents)
         decision = thresholds(Encoder(draft, threads=2))
-        bundle = write_bundle(out / "glimpse-mini", {**fields, "decision": decision}, contents)
-    for complete in COMPLETIONS:
-        bundle = complete(bundle)
-    return bundle
+        stages = [*(folder / f"stage-{i}" for i, _ in enumerate(COMPLETIONS)), out / "glimpse-mini"]
+        bundle = write_bundle(stages[0], {**fields, "decision": decision}, contents)
+        for complete, stage in zip(COMPLETIONS, stages[1:], strict=True):
+            bundle = complete(bundle, stage)
+        return bundle
 
 
 def _fields(model: Mini, seed: int, steps: int) -> dict[str, Any]:

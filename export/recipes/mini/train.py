@@ -1,6 +1,6 @@
 """Trains glimpse-mini from a seed and writes the finished bundle.
 
-    python -m recipes.mini.train --out build/glimpse-mini        (about an hour on two cores)
+    python -m recipes.mini.train --out build/glimpse-mini        (about 90 minutes on two quiet cores)
 
 Seed and number of steps decide the run. `curve.csv` in the output folder has one row per hundred steps.
 """
@@ -94,7 +94,7 @@ def _groups(model: Mini) -> list[dict[str, Any]]:
 
 def _schedule(step: int, steps: int) -> float:
     """Returns the learning-rate factor: linear warm-up, then half a cosine down to 0."""
-    return min(step / WARM_UP, 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return min(step / min(WARM_UP, steps), 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def _step(model: Mini, optimizer: torch.optim.Optimizer, batch: dict[str, Tensor]) -> tuple[float, float]:

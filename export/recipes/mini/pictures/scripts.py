@@ -30,12 +30,13 @@ class Script:
         self._size = size
         curviness = rng.uniform(0.05, 0.95)
         self._primitives = [random_primitive(rng, curviness) for _ in range(rng.integers(3, 9))]
-        self._mean_strokes = rng.uniform(1.2, 3.6)
-        self._cursive = rng.choice([0.05, 0.4, 0.9], p=[0.6, 0.25, 0.15])
+        self._cursive = rng.choice([0.05, 0.4, 0.9], p=[0.55, 0.25, 0.2])
+        # Cursive characters are long chains of arches, hooks and loops.
+        self._mean_strokes = rng.uniform(2.5, 4.5) if self._cursive > 0.5 else rng.uniform(1.2, 3.6)
         self._related = rng.uniform(0.0, 0.7)
         self._turning = rng.random() < 0.2
         self._bar = rng.random() < 0.12
-        self._dotted = rng.random() < 0.12
+        self._dotted = rng.random() < 0.14
 
     @cached_property
     def characters(self) -> list[Glyph]:
