@@ -56,9 +56,9 @@ def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
         ),
         (
             "pictures without a shape, nearest to such a caption among those of all shapes",
-            f"{figures['told_apart']['patterns']:.1%} right",
+            f"{figures['patterns_and_shapes']['patterns']:.1%} right",
         ),
-        ("pictures of a shape, the same captions", f"{figures['told_apart']['shapes']:.1%} right"),
+        ("pictures of a shape, the same captions", f"{figures['patterns_and_shapes']['shapes']:.1%} right"),
         ("one-shot, 20-way, drawn alphabets kept from training", f"{figures['one_shot_drawn']:.1%} error"),
         ("one-shot, 20-way, drawn scripts kept from training", f"{figures['one_shot_scripts']:.1%} error"),
     ]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 from recipes.mini.card import write_card
 from recipes.mini.pictures.scripts import Script
-from recipes.mini.zero_shot import embed, patterns_told_apart, png, shade_accuracy, zero_shot_accuracy
+from recipes.mini.zero_shot import embed, patterns_and_shapes, png, shade_accuracy, zero_shot_accuracy
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
 from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
@@ -41,7 +41,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "zero_shot_held_out": zero_shot_accuracy(encoder, tokenizer),
         "html_colours": {"mean": float(np.mean(list(shades.values()))), **shades},
-        "told_apart": patterns_told_apart(encoder, tokenizer),
+        "patterns_and_shapes": patterns_and_shapes(encoder, tokenizer),
         "one_shot_drawn": one_shot_drawn(encoder),
         "one_shot_scripts": one_shot_scripts(encoder),
         "latency_ms_one_core": latency(arguments.bundle),

@@ -98,7 +98,7 @@ def _far(one: Rgb, other: Rgb) -> bool:
     return float(np.linalg.norm(np.subtract(one, other))) > 90
 
 
-def patterns_told_apart(encoder: Encoder, tokenizer: Tokenizer, each: int = 300) -> dict[str, float]:
+def patterns_and_shapes(encoder: Encoder, tokenizer: Tokenizer, each: int = 300) -> dict[str, float]:
     """Returns how well captions of patterns and captions of shapes are kept apart.
 
     Returns:

@@ -83,8 +83,8 @@ def _scene(rng: np.random.Generator, size: int) -> Sample:
     palette, shade = shades.random_palette(scene, rng)
     says = _attributes(named)
     if named.colour:
-        text, said = shades.rename_colour(text, scene.colour, shade, rng)
-        says |= {f"shade={said}"} if said else set()
+        text, shade_named = shades.rename_colour(text, scene.colour, shade, rng)
+        says |= {f"shade={shade_named}"} if shade_named else set()
     pixels = to_pixels(render_scene(scene, rng, palette=palette), size)
     return Sample(pixels, _varied(text, rng), frozenset({*_attributes(scene), f"shade={shade}"}), frozenset(says))
 
@@ -104,8 +104,8 @@ def _symbol(rng: np.random.Generator, size: int) -> Sample:
     text = name if name in _PLURALS else f"a {name}"
     if rng.random() < 0.5:
         text = shades.replace_word(text, name, f"{colour} {name}")
-        text, said = shades.rename_colour(text, colour, shade, rng)
-        says |= {f"colour={colour}"} | ({f"shade={said}"} if said else set())
+        text, shade_named = shades.rename_colour(text, colour, shade, rng)
+        says |= {f"colour={colour}"} | ({f"shade={shade_named}"} if shade_named else set())
     elif rng.random() < 0.3:
         text = f"the {name} symbol"
     else:

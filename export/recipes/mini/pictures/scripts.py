@@ -1,8 +1,8 @@
 """Invented scripts: sets of characters that are as easy to confuse as those of real scripts.
 
 A script has a few strokes that its characters share, and habits: a bar over every character, one unbroken line, marks
-(dots, bars, small circles) that tell one character from the next, characters that are turned or mirrored copies of
-others, or nothing but dots on a grid. Each seed gives another script. No character is copied from a real script.
+(dots, bars, small circles) that are the only difference of two characters, turned or mirrored copies, or nothing but
+dots on a grid. Each seed gives another script. No character is copied from a real script.
 """
 
 from functools import cached_property

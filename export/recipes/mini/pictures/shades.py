@@ -70,11 +70,12 @@ _LEAST_CONTRAST = 55.0
 def random_shade(colour: str, rng: np.random.Generator) -> tuple[Rgb, str]:
     """Returns a shade of a colour, and "dark", "light" or ""."""
     kind = rng.random()
-    if kind < 0.35:
+    if kind < 0.3:
         return COLOURS[colour], ""
-    if kind < 0.5:
+    if kind < 0.4:
         return PURE[colour][rng.integers(len(PURE[colour]))], ""
-    place = rng.uniform(-1, 1)
+    # Shades near the ends are drawn more often: they are the ones that pass for another colour.
+    place = rng.choice([-1, 1]) * rng.random() ** 0.6
     end = np.array(ENDS[colour][int(place > 0)], np.float64)
     mixed = np.array(COLOURS[colour]) * (1 - abs(place)) + end * abs(place)
     r, g, b = mixed.astype(int).tolist()
@@ -85,7 +86,7 @@ def random_shade(colour: str, rng: np.random.Generator) -> tuple[Rgb, str]:
 def random_palette(scene: Scene, rng: np.random.Generator) -> tuple[dict[str, Rgb], str]:
     """Returns the shades in which a scene is drawn, and the name of the shade of its first colour.
 
-    Ink and paper differ enough to be told apart by eye.
+    Ink and paper differ enough for the eye.
     """
     for _ in range(20):
         shades = {colour: random_shade(colour, rng) for colour in COLOURS}
