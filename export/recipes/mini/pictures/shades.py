@@ -10,20 +10,20 @@ import numpy as np
 
 from glimpse.export.drawings.scenes import COLOURS, Rgb, Scene
 
-#: The darkest and the lightest shade of each colour; the plain one lies between them.
-ENDS: dict[str, tuple[Rgb, Rgb]] = {
-    "red": ((110, 0, 0), (245, 95, 85)),
-    "orange": ((195, 95, 0), (255, 185, 105)),
-    "yellow": ((150, 145, 0), (255, 250, 165)),
-    "green": ((0, 65, 5), (150, 240, 150)),
-    "cyan": ((0, 110, 115), (190, 252, 252)),
-    "blue": ((0, 0, 95), (150, 190, 255)),
-    "purple": ((65, 0, 100), (205, 160, 242)),
-    "pink": ((235, 60, 145), (255, 200, 220)),
-    "brown": ((75, 40, 12), (178, 125, 78)),
-    "black": ((0, 0, 0), (38, 38, 40)),
-    "white": ((236, 236, 236), (255, 255, 255)),
-    "gray": ((78, 78, 80), (198, 198, 200)),
+#: The darkest and the lightest shades of each colour; the plain one lies between them.
+ENDS: dict[str, tuple[tuple[Rgb, ...], tuple[Rgb, ...]]] = {
+    "red": (((110, 0, 0), (165, 25, 35)), ((245, 95, 85), (255, 50, 50))),
+    "orange": (((195, 95, 0), (230, 110, 0)), ((255, 185, 105), (255, 160, 40))),
+    "yellow": (((150, 145, 0), (200, 180, 0)), ((255, 250, 165), (255, 240, 100))),
+    "green": (((0, 65, 5), (40, 125, 75)), ((150, 240, 150), (60, 215, 60))),
+    "cyan": (((0, 110, 115), (0, 150, 150)), ((190, 252, 252), (70, 230, 215))),
+    "blue": (((0, 0, 95), (20, 20, 150)), ((150, 195, 255), (40, 140, 255))),
+    "purple": (((65, 0, 100), (95, 20, 145)), ((205, 160, 242), (150, 110, 225))),
+    "pink": (((235, 60, 145), (220, 90, 150)), ((255, 200, 220), (255, 170, 200))),
+    "brown": (((75, 40, 12), (100, 50, 30)), ((178, 125, 78), (160, 85, 45))),
+    "black": (((0, 0, 0),), ((38, 38, 40),)),
+    "white": (((236, 236, 236),), ((255, 255, 255),)),
+    "gray": (((78, 78, 80),), ((198, 198, 200),)),
 }  # fmt: skip
 #: Pure colours, as programs and web pages use them.
 PURE: dict[str, tuple[Rgb, ...]] = {
@@ -76,7 +76,8 @@ def random_shade(colour: str, rng: np.random.Generator) -> tuple[Rgb, str]:
         return PURE[colour][rng.integers(len(PURE[colour]))], ""
     # Shades near the ends are drawn more often: they are the ones that pass for another colour.
     place = rng.choice([-1, 1]) * rng.random() ** 0.6
-    end = np.array(ENDS[colour][int(place > 0)], np.float64)
+    ends = np.array(ENDS[colour][int(place > 0)], np.float64)
+    end = rng.dirichlet(np.ones(len(ends))) @ ends
     mixed = np.array(COLOURS[colour]) * (1 - abs(place)) + end * abs(place)
     r, g, b = mixed.astype(int).tolist()
     named = "" if colour in _SHADELESS or abs(place) < _NAMED_FROM else "light" if place > 0 else "dark"
