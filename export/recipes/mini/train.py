@@ -28,7 +28,7 @@ from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
 from glimpse.export.drawings.rendering import render_scene
 from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
-STEPS = 5_000
+STEPS = 5_200
 WARM_UP = 200
 PEAK_RATE = 2e-3
 EMA = 0.998
