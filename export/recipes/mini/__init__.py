@@ -24,9 +24,9 @@ With captions in the same batches (150 steps of 96 captions and 192 characters) 
 a caption of a pattern in 85 % (10 % before), pictures of a shape to one of a shape in 100 % (98 %); held-out pairs were
 99.4 % right (99.8 %), Omniglot 13.4, signs 55.0 / 78.3, and HTML's colours 60 % (63 %). 310 steps (the later ones with
 few characters) gave 97 %, 100 %, 98.8 %, 13.8, 55.1 / 76.8 and 65 %. Shades therefore need the full run.
-From random weights, 220 steps of 72 captions and 8 characters end at a caption loss of 2.98, and of 3.01 without shades;
-neither has learned colours by then (12 % and 18 % of held-out pairs, 8 % and 9 % of HTML's colours), so that this says
-only that shades do not slow the start. Pictures without a shape are found in 98 % by both.
+From random weights, 220 steps of 72 captions and 8 characters end at a caption loss of 2.98, and of 3.01 without
+shades; neither has learned colours by then (12 % and 18 % of held-out pairs, 8 % and 9 % of HTML's colours), so that
+this says only that shades do not slow the start. Pictures without a shape are found in 98 % by both.
 
 Widths (32, 64, 128, 256) instead of (32, 64, 112, 192) cost 5 % more time a step and 1.7 MB; the effect on accuracy was
 not measured.

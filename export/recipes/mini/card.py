@@ -45,6 +45,23 @@ docs/glimpse-mini-curve.csv.
 
 def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
     """Writes CARD.md and card.json into the bundle's folder."""
+    manifest = bundle.manifest
+    text = _TEXT.format(
+        rows="\n".join(f"| {condition} | {figure} |" for condition, figure in _rows(figures)),
+        command=manifest.provenance["command"],
+        words=len(vocabulary()),
+        colours=len(COLOURS),
+        shapes=len(SHAPES),
+        symbols=len(SYMBOLS),
+        shape=f"{manifest.dimension} dimensions, {manifest.image.size if manifest.image else 0} px pictures.",
+        license=manifest.license,
+    )
+    (bundle.path / "CARD.md").write_text(text, "utf-8")
+    (bundle.path / "card.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns the conditions and figures of the table, without those of missing data."""
     rows = [
         (
             "zero-shot, 20-way, pairs of colour and shape never seen together",
@@ -77,16 +94,4 @@ def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
         ("one picture on one core", f"{latency['encode']:.2f} ms (and {latency['decode']:.2f} ms to decode it)"),
         ("size of the folder", f"{sum(figures['bytes'].values()) / 1e6:.1f} MB"),
     ]
-    manifest = bundle.manifest
-    text = _TEXT.format(
-        rows="\n".join(f"| {condition} | {figure} |" for condition, figure in rows),
-        command=manifest.provenance["command"],
-        words=len(vocabulary()),
-        colours=len(COLOURS),
-        shapes=len(SHAPES),
-        symbols=len(SYMBOLS),
-        shape=f"{manifest.dimension} dimensions, {manifest.image.size if manifest.image else 0} px pictures.",
-        license=manifest.license,
-    )
-    (bundle.path / "CARD.md").write_text(text, "utf-8")
-    (bundle.path / "card.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    return rows
