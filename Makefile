@@ -79,7 +79,7 @@ docs: $(DEV)    ## regenerate the references and the picture of the packages; bu
 pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
 	.venv-export/bin/python docs/generate_pictures.py
 
-mini: $(EXPORT)   ## train glimpse-mini again and write its card (about an hour on two cores; installs torch)
+mini: $(EXPORT)   ## train glimpse-mini again and write its card (90 minutes on two quiet cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini
 	.venv-export/bin/python -m recipes.mini.evaluate build/mini/glimpse-mini --card \
 	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')

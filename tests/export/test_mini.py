@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes.mini.evaluate import one_shot_drawn, one_shot_omniglot, zero_shot_accuracy
+from recipes.mini.evaluate import one_shot_drawn, one_shot_omniglot
+from recipes.mini.zero_shot import zero_shot_accuracy
 
 from glimpse.backbone import Encoder, Tokenizer, bundled, load_bundle
 from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from recipes.mini.evaluate import Vectors, embed
+from recipes.mini.zero_shot import Vectors, embed
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer, load_bundle, write_bundle
 from glimpse.backbone.background import embed_texts, write_background

@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from recipes.mini.background import make_background
-from recipes.mini.data import make_tokenizer
 from recipes.mini.evaluate import thresholds
 from recipes.mini.model import Mini
+from recipes.mini.words import make_tokenizer
 from torch import Tensor, nn
 
 from glimpse.backbone import Bundle, Encoder, write_bundle

@@ -1,85 +1,40 @@
-"""Draws training batches on the fly: scenes with captions, and characters of new alphabets in every batch."""
+"""Draws training batches on the fly: pictures with captions, and characters of new scripts in every batch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from recipes.mini.pictures.samples import random_sample, to_pixels, truth
+from recipes.mini.pictures.scripts import Script
+from recipes.mini.words import make_tokenizer
+from tokenizers import Tokenizer
 from torch.utils.data import IterableDataset
 
 from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
-from glimpse.export.drawings.captions import caption
-from glimpse.export.drawings.rendering import render_scene
-from glimpse.export.drawings.scenes import (
-    COLOURS,
-    COUNTS,
-    FILLS,
-    FONTS,
-    GLYPHS,
-    RELATIONS,
-    SHAPES,
-    SIZES,
-    Scene,
-    random_scene,
-)
-
-_FRAME_WORDS = [
-    "a",
-    "an",
-    "the",
-    "of",
-    "on",
-    "in",
-    "picture",
-    "drawing",
-    "background",
-    "letter",
-    "digit",
-    ".",
-]
-PAD, UNKNOWN = "[PAD]", "[UNK]"
-
-
-def make_tokenizer() -> Tokenizer:
-    """Builds a tokenizer of the whole words of the captions' grammar, in lower case; other words are unknown."""
-    words = [word for relation in RELATIONS for word in relation.split()]
-    words += [*COLOURS, *SHAPES, *(f"{s}{'es' if s.endswith(('s', 'x')) else 's'}" for s in SHAPES)]
-    words += [*FILLS, *SIZES, *COUNTS, *GLYPHS, *FONTS, *_FRAME_WORDS]
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys([PAD, UNKNOWN, *words]))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return tokenizer
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The composition of a batch."""
+    """The composition of a batch.
 
-    scenes: int = 72
-    alphabets: int = 9
+    Attributes:
+        captioned: number of pictures with captions.
+        alphabets: number of alphabets and scripts.
+        characters: characters of each.
+        instances: drawings of each character.
+        scripts: share of the alphabets that are of the wider kind (`recipes.mini.pictures.scripts`).
+        image_size: side of a picture in pixels.
+        context: greatest number of words of a caption.
+    """
+
+    captioned: int = 96
+    alphabets: int = 10
     characters: int = 16
     instances: int = 2
+    scripts: float = 0.7
     image_size: int = 64
     context: int = 24
-
-
-def to_pixels(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Resizes a picture to a square, as the bundle's preprocessing does: uint8 (size, size, 3)."""
-    return np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
-
-
-def truth(scenes: Sequence[Scene], named: Sequence[Scene]) -> npt.NDArray[np.bool_]:
-    """Returns whether caption j, by the attributes it names, is true of scene i: bool (n, n)."""
-    codes = {"": 0}
-
-    def table(rows: Sequence[Scene]) -> npt.NDArray[np.int64]:
-        return np.array([[codes.setdefault(v, len(codes)) for v in (r.kind, *astuple(r))] for r in rows])
-
-    has, says = table(scenes), table(named)
-    return np.asarray(((says[None] == 0) | (says[None] == has[:, None])).all(2))
 
 
 class Batches(IterableDataset[dict[str, npt.NDArray[np.generic]]]):
@@ -94,30 +49,37 @@ class Batches(IterableDataset[dict[str, npt.NDArray[np.generic]]]):
         step = self.start
         while True:
             rng = np.random.default_rng([self.seed, step])
-            yield {**self._scenes(rng, tokenizer), **self._characters(rng)}
+            yield {**self._captioned(rng, tokenizer), **self._characters(rng)}
             step += 1
 
-    def _scenes(self, rng: np.random.Generator, tokenizer: Tokenizer) -> dict[str, npt.NDArray[np.generic]]:
-        scenes = [random_scene(rng) for _ in range(self.mix.scenes)]
-        texts, named = zip(*(caption(scene, rng) for scene in scenes), strict=True)
-        ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    def _captioned(self, rng: np.random.Generator, tokenizer: Tokenizer) -> dict[str, npt.NDArray[np.generic]]:
+        drawn = [random_sample(rng, self.mix.image_size) for _ in range(self.mix.captioned)]
+        ids = [encoding.ids for encoding in tokenizer.encode_batch([sample.text for sample in drawn])]
         width = max(map(len, ids))
         return {
-            "images": np.stack([to_pixels(render_scene(s, rng), self.mix.image_size) for s in scenes]),
+            "images": np.stack([sample.pixels for sample in drawn]),
             "ids": np.array([row + [0] * (width - len(row)) for row in ids]),
             "mask": np.array([[1] * len(row) + [0] * (width - len(row)) for row in ids]),
-            "true": truth(scenes, named),
+            "true": truth(drawn),
         }
 
     def _characters(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.generic]]:
-        mix = self.mix
-        pixels = []
-        for _ in range(mix.alphabets):
-            alphabet = Alphabet(int(rng.integers(HELD_OUT_SEED)), size=mix.characters)
-            plain = rng.random() < 0.8
-            for character in alphabet.characters:
-                for _ in range(mix.instances):
-                    size = int(rng.choice([64, 84, 105]))
-                    pixels.append(to_pixels(character.draw(rng, size, plain=plain), mix.image_size))
-        classes = np.repeat(np.arange(mix.alphabets * mix.characters), mix.instances)
-        return {"characters": np.stack(pixels), "classes": classes}
+        pixels: list[npt.NDArray[np.uint8]] = []
+        classes: list[int] = []
+        for _ in range(self.mix.alphabets):
+            for drawings in self._alphabet(rng):
+                classes += [classes[-1] + 1 if classes else 0] * len(drawings)
+                pixels += drawings
+        return {"characters": np.stack(pixels), "classes": np.array(classes)}
+
+    def _alphabet(self, rng: np.random.Generator) -> Iterator[list[npt.NDArray[np.uint8]]]:
+        """Yields the drawings of each character of a new alphabet or script."""
+        mix, size = self.mix, self.mix.image_size
+        if rng.random() < mix.scripts:
+            for glyph in Script(int(rng.integers(HELD_OUT_SEED)), mix.characters).characters:
+                yield [to_pixels(glyph.draw(rng, size), size) for _ in range(mix.instances)]
+            return
+        plain = rng.random() < 0.8
+        for character in Alphabet(int(rng.integers(HELD_OUT_SEED)), size=mix.characters).characters:
+            sizes = rng.choice([64, 84, 105], mix.instances)
+            yield [to_pixels(character.draw(rng, int(side), plain=plain), size) for side in sizes]

@@ -11,7 +11,6 @@ import json
 import tarfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from recipes.mini.card import write_card
+from recipes.mini.pictures.scripts import Script
+from recipes.mini.zero_shot import embed, patterns_and_shapes, png, shade_accuracy, zero_shot_accuracy
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
 from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
-from glimpse.export.drawings.rendering import render_scene
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20
@@ -38,9 +37,13 @@ def main() -> None:
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     encoder, tokenizer = Encoder(bundle, threads=2), Tokenizer.of(bundle)
+    shades = shade_accuracy(encoder, tokenizer)
     figures: dict[str, Any] = {
         "zero_shot_held_out": zero_shot_accuracy(encoder, tokenizer),
+        "html_colours": {"mean": float(np.mean(list(shades.values()))), **shades},
+        "patterns_and_shapes": patterns_and_shapes(encoder, tokenizer),
         "one_shot_drawn": one_shot_drawn(encoder),
+        "one_shot_scripts": one_shot_scripts(encoder),
         "latency_ms_one_core": latency(arguments.bundle),
         "bytes": {file.name: file.stat().st_size for file in sorted(arguments.bundle.iterdir())},
     }
@@ -55,37 +58,6 @@ def main() -> None:
         write_card(bundle, figures)
 
 
-def embed(encoder: Encoder, pictures: Sequence[Image.Image | bytes]) -> Vectors:
-    """Embeds pictures as a server does, through the bundle's preprocessing: (n, d)."""
-    rule = encoder.manifest.image
-    assert rule is not None  # noqa: S101 (the mini reads images)
-    pixels = [
-        decode_image(_png(picture) if isinstance(picture, Image.Image) else picture, rule) for picture in pictures
-    ]
-    return np.concatenate([encoder.encode_images(np.stack(pixels[i : i + 64])) for i in range(0, len(pixels), 64)])
-
-
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def zero_shot_accuracy(encoder: Encoder, tokenizer: Tokenizer, each: int = 25, rounds: int = 5) -> float:
-    """Returns the share of pictures of held-out pairs labelled right among 20 held-out pairs, over random choices."""
-    rng = np.random.default_rng(11)
-    pairs = sorted(HELD_OUT_PAIRS)
-    accuracies = []
-    for _ in range(rounds):
-        chosen = [pairs[i] for i in rng.permutation(len(pairs))[:_WAYS]]
-        pictures = [render_scene(Scene(*pair), rng) for pair in chosen for _ in range(each)]
-        prompts = [f"{'an' if pair[0][0] in 'aeiou' else 'a'} {' '.join(pair)}" for pair in chosen]
-        texts = encoder.encode_texts(*tokenizer.pad([tokenizer.encode(prompt).ids for prompt in prompts]))
-        best = (embed(encoder, pictures) @ texts.T).argmax(1)
-        accuracies.append(np.mean(best == np.repeat(np.arange(_WAYS), each)))
-    return float(np.mean(accuracies))
-
-
 def one_shot_drawn(encoder: Encoder, alphabets: int = 50) -> float:
     """Returns the 20-way one-shot error within drawn alphabets kept from training."""
     errors = []
@@ -94,6 +66,17 @@ def one_shot_drawn(encoder: Encoder, alphabets: int = 50) -> float:
         characters = Alphabet(HELD_OUT_SEED + 1_000 + number, size=_WAYS).characters
         vectors = embed(encoder, [character.draw(rng) for _ in range(2) for character in characters])
         errors.append(_error(vectors[:_WAYS], vectors[_WAYS:]))
+    return float(np.mean(errors))
+
+
+def one_shot_scripts(encoder: Encoder, scripts: int = 50) -> float:
+    """Returns the 20-way one-shot error within scripts (`recipes.mini.pictures.scripts`) kept from training."""
+    errors = []
+    for number in range(scripts):
+        rng = np.random.default_rng([31, number])
+        characters = Script(HELD_OUT_SEED + number, size=_WAYS).characters
+        vectors = embed(encoder, [character.draw(rng) for _ in range(2) for character in characters])
+        errors.append(_error(vectors[: len(characters)], vectors[len(characters) :]))
     return float(np.mean(errors))
 
 
@@ -190,11 +173,11 @@ def latency(folder: Path, runs: int = 200) -> dict[str, float]:
     bundle = load_bundle(folder)
     encoder, rule = Encoder(bundle, threads=1), bundle.manifest.image
     assert rule is not None  # noqa: S101 (the mini reads images)
-    png = _png(Alphabet(HELD_OUT_SEED).characters[0].draw(np.random.default_rng(0)))
+    drawn = png(Alphabet(HELD_OUT_SEED).characters[0].draw(np.random.default_rng(0)))
     times = []
     for _ in range(runs):
         started = time.perf_counter()
-        pixels = decode_image(png, rule)
+        pixels = decode_image(drawn, rule)
         decoded = time.perf_counter()
         encoder.encode_images(pixels[None])
         times.append((decoded - started, time.perf_counter() - decoded))

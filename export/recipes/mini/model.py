@@ -13,7 +13,7 @@ class Shape:
 
     image_size: int = 64
     dimension: int = 192
-    widths: tuple[int, ...] = (32, 64, 112, 192)
+    widths: tuple[int, ...] = (32, 64, 128, 256)
     vocabulary: int = 256
     context: int = 24
     text_width: int = 96

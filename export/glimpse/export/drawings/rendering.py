@@ -1,6 +1,7 @@
 """Draws scenes with Pillow."""
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -14,25 +15,28 @@ from glimpse.export.drawings.scenes import COLOURS, COUNTS, FONTS, SIZES, Rgb, S
 _OVERSAMPLING = 2
 
 
-def render_scene(scene: Scene, rng: np.random.Generator, size: int = 80) -> Image.Image:
+def render_scene(
+    scene: Scene, rng: np.random.Generator, size: int = 80, palette: Mapping[str, Rgb] = COLOURS
+) -> Image.Image:
     """Draws a scene.
 
     Args:
         scene: attributes that are not set are drawn at random.
         rng: decides everything that the scene leaves open.
         size: side of the picture in pixels.
+        palette: the shade of each colour; it is jittered a little.
 
     Returns:
         An RGB picture of `size` x `size` pixels.
     """
     background = scene.background or _contrasting(scene, rng)
-    picture = _paper(COLOURS[background], rng, size * _OVERSAMPLING)
+    picture = _paper(palette[background], rng, size * _OVERSAMPLING)
     if scene.kind == "glyph":
-        _draw_glyph(picture, scene, rng)
+        _draw_glyph(picture, scene, rng, palette)
     elif scene.kind == "pair":
-        _draw_pair(picture, scene, rng)
+        _draw_pair(picture, scene, rng, palette)
     else:
-        _draw_group(picture, scene, rng, background)
+        _draw_group(picture, scene, rng, palette)
     return picture.reduce(_OVERSAMPLING)
 
 
@@ -56,7 +60,7 @@ def _paper(colour: Rgb, rng: np.random.Generator, size: int) -> Image.Image:
     return Image.fromarray(shade).resize((size, size), Image.Resampling.BILINEAR)
 
 
-def _draw_glyph(picture: Image.Image, scene: Scene, rng: np.random.Generator) -> None:
+def _draw_glyph(picture: Image.Image, scene: Scene, rng: np.random.Generator, palette: Mapping[str, Rgb]) -> None:
     file = rng.choice(FONTS[scene.font or str(rng.choice(list(FONTS)))])
     extent = picture.width
     font = _font(str(file), 4 * int(extent * rng.uniform(0.11, 0.21)))
@@ -65,7 +69,7 @@ def _draw_glyph(picture: Image.Image, scene: Scene, rng: np.random.Generator) ->
     place = tuple(extent * (0.5 + rng.normal(0, 0.05, 2)))
     ImageDraw.Draw(mask).text(place, text, font=font, fill=255, anchor="mm")
     mask = mask.rotate(rng.normal(0, 6), Image.Resampling.BILINEAR)
-    picture.paste(_jittered(COLOURS[scene.colour], rng), (0, 0, *picture.size), mask)
+    picture.paste(_jittered(palette[scene.colour], rng), (0, 0, *picture.size), mask)
 
 
 @lru_cache
@@ -78,17 +82,17 @@ def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{file}", size)
 
 
-def _draw_pair(picture: Image.Image, scene: Scene, rng: np.random.Generator) -> None:
+def _draw_pair(picture: Image.Image, scene: Scene, rng: np.random.Generator, palette: Mapping[str, Rgb]) -> None:
     along = {"above": (0, -1), "below": (0, 1), "left of": (-1, 0), "right of": (1, 0)}[scene.relation]
     for sign, shape, colour in (
         (1, scene.shape, scene.colour),
         (-1, scene.second_shape, scene.second_colour),
     ):
         centre = 0.5 + sign * 0.24 * np.array(along) + rng.normal(0, 0.025, 2)
-        _draw_shape(picture, shape, COLOURS[colour], centre, rng.uniform(0.15, 0.21), "solid", rng)
+        _draw_shape(picture, shape, palette[colour], centre, rng.uniform(0.15, 0.21), "solid", rng)
 
 
-def _draw_group(picture: Image.Image, scene: Scene, rng: np.random.Generator, background: str) -> None:
+def _draw_group(picture: Image.Image, scene: Scene, rng: np.random.Generator, palette: Mapping[str, Rgb]) -> None:
     count = COUNTS.index(scene.count) + 1
     size = scene.size or str(rng.choice(SIZES))
     cells = 1 if count == 1 else 2 if count <= 4 else 3
@@ -100,7 +104,7 @@ def _draw_group(picture: Image.Image, scene: Scene, rng: np.random.Generator, ba
         slack = max(0.5 / cells - radius, 0.0)
         centre = (cell + 0.5) / cells + np.clip(rng.normal(0, 0.4, 2), -1, 1) * slack * 0.7
         fill = scene.fill or "solid"
-        _draw_shape(picture, scene.shape, COLOURS[scene.colour], centre, radius, fill, rng)
+        _draw_shape(picture, scene.shape, palette[scene.colour], centre, radius, fill, rng)
 
 
 def _draw_shape(
