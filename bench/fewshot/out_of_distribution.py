@@ -71,6 +71,6 @@ def _rejection_figures(data: tuple[Labelled, Labelled], held_out: set[str], shot
 def _baselines(drawn: Draw, unknown: Array) -> list[float]:
     """Returns the AUROC of the cosine to the nearest class mean, and of the largest softmax over these cosines."""
     mean = ClassMeanHead(drawn.engine.lda.moments)
-    parts = [mean.scores(vectors) for vectors in (drawn.queries.vectors, unknown)]
+    parts = [mean.scores(vectors, centred=False) for vectors in (drawn.queries.vectors, unknown)]
     probable = [softmax(part, EXAMPLE_SCALE).max(1) for part in parts]
     return [auroc(*(part.max(1).astype(np.float64) for part in parts)), auroc(*probable)]

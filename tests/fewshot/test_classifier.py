@@ -22,6 +22,8 @@ from glimpse.fewshot import (
 )
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import softmax
+from glimpse.fewshot.fit import _Candidate as Candidate
+from glimpse.fewshot.fit import _choose as choose_head
 from glimpse.fewshot.heads.joined_heads import JoinedHeads
 
 Array = npt.NDArray[np.float32]
@@ -161,15 +163,20 @@ def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
         assert engine.head().kind is pinned
 
 
-def test_prompts_answer_where_they_are_clearly_better_than_text_and_examples_together() -> None:
-    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.1), strict=True))
-    vectors = blobs(2, SHOTS, 3.0)  # examples scatter far around the texts
-    rows = np.array(SHOTS, np.intp)
-    engine = fitted(engine_of(vectors, SHOTS, texts), Examples(vectors, rows, NAMES, texts))
-    assert engine.head().kind is HeadKind.PROMPTS
-    turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))
-    engine = fitted(engine_of(vectors, SHOTS, turned), Examples(vectors, rows, NAMES, turned))
-    assert engine.head().kind is not HeadKind.PROMPTS
+def test_prompts_answer_only_where_they_are_clearly_better_than_text_and_examples_together() -> None:
+    rng, rows = np.random.default_rng(0), np.tile(np.arange(5), 8)
+    noise = rng.normal(size=(40, 5))
+
+    def candidate(kind: HeadKind, signal: float, count: int) -> Candidate:
+        scores = signal * np.eye(5)[rows[:count]] + noise[:count]
+        return Candidate(kind, scores, scores, lambda queries: queries)
+
+    for signal, count, better in ((4.0, 40, True), (1.2, 40, False), (4.0, 10, False)):
+        candidates = {
+            HeadKind.PROMPTS: candidate(HeadKind.PROMPTS, signal, count),
+            HeadKind.LDA: candidate(HeadKind.LDA, 1.5, count),
+        }
+        assert choose_head(candidates, rows[:count], None, False)[0] is (HeadKind.PROMPTS if better else HeadKind.LDA)
 
 
 def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:

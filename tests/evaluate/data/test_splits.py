@@ -105,7 +105,7 @@ def test_sets_hold_what_ranks_among_their_labels_and_expectations_are_of_labels_
     assert outcome.expected == (evaluation.typicality.label_left_out < least).mean()
 
 
-def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
+def test_with_one_example_a_label_the_answer_is_the_nearest_example_after_centring() -> None:
     rng = np.random.default_rng(0)
     rows = np.repeat(np.arange(4), 8)
     vectors = normalize((rng.normal(size=(4, 6))[rows] + 0.8 * rng.normal(size=(32, 6))).astype(np.float32))
@@ -116,12 +116,16 @@ def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
     material = EmbeddedDataset(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
     drawn = split(rows, 1, seed=0)
     outcome = run(material, Contender(None), drawn)
-    cosines = vectors[drawn.queries] @ vectors[drawn.support].T
+    support, queries = vectors[drawn.support], vectors[drawn.queries]
+    cosines = queries @ support.T
+    mean, between = support.mean(0), (support @ support.T)[~np.eye(4, dtype=bool)].mean()
+    middle = mean * np.clip(between / (mean @ mean), 0, 1)
+    best = (normalize(queries - middle) @ normalize(support - middle).T).argmax(1)
     assert outcome.head is HeadKind.CLASS_MEAN
-    assert np.array_equal(outcome.queries.label, rows[drawn.support][cosines.argmax(1)])
+    assert np.array_equal(outcome.queries.label, rows[drawn.support][best])
     assert outcome.queries.cosine == pytest.approx(cosines.max(1), abs=1e-6)
     assert outcome.unknown is not None
     assert len(outcome.unknown.label) == 10
     assert not outcome.by_fit
     # The cosine is below the default threshold, so the decision is UNKNOWN.
-    assert ((outcome.queries.decision == 2) == (cosines.max(1) < 0.5)).all()
+    assert ((outcome.queries.decision == 2) == (cosines[np.arange(len(best)), best] < 0.5)).all()

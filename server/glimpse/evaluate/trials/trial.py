@@ -183,7 +183,7 @@ def _predict_queries(
     if len(support):
         nearest = NearestSimilarities(nearest_similarities(queries, support), nearest.negatives)
     answers = predict(classifier, queries, nearest, settings, 1)
-    cosines = classifier.mean.scores(queries)
+    cosines = classifier.mean.scores(queries, centred=False)
     most = cosines.max(1).astype(np.float64)
 
     def column(value: "list[float]") -> Floats:
