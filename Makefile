@@ -20,7 +20,7 @@ demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a
 
 # Several processes share the cores; the tests that measure time run alone afterwards.
 test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
-	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --timeout 300
+	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
 test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image

@@ -16,3 +16,17 @@ def evaluation_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no evaluation data at {folder}; set GLIMPSE_EVAL_DATA to its folder")
     return folder
+
+
+# Files that take longest. They come first, so that several processes end at about the same time.
+_LONGEST = (
+    "test_real_data.py",
+    "test_real_index.py",
+    "test_replicas.py",
+    "test_attached_index.py",
+    "test_snapshot_starts.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)

@@ -26,6 +26,20 @@ _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
+# Variables that Python, the linker and gRPC read when they start.
+_READ_AT_START = ("PYTHON", "LD_", "GRPC_")
+_AT_START = dict(os.environ)
+
+
+def can_fork(environment: Mapping[str, str]) -> bool:
+    """Returns whether a fork can run in this environment: what is read at the start is as it was in this process."""
+
+    def read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
+
+    return read_at_start(environment) == read_at_start(_AT_START)
+
+
 class ForkedProcess:
     """A running command, with the interface of `subprocess.Popen` as far as tests need it."""
 
@@ -55,7 +69,9 @@ class ForkedProcess:
         _start_fork_server()
         descriptors = [_Descriptor(target), _Descriptor(stderr.fileno())]
         where = str(folder or Path.cwd())
-        self._process = _CONTEXT.Process(target=_run, args=(list(arguments), dict(environment), descriptors, where))
+        self._process = _CONTEXT.Process(
+            target=_run, args=(list(arguments), dict(environment), descriptors, where), daemon=True
+        )
         self._process.start()
         if stdout is None:
             os.close(target)

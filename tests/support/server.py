@@ -14,7 +14,7 @@ from glimpse.v1 import collection_service_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from support.forked import ForkedProcess
+from support.forked import ForkedProcess, can_fork
 
 #: The program without a fork.
 GLIMPSE = [sys.executable, "-m", "glimpse.cli.main"]
@@ -48,11 +48,15 @@ class ServerProcess:
     def start(self) -> None:
         arguments = ["serve", "--listen", self.listen, *self._arguments]
         with (self.folder / "server.log").open("a") as log:
-            if self.program is None:
+            if self.program is None and can_fork(self._environment):
                 self.process = ForkedProcess(arguments, self._environment, stderr=log)
             else:
                 self.process = subprocess.Popen(
-                    [*self.program, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+                    [*(self.program or GLIMPSE), *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=self._environment,
                 )
         assert self.process.stdout
         line = self.process.stdout.readline()
