@@ -176,7 +176,7 @@ def test_prompts_answer_only_where_they_are_clearly_better_than_text_and_example
             HeadKind.PROMPTS: candidate(HeadKind.PROMPTS, signal, count),
             HeadKind.LDA: candidate(HeadKind.LDA, 1.5, count),
         }
-        assert choose_head(candidates, rows[:count], None, False)[0] is (HeadKind.PROMPTS if better else HeadKind.LDA)
+        assert choose_head(candidates, rows[:count], None)[0] is (HeadKind.PROMPTS if better else HeadKind.LDA)
 
 
 def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:

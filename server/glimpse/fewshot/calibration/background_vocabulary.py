@@ -149,6 +149,8 @@ class References:
             np.sort(background.fits(vectors, score(vectors))) if len(vectors) else np.empty(0)
             for vectors in (self.unlabeled, self.negatives)
         )
+        if len(unlabeled) < 1 / false_reject - 1:  # too few for the rate: one that does not belong would decide
+            unlabeled = unlabeled[:0]
         typicality = Typicality(np.ones(1), unlabeled, np.empty(0), negatives)
         calibrated, ceiling = typicality.min_fit(false_reject, false_accept), typicality.negative_ceiling
         if calibrated is None:
