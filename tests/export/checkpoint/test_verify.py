@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 
+from support.server import GLIMPSE
+
 from .open_clip_models import save_siglip
 
 
 def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
     """Runs the command; returns the exit code, the lines of JSON, and the output."""
-    command = [sys.executable, "-m", "glimpse.cli.main", *arguments, "--format", "json"]
+    command = [*GLIMPSE, *arguments, "--format", "json"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
