@@ -18,6 +18,9 @@ _SEEDS = {"caltech101": 4, "sign_digits": 20}
 # Percent right of the nearest class mean with 1 and 5 shots. Whole pictures are squashed to 224; mean of 20 seeds.
 REFERENCE = {"caltech101": (64.2, 84.8), "sign_digits": (50.4, 73.5)}
 
+# A set's name, and the vectors of its pictures by label.
+RealSet = tuple[str, dict[str, list[Vector]]]
+
 
 @pytest.fixture(scope="module")
 def client(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
@@ -32,9 +35,7 @@ def client(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="module", params=REFERENCE)
-def real_set(
-    request: pytest.FixtureRequest, client: Client, evaluation_data: Path
-) -> tuple[str, dict[str, list[Vector]]]:
+def real_set(request: pytest.FixtureRequest, client: Client, evaluation_data: Path) -> RealSet:
     """Returns the name of a set, and the vectors of all its pictures by label."""
     return request.param, embed_folder(client, evaluation_data / request.param)
 
@@ -84,7 +85,7 @@ def accuracy(
     return 100 * float(np.mean(right))
 
 
-def test_few_shot_accuracy_equals_the_reference(client: Client, real_set: tuple[str, dict[str, list[Vector]]]) -> None:
+def test_few_shot_accuracy_equals_the_reference(client: Client, real_set: RealSet) -> None:
     name, by_label = real_set
     for shots, reference in zip((1, 5), REFERENCE[name], strict=True):
         measured = np.mean([accuracy(client, name, by_label, shots, seed) for seed in range(_SEEDS[name])])
@@ -92,9 +93,7 @@ def test_few_shot_accuracy_equals_the_reference(client: Client, real_set: tuple[
         assert measured == pytest.approx(reference, abs=2), f"{name}, {shots}-shot"
 
 
-def test_the_ladder_beats_the_reference_and_estimates_its_accuracy(
-    client: Client, real_set: tuple[str, dict[str, list[Vector]]]
-) -> None:
+def test_the_ladder_beats_the_reference_and_estimates_its_accuracy(client: Client, real_set: RealSet) -> None:
     name, by_label = real_set
     seeds = range(_SEEDS[name] // 2)
     measured = np.mean([accuracy(client, name, by_label, 5, seed, Head.UNSPECIFIED) for seed in seeds])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glimpse.cli.commands import COMMANDS, command
+from support.server import GLIMPSE
 
 from .conftest import Run, environment, run_glimpse
 
@@ -79,7 +80,7 @@ def test_without_a_module_of_the_server_it_prints_the_pip_command(arguments: lis
 def test_ctrl_c_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> None:
     (tmp_path / "many.txt").write_text("red\n" * 200_000)
     process = subprocess.Popen(
-        [sys.executable, "-m", "glimpse.cli.main", "classify", collection, "many.txt"],
+        [*GLIMPSE, "classify", collection, "many.txt"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,6 @@
 """A real server with a collection on an index that the real command builds."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.client import Classification, Client, Decision, Vector
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 
 _COLLECTION = "built"
 
@@ -88,7 +87,7 @@ def served(place: Path, bundle: Path | None, words: Sequence[object]) -> Iterato
     """Builds an index with `glimpse index build` and serves it. Without `bundle` it uses glimpse-mini."""
     named = ["--backbone", bundle] if bundle else []
     out = place / "indexes" / _COLLECTION
-    command = [sys.executable, "-m", "glimpse.cli.main", "index", "build", *words, *named, "--out", out]
+    command = [*GLIMPSE, "index", "build", *words, *named, "--out", out]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     print(done.stdout)

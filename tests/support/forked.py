@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -24,7 +24,6 @@ from unittest.mock import patch
 _PRELOADED = ["glimpse.server.app", "glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve"]
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(_PRELOADED)
-
 
 # Variables that Python, the linker and gRPC read when they start.
 _READ_AT_START = ("PYTHON", "LD_", "GRPC_")
@@ -61,20 +60,17 @@ class ForkedProcess:
             stderr: Where its errors go.
             folder: Its working folder; by default this process's own.
         """
-        self.stdout: IO[str] | None = None
-        target = stdout.fileno() if stdout else -1
-        if stdout is None:
-            reader, target = os.pipe()
-            self.stdout = os.fdopen(reader, encoding="utf-8")
         _start_fork_server()
-        descriptors = [_Descriptor(target), _Descriptor(stderr.fileno())]
-        where = str(folder or Path.cwd())
-        self._process = _CONTEXT.Process(
-            target=_run, args=(list(arguments), dict(environment), descriptors, where), daemon=True
-        )
-        self._process.start()
-        if stdout is None:
-            os.close(target)
+        self.stdout: IO[str] | None = None
+        with ExitStack() as stack:
+            if stdout is None:
+                reader, writer = os.pipe()
+                self.stdout = os.fdopen(reader, encoding="utf-8")
+                stdout = stack.enter_context(os.fdopen(writer, "wb"))
+            descriptors = [_Descriptor(stdout.fileno()), _Descriptor(stderr.fileno())]
+            run = (list(arguments), dict(environment), descriptors, str(folder or Path.cwd()))
+            self._process = _CONTEXT.Process(target=_run, args=run, daemon=True)
+            self._process.start()
 
     @property
     def pid(self) -> int:

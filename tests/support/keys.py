@@ -2,17 +2,17 @@
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from glimpse.client import Client, GlimpseError, Unauthenticated
+from support.server import GLIMPSE
 
 
 def run_keys(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     """Runs `glimpse keys …` on the ledger in a ServerProcess's folder."""
-    command = [sys.executable, "-m", "glimpse.cli.main", "keys", *map(str, words), "--data", str(folder / "data")]
+    command = [*GLIMPSE, "keys", *map(str, words), "--data", str(folder / "data")]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -16,6 +16,7 @@ from glimpse.backbone import Bundle
 from glimpse.index import verify
 from support.building import failed, painted, rows, shards, texts
 from support.bundles import tiny_dual_bundle
+from support.server import GLIMPSE
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(300)]
@@ -69,7 +70,7 @@ def command(arguments: Sequence[object], address: str | None, cwd: Path | None =
     engine = [] if address is None else ["--engine", "ray"]
     if address:
         environment["RAY_ADDRESS"] = address
-    words = [sys.executable, "-m", "glimpse.cli.main", "index", "build", *map(str, arguments), *engine]
+    words = [*GLIMPSE, "index", "build", *map(str, arguments), *engine]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=cwd)
 
 

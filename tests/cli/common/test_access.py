@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import pytest
 from support.certificates import Authority
 from support.keys import listed_keys, make_key, run_keys
 from support.recording_proxy import RecordingProxy
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 
 from ..conftest import Done, Run, run_glimpse
 
@@ -255,7 +254,7 @@ def test_a_key_is_revoked_by_its_name_its_id_itself_or_the_start_of_its_name(tmp
 @pytest.mark.parametrize("words", [("keys", "list"), ("ledger", "verify"), ("serve", "--listen", "127.0.0.1:0")])
 def test_a_folder_name_that_is_not_utf_8_is_rejected_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     folder = f"{tmp_path}/d\udce9"
-    command = [sys.executable, "-m", "glimpse.cli.main", *words, "--data", folder]
+    command = [*GLIMPSE, *words, "--data", folder]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()

@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from PIL import Image
 
 from glimpse.cli.common.standard_input import read_standard_input
 from glimpse.inputs import Columns, Entry
+from support.server import GLIMPSE
 
 from ..conftest import Done, Run, environment, run_glimpse
 
@@ -23,7 +23,7 @@ def counts(done: Done) -> dict[str, int]:
 
 
 def piped(server: str, arguments: list[object], data: bytes, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "glimpse.cli.main", *map(str, arguments)]
+    command = [*GLIMPSE, *map(str, arguments)]
     return subprocess.run(command, input=data, capture_output=True, env=environment(server), cwd=cwd, check=False)
 
 

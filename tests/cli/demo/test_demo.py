@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import unicodedata
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from glimpse.backbone import bundled
 from glimpse.cli.demo.contact_sheet import Sheet
 from glimpse.cli.demo.data import folder_task
+from support.server import GLIMPSE
 
 from ..conftest import run_glimpse
 
@@ -127,9 +127,7 @@ def test_a_server_that_does_not_start_shows_its_log(colours: Path, tmp_path: Pat
 def test_a_terminated_demo_stops_its_server(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
     arguments = ["demo", "--images", str(colours), "--backbone", str(toy_bundle)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "glimpse.cli.main", *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*GLIMPSE, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     while not (logs := list(tmp_path.glob(".glimpse.*.tmp/content/server.log"))) and process.poll() is None:
         time.sleep(0.02)
     assert logs

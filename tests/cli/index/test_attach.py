@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1.types_pb2 import ItemStatus
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 from support.shapes import LABELS, draw_shapes
 from support.wait import soon
 
@@ -153,7 +152,7 @@ def test_a_compacted_collection_has_a_new_index_of_its_rows(
 
 
 def test_interrupted_the_command_says_that_the_compaction_goes_on() -> None:
-    words = [sys.executable, "-m", "glimpse.cli.main", "index", "compact", "--collection", "birds"]
+    words = [*GLIMPSE, "index", "compact", "--collection", "birds"]
     # Tests that run in the background inherit from the shell that SIGINT is ignored.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.building import failed, painted, rows, texts, written
+from support.server import GLIMPSE
 
 from ..conftest import Done, environment, run_glimpse
 
@@ -132,7 +133,7 @@ def test_a_terminal_has_a_bar_and_others_have_lines(photos: Path, toy_bundle: Pa
         pytest.skip("no terminals here")
     ours, theirs = os.openpty()
     words = ["index", "build", "photos", "--backbone", str(toy_bundle), "--out", "out"]
-    command = [sys.executable, "-m", "glimpse.cli.main", *words]
+    command = [*GLIMPSE, *words]
     variables = {**environment(""), "TERM": "xterm", "COLUMNS": "80"}
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=tmp_path, env=variables, check=False)
     os.close(theirs)

@@ -6,7 +6,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,6 +16,7 @@ import pytest
 from glimpse.ledger import CollectionRecord, LabelRecord
 from support.full_ledger import example, fill
 from support.ledgers import Direct
+from support.server import GLIMPSE
 
 from ..conftest import Done, run_glimpse
 
@@ -170,7 +170,7 @@ def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
 def terminal_output(words: tuple[str, ...], folder: Path, columns: int) -> str:
     """Returns everything that `glimpse ledger …` sends to a terminal of this width, without colours."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "glimpse.cli.main", "ledger", *words]
+    command = [*GLIMPSE, "ledger", *words]
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=folder, env=environment) as process:
         os.close(theirs)
@@ -208,7 +208,7 @@ def test_an_empty_log_is_reported(glimpse: Glimpse) -> None:
 def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     with Direct.of(tmp_path) as ledger:
         fill(ledger)
-        command = [sys.executable, "-m", "glimpse.cli.main", "ledger", "log", "--follow", "--data", str(tmp_path)]
+        command = [*GLIMPSE, "ledger", "log", "--follow", "--data", str(tmp_path)]
         words = [*command, "--after", str(ledger.revision - 1)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         # The process that runs the tests may ignore the signal, and children inherit that.

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from glimpse.v1 import (
 )
 from glimpse.v1 import server_service_pb2 as pb
 from support.postgres import postgres
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 
 from ..conftest import Run, environment, run_glimpse
 
@@ -116,7 +115,7 @@ def test_a_server_without_its_database_is_still_reported(lost: str, tmp_path: Pa
 
 def watched(server: str, tmp_path: Path) -> list[dict[str, Any]]:
     """Returns the first two records of --watch."""
-    command = [sys.executable, "-m", "glimpse.cli.main", "status", "--watch", "--format", "json"]
+    command = [*GLIMPSE, "status", "--watch", "--format", "json"]
     env = {**environment(server), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path)
     try:

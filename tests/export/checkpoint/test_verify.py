@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 
+from support.server import GLIMPSE
+
 from .open_clip_models import save_siglip
 
 
 def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
     """Runs the command; returns the exit code, the lines of JSON, and the output."""
-    command = [sys.executable, "-m", "glimpse.cli.main", *arguments, "--format", "json"]
+    command = [*GLIMPSE, *arguments, "--format", "json"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_compared_with_its_checkpoint_again(folder: Path) -> None:
-    code, [found], output = glimpse("backbone", "verify", "out", cwd=folder)
+    code, [found], output = glimpse("backbones", "verify", "out", cwd=folder)
     assert code == 0, output
     assert found["compared"]
     assert len(found["proof"]) == 6
@@ -47,10 +48,10 @@ def test_it_is_compared_with_its_checkpoint_again(folder: Path) -> None:
 def test_a_checkpoint_that_has_moved(folder: Path) -> None:
     (folder / "siglip").rename(folder / "moved")
     try:
-        code, [found], _ = glimpse("backbone", "verify", "out", cwd=folder)
+        code, [found], _ = glimpse("backbones", "verify", "out", cwd=folder)
         assert (code, found["compared"]) == (0, False)
         assert "siglip" in found["reason"]
-        code, [found], _ = glimpse("backbone", "verify", "out", "--model", "moved", cwd=folder)
+        code, [found], _ = glimpse("backbones", "verify", "out", "--model", "moved", cwd=folder)
         assert (code, found["compared"]) == (0, True)
     finally:
         (folder / "moved").rename(folder / "siglip")
@@ -67,7 +68,7 @@ def test_another_checkpoint_differs(folder: Path) -> None:
     changed = {name: value.flip(0) if name == "text.text_projection.weight" else value for name, value in state.items()}
     assert not changed["text.text_projection.weight"].equal(state["text.text_projection.weight"])
     torch.save(changed, weights)
-    code, [found], output = glimpse("backbone", "verify", "out", "--model", "other", cwd=folder)
+    code, [found], output = glimpse("backbones", "verify", "out", "--model", "other", cwd=folder)
     assert code == 1
     assert {check["part"] for check in found["proof"] if not check["passed"]} >= {"text graph: smallest cosine"}
     assert "differs from its checkpoint in text graph" in output

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from sqlalchemy import Engine, create_engine, event
 
 from glimpse.ledger import (
     CollectionRecord,
@@ -23,6 +25,7 @@ from glimpse.ledger import (
     sqlite_url,
 )
 from glimpse.ledger.changes.hash_chain import FIRST, link
+from glimpse.ledger.database.database import _make_durable_sqlite
 from glimpse.ledger.database.transactions import now_microseconds
 
 _WRITERS, _EACH = 4, 25
@@ -86,12 +89,33 @@ def test_a_reader_never_sees_a_later_change_before_an_earlier_one(ledger: Ledger
 
 
 def test_servers_that_start_at_once_make_one_ledger(url: str) -> None:
+    together = Barrier(8)
+
     def start(_: int) -> str:
+        together.wait()
         with Ledger.open(url) as own:
             return own.head().ledger_id
 
-    with ThreadPoolExecutor(4) as threads:
-        assert len(set(threads.map(start, range(4)))) == 1
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(start, range(8)))) == 1
+
+
+def test_connections_that_switch_a_sqlite_file_to_wal_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    # SQLite itself refuses about one in fifty of these at once, whatever its busy timeout is.
+    for number in range(50):
+        engine = create_engine(f"sqlite:///{tmp_path / str(number)}.sqlite")
+        event.listen(engine, "connect", _make_durable_sqlite)
+        together = Barrier(8)
+
+        def connect(engine: Engine = engine, together: Barrier = together) -> str:
+            together.wait()
+            with engine.connect() as connection:
+                return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+        with ThreadPoolExecutor(8) as threads:
+            modes = [threads.submit(connect) for _ in range(8)]
+            assert {mode.result() for mode in modes} == {"wal"}
+        engine.dispose()
 
 
 def test_each_change_is_linked_to_the_one_before(ledger: Ledger) -> None:

@@ -5,7 +5,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ from cryptography import x509
 from glimpse.client import Client, Retry, Unavailable
 from glimpse.server.auth.listener import is_loopback
 from support.certificates import Authority
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 
 ONCE = Retry(attempts=1)
 
@@ -29,7 +28,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def serve(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """Runs a server that should refuse to start."""
-    command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", str(folder), *options]
+    command = [*GLIMPSE, "serve", "--data", str(folder), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,7 +19,7 @@ from glimpse.ledger.maintenance.parquet import export
 from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import quiet
 from support.metrics import samples
-from support.server import ServerProcess, Stubs
+from support.server import GLIMPSE, ServerProcess, Stubs
 from support.wait import soon
 
 
@@ -127,7 +126,7 @@ def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProc
     """Runs `glimpse` commands concurrently."""
 
     def one(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "glimpse.cli.main", *arguments]
+        program = [*GLIMPSE, *arguments]
         return subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=60)
 
     with ThreadPoolExecutor() as pool:

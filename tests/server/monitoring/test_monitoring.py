@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -36,7 +35,7 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 from support.image_calls import enroll
 from support.metrics import address_of, samples
 from support.pictures import picture
-from support.server import ServerProcess, Stubs, make_collection
+from support.server import GLIMPSE, ServerProcess, Stubs, make_collection
 from support.wait import soon
 
 CLASSIFY = "ClassificationService/Classify"
@@ -358,7 +357,7 @@ def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
 
 def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
     """Returns the stderr of a server that refuses to start."""
-    command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", folder, *options]
+    command = [*GLIMPSE, "serve", "--data", folder, *options]
     env = {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=env)
     assert done.returncode == 1

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from glimpse.client import AsyncClient, Client, NewExample, NotFound
 from support.pictures import picture
-from support.server import ServerProcess
+from support.server import GLIMPSE, ServerProcess
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -132,7 +132,7 @@ def test_an_enrolment_has_a_commit(collector: Collector, traced: str) -> None:
 def test_the_command_joins_the_trace_of_its_environment(collector: Collector, traced: str) -> None:
     with own_span() as mine:
         given = f"00-{mine.trace_id:032x}-{mine.span_id:016x}-01"
-    command = [sys.executable, "-m", "glimpse.cli.main", "classify", "colours", "--text", "red", "--server", traced]
+    command = [*GLIMPSE, "classify", "colours", "--text", "red", "--server", traced]
     done = subprocess.run(command, env={**os.environ, "TRACEPARENT": given}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = collector.of(mine.trace_id, 5)

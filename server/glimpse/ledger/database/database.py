@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ WRITING: Final = "glimpse_writing"
 FOLLOWING: Final = "glimpse_following"
 # Number of the advisory lock that is held while a database is created or filled.
 _CREATION_LOCK = 0x676C696D707365
+# Longest wait of a SQLite connection for another one's lock.
+_BUSY_SECONDS: Final = 5
 # Python's SQLite driver reports a text that is not UTF-8 with this message and no code.
 _NOT_UTF8 = "Could not decode to UTF-8"
 # PostgreSQL states: idle transaction terminated; the server has become read-only.
@@ -138,13 +141,28 @@ def _make_durable_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     # WAL lets readers run at the same time as the writer. FULL syncs the log at every commit, so a commit survives a
     # power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+    _switch_to_wal(connection)
+    for pragma in ("synchronous=FULL", f"busy_timeout={1000 * _BUSY_SECONDS}"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # Where two connections switch one file at once, SQLite refuses one of them immediately instead of letting it wait
+    # for the busy timeout, because each holds a lock that the other needs.
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _make_reading_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("busy_timeout=5000", "query_only=ON"):
+    for pragma in (f"busy_timeout={1000 * _BUSY_SECONDS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
