@@ -272,7 +272,7 @@ class FewShotClassifier:
         """
         assert self.fitted is not None  # noqa: S101 (callers hold its evaluation)
         lda = scores if kind in (HeadKind.LDA, HeadKind.LDA_AND_PROMPTS) else self.lda.scores(queries)
-        around = self.fitted.background.distances(queries)
+        around = self.fitted.pooled.distances(queries)
         return fit_measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
 
     def _why_mean(self, text: bool) -> str:

@@ -9,7 +9,7 @@ from glimpse.fewshot.calibration.background_vocabulary import References
 from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
-from glimpse.fewshot.calibration.open_set import Background, Typicality, max_softmax, nearest_other_similarities
+from glimpse.fewshot.calibration.open_set import PooledGaussian, Typicality, max_softmax, nearest_other_similarities
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
 from glimpse.fewshot.domains.domains import Adaptation
@@ -37,7 +37,7 @@ class Fitted:
     #: The domain adaptation that was kept, and all that were tried.
     adaptation: Adaptation | None
     adaptation_trials: Sequence[AdaptationTrial]
-    background: Background
+    pooled: PooledGaussian
     #: The examples that were left out, and the score columns of their labels: (n,) each.
     sampled: Rows
     rows: Rows
@@ -116,7 +116,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         context.lda,
         context.choice.kept,
         context.choice.trials,
-        context.background,
+        context.pooled,
         context.sampled,
         measures.rows,
         evaluations,

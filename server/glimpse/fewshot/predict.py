@@ -225,7 +225,7 @@ def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     if fitted and fitted.regression_calibration and call.kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
         probabilities = fitted.regression_calibration.probabilities(scores)
     elif fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
-        around = fitted.background.distances(call.queries)
+        around = fitted.pooled.distances(call.queries)
         values = likelihood_ratios(around, classifier.lda.lengths(call.queries), scores)
         probabilities = fitted.independent_calibration.probabilities(values)
     else:

@@ -21,7 +21,7 @@ from glimpse.fewshot import (
 from glimpse.fewshot.calibration.calibration import best_temperature, log_loss
 from glimpse.fewshot.calibration.leave_one_out import leave_one_out
 from glimpse.fewshot.calibration.open_set import (
-    Background,
+    PooledGaussian,
     Typicality,
     nearest_other_similarities,
     nearest_similarities,
@@ -197,7 +197,7 @@ def test_the_background_left_out_is_that_of_the_others() -> None:
         gaps, gap = rest - rest.mean(0), vectors[i] - rest.mean(0)
         wanted = (8 + 29) * gap @ np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8)) @ gap
         assert found[i] == pytest.approx(wanted, rel=1e-6)
-    covered = Background.of(pooled, metric)
+    covered = PooledGaussian.of(pooled, metric)
     gaps = vectors.astype(np.float64) - vectors.mean(0)
     plain = (8 + 29) * np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8))
     assert covered.distances(vectors) == pytest.approx(np.einsum("nd,de,ne->n", gaps, plain, gaps), rel=1e-4)

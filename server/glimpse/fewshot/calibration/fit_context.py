@@ -1,5 +1,5 @@
-"""The parts that every head's fit and evaluation share: adapted vectors, LDA, the background, and the examples left
-out.
+"""The parts that every head's fit and evaluation share: adapted vectors, LDA, the Gaussian of all examples, and the
+examples left out.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from glimpse.fewshot.calibration.calibration import growth
 from glimpse.fewshot.calibration.group_left_out import LeftOutGroup, groups_among
 from glimpse.fewshot.calibration.leave_one_out import LeaveOneOutScores, leave_one_out
 from glimpse.fewshot.calibration.near_copies import find_groups
-from glimpse.fewshot.calibration.open_set import Background, nearest_other_similarities, nearest_similarities
+from glimpse.fewshot.calibration.open_set import PooledGaussian, nearest_other_similarities, nearest_similarities
 from glimpse.fewshot.calibration.text_weight import select_text_weight
 from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.head_evaluation import FitMeasures, LeftOutMeasures
 from glimpse.fewshot.heads.lda import LdaHead
-from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
+from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.groups import others_of_label, several_members
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows, sample
@@ -41,7 +41,7 @@ class FitContext:
     #: The domain adaptation of `vectors` and `negatives`.
     choice: AdaptationChoice
     lda: LdaHead
-    background: Background
+    pooled: PooledGaussian
     #: Examples that are left out together have equal numbers, (N,); None if each is left out alone.
     groups: Rows | None
     #: Examples to leave out, (n,): those whose label keeps another example or a text, or a sample of them.
@@ -61,49 +61,34 @@ class FitContext:
         vectors = _adapted(choice.kept, examples.vectors, examples.domains)
         moments = _moments(examples, vectors)
         rows = np.array([moments.row(label) for label in examples.labels], np.intp)[examples.rows]
-        several = np.flatnonzero(moments.shots[rows] > 1)
-        sampled = sample(several, _sample_size(vectors, len(moments.labels)))
-        groups = find_groups(examples.vectors, rows, sampled, examples.groups)
-        others = others_of_label(rows, groups, len(moments.labels))
-        sampled = sampled[(others + TEXT_SHOTS * (moments.shots > moments.counts)[rows])[sampled] > 0]
-        # Copies of one example show no spread within labels.
-        metric = Metric.of(moments) if (others > 0).any() else Metric.identity(moments.dimension)
-        pooled = moments.pooled()
-        around = Metric.of(pooled)
+        groups, others, sampled = _leave_out(examples, vectors, rows, moments)
         together = list(several_members(groups))
         left_out_groups = groups_among(together, vectors, rows, sampled)
-        copies = (
-            None
-            if examples.contents is None
-            else _further_labels(examples.contents, rows, sampled, len(moments.labels))
-        )
-        select_text_weight(moments, metric, vectors[sampled], rows[sampled], left_out_groups, copies)
+        further = _further_labels(examples.contents, rows, sampled, len(moments.labels))
+        # Copies of one example show no spread within labels.
+        metric = Metric.of(moments) if (others > 0).any() else Metric.identity(moments.dimension)
+        select_text_weight(moments, metric, vectors[sampled], rows[sampled], left_out_groups, further)
         left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled], left_out_groups)
-        if copies is not None:
-            left_out = left_out.without_labels(copies)
+        if further is not None:
+            left_out = left_out.without_labels(further)
+        pooled, around = _pooled(moments, vectors, sampled, together)
         moments.drop_second_moment()  # no longer needed; it would cost O(d²) per change
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
-        background = Background.of(pooled, around)
-        one = np.zeros_like(rows)
-        distances = leave_one_out(
-            pooled, around, vectors[sampled], one[sampled], groups_among(together, vectors, one, sampled)
-        ).own
-        if len(moments.labels) == 1:  # the mean of all examples is the label's own, so no relative distance exists
-            background, distances = Background.empty(moments.dimension), np.zeros(len(sampled))
+        negatives = examples.negatives.domains if examples.negatives else ()
         return cls(
             vectors,
             rows,
-            _adapted(choice.kept, examples.negative_vectors, examples.negatives.domains if examples.negatives else ()),
+            _adapted(choice.kept, examples.negative_vectors, negatives),
             choice,
             lda,
-            background,
+            pooled,
             groups,
             sampled,
             left_out,
             left_out_groups,
-            distances,
-            copies,
+            around,
+            further,
         )
 
     def mask_further_labels(self, scores: Array | Floats) -> Array | Floats:
@@ -136,7 +121,7 @@ class FitContext:
             FitMeasures(self.left_out.lengths - 2 * alone.max(1, initial=-np.inf), self.around, others),
             FitMeasures(
                 self.lda.distances(self.negatives, far),
-                self.background.distances(self.negatives),
+                self.pooled.distances(self.negatives),
                 nearest_similarities(examples.negative_vectors, examples.vectors),
             ),
         )
@@ -158,8 +143,35 @@ def _adapted(adaptation: Adaptation | None, vectors: Array, domains: Sequence[st
     return vectors if adaptation is None else adaptation.apply(vectors, domains or [""] * len(vectors))
 
 
-def _further_labels(contents: Rows, rows: Rows, sampled: Rows, labels: int) -> Mask:
+def _leave_out(examples: Examples, vectors: Array, rows: Rows, moments: Moments) -> tuple[Rows | None, Rows, Rows]:
+    """Selects the examples to leave out.
+
+    Returns:
+        The groups (see `FitContext.groups`), how many examples each label keeps without a group `(N,)`, and the
+        selected examples `(n,)`.
+    """
+    several = np.flatnonzero(moments.shots[rows] > 1)
+    sampled = sample(several, _sample_size(vectors, len(moments.labels)))
+    groups = find_groups(examples.vectors, rows, sampled, examples.groups)
+    others = others_of_label(rows, groups, len(moments.labels))
+    has_text = (moments.shots > moments.counts)[rows]
+    return groups, others, sampled[((others > 0) | has_text)[sampled]]
+
+
+def _pooled(moments: Moments, vectors: Array, sampled: Rows, together: Sequence[Rows]) -> tuple[PooledGaussian, Floats]:
+    """Returns the Gaussian of all examples, and the distances of the examples left out to its mean: `(n,)`."""
+    if len(moments.labels) == 1:  # the mean of all examples is the label's own, so no relative distance exists
+        return PooledGaussian.empty(moments.dimension), np.zeros(len(sampled))
+    pooled, one_label = moments.pooled(), np.zeros(len(vectors), np.intp)
+    metric, groups = Metric.of(pooled), groups_among(together, vectors, one_label, sampled)
+    left_out = leave_one_out(pooled, metric, vectors[sampled], one_label[sampled], groups)
+    return PooledGaussian.of(pooled, metric), left_out.own
+
+
+def _further_labels(contents: Rows | None, rows: Rows, sampled: Rows, labels: int) -> Mask | None:
     """Returns the further labels of the sampled examples' contents: `(N,)`, `(N,)`, `(n,)` → `(n, C)`."""
+    if contents is None:
+        return None
     result = np.zeros((len(sampled), labels), bool)
     labels_of: dict[int, list[int]] = {}
     for content, row in zip(contents.tolist(), rows.tolist(), strict=True):

@@ -43,20 +43,20 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
-    """All examples as one Gaussian, with the shrinkage of LDA: the reference for inputs that belong to no label."""
+class PooledGaussian:
+    """One Gaussian of all examples, with the shrinkage of LDA: the reference for the relative Mahalanobis distance."""
 
     mean: Array
     precision: Array
 
     @classmethod
     def of(cls, pooled: Moments, metric: Metric) -> Self:
-        """Builds the background from the statistics of all examples as one label, and their metric."""
+        """Builds it from the statistics of all examples as one label, and their metric."""
         return cls(pooled.mean(0).astype(np.float32), (metric.scale * metric.inverse).astype(np.float32))
 
     @classmethod
     def empty(cls, dimension: int) -> Self:
-        """Returns a background with distance 0 everywhere: distances to labels then count as they are."""
+        """Returns one with distance 0 everywhere: distances to labels then count as they are."""
         return cls(np.zeros(dimension, np.float32), np.zeros((dimension, dimension), np.float32))
 
     def distances(self, queries: Array) -> Floats:
@@ -66,13 +66,13 @@ class Background:
 
 
 def fit_measures(
-    distances: Floats, background: Floats, nearest: Floats, scores: Array | Floats, temperature: float
+    distances: Floats, around: Floats, nearest: Floats, scores: Array | Floats, temperature: float
 ) -> Floats:
     """Stacks the three measures, greater for a better fit.
 
     Args:
         distances: `(n,)`, squared Mahalanobis distances to the nearest label's mean.
-        background: `(n,)`, squared Mahalanobis distances to the mean of all examples.
+        around: `(n,)`, squared Mahalanobis distances to the mean of all examples.
         nearest: `(n,)`, cosines to the nearest example.
         scores: `(n, C)`, a head's scores.
         temperature: the head's temperature.
@@ -81,7 +81,7 @@ def fit_measures(
         `(n, 3)` float64.
     """
     likely = np.log(softmax(scores, 1 / temperature).max(1))
-    return np.stack([background - distances, nearest, likely], axis=1)
+    return np.stack([around - distances, nearest, likely], axis=1)
 
 
 @dataclass(frozen=True, slots=True)

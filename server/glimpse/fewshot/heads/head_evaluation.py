@@ -18,7 +18,7 @@ class FitMeasures:
 
     #: Squared Mahalanobis distances to the nearest label's mean, and to the mean of all examples.
     distances: Floats
-    background: Floats
+    around: Floats
     #: Cosines to the nearest example.
     nearest: Floats
 
@@ -143,13 +143,13 @@ def _typicality(
     temperature: float,
 ) -> Typicality:
     def of(fit: FitMeasures, scores: Array | Floats) -> Floats:
-        return fit_measures(fit.distances, fit.background, fit.nearest, scores, temperature)
+        return fit_measures(fit.distances, fit.around, fit.nearest, scores, temperature)
 
     alone = np.array(alone, np.float64)
     alone[np.arange(len(alone)), measured.rows] = -np.inf
     has_other = np.isfinite(alone).any(1)
     group = measured.label_left_out
-    outside = FitMeasures(group.distances[has_other], group.background[has_other], group.nearest[has_other])
+    outside = FitMeasures(group.distances[has_other], group.around[has_other], group.nearest[has_other])
     return Typicality.of(
         of(measured.as_members, left_out), of(outside, alone[has_other]), of(measured.negatives, negatives)
     )
