@@ -24,6 +24,7 @@ from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.fit import _Candidate as Candidate
 from glimpse.fewshot.fit import _choose as choose_head
+from glimpse.fewshot.heads.batch_heads import turns_of
 from glimpse.fewshot.heads.joined_heads import JoinedHeads
 
 Array = npt.NDArray[np.float32]
@@ -176,7 +177,9 @@ def test_prompts_answer_only_where_they_are_clearly_better_than_text_and_example
             HeadKind.PROMPTS: candidate(HeadKind.PROMPTS, signal, count),
             HeadKind.LDA: candidate(HeadKind.LDA, 1.5, count),
         }
-        assert choose_head(candidates, rows[:count], None)[0] is (HeadKind.PROMPTS if better else HeadKind.LDA)
+        assert choose_head(candidates, rows[:count], np.bincount(rows[:count]).astype(np.float64), None)[0] is (
+            HeadKind.PROMPTS if better else HeadKind.LDA
+        )
 
 
 def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:
@@ -186,6 +189,35 @@ def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:
     assert HeadKind.KERNEL_RIDGE not in few.evaluations
     enough = fit(Examples(blobs(0, [*rows, 4]), np.array([*rows, 4], np.intp), NAMES))
     assert HeadKind.KERNEL_RIDGE in enough.evaluations
+
+
+def test_under_eight_shots_kernel_ridge_is_reported_and_not_chosen() -> None:
+    errors = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        means = rng.normal(size=(5, 16))
+        rows, queries = np.repeat(np.arange(5), 3), np.repeat(np.arange(5), 50)
+        vectors, asked = (
+            normalize((means[r] + 1.5 * rng.normal(size=(len(r), 16))).astype(np.float32)) for r in (rows, queries)
+        )
+        fitted = fit(Examples(vectors, rows, NAMES))
+        assert fitted.chosen is HeadKind.LDA
+        pinned = fit(Examples(vectors, rows, NAMES), HeadKind.KERNEL_RIDGE)
+        reported = fitted.evaluations[HeadKind.KERNEL_RIDGE]
+        assert pinned.chosen is HeadKind.KERNEL_RIDGE
+        assert pinned.batch_head is not None
+        assert pinned.evaluations[HeadKind.KERNEL_RIDGE].correct == reported.correct
+        errors.append(reported.accuracy - (pinned.batch_head.scores(asked).argmax(1) == queries).mean())
+    assert abs(np.mean(errors)) < 0.1
+
+
+def test_one_example_of_every_label_is_left_out_at_once() -> None:
+    rows = np.array([0, 1, 1, 0, 2, 2, 2])
+    turns = turns_of(rows, np.bincount(rows).astype(np.float64))
+    assert turns is not None
+    assert turns.tolist() == [0, 0, 1, 1, 0, 1, 2]
+    for others in ([0, 1, 1], [0] * 8 + [1] * 2, [0, 0]):
+        assert turns_of(np.array(others), np.bincount(others).astype(np.float64)) is None
 
 
 def test_kernel_ridge_answers_with_the_log_probabilities_of_both_heads() -> None:

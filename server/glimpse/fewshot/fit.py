@@ -17,7 +17,7 @@ from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.batch_heads import BatchHead, fit_batch_heads
 from glimpse.fewshot.heads.class_mean import ClassMeanHead, leave_one_out_class_mean
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation, LeftOutMeasures
-from glimpse.fewshot.heads.head_selection import HeadKind, is_better
+from glimpse.fewshot.heads.head_selection import MIN_SHOTS_TO_COMPARE, HeadKind, is_better
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.groups import is_grouped
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
@@ -102,15 +102,14 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
             measures,
             candidate.scores(context.negatives),
             spread=spread,
-            # Prompts rest on no example.
-            grown=1.0 if candidate.kind is HeadKind.PROMPTS else context.growth,
+            grown=context.growth(candidate.kind),
         )
         for candidate in candidates.values()
     }
     if independent:
         chosen, reason = _choose_independent(candidates, regression)
     else:
-        chosen, reason = _choose(candidates, measures.rows, pinned)
+        chosen, reason = _choose(candidates, measures.rows, context.lda.moments.counts, pinned)
     return Fitted(
         context.lda.labels,
         context.lda,
@@ -198,19 +197,22 @@ def _prompts_are_better(candidates: Mapping[HeadKind, _Candidate], rows: Rows) -
     return len(gain) >= _ENOUGH and bool(gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
-def _choose(candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None) -> tuple[HeadKind, str]:
+def _choose(
+    candidates: Mapping[HeadKind, _Candidate], rows: Rows, counts: Floats, pinned: HeadKind | None
+) -> tuple[HeadKind, str]:
     if pinned is not None and pinned in candidates:
         return pinned, "the collection asks for it"
     prefix = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
     if HeadKind.LDA not in candidates:
         return HeadKind.CLASS_MEAN, f"{prefix}no label has two examples that differ"
     best, reason = HeadKind.LDA, "labels have two examples or more"
+    enough = bool(counts.min(initial=0) >= MIN_SHOTS_TO_COMPARE)
     if HeadKind.PROMPTS in candidates and _prompts_are_better(candidates, rows):
         return HeadKind.PROMPTS, f"{prefix}prompts alone have the least log-loss by leave-one-out"
     for kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
-        if kind in candidates and is_better(candidates[kind].left_out, candidates[best].left_out, rows):
+        if kind in candidates and enough and is_better(candidates[kind].left_out, candidates[best].left_out, rows):
             best, reason = kind, "best by leave-one-out, by more than a standard error"
-    if best is HeadKind.LDA and HeadKind.KERNEL_RIDGE in candidates:
+    if best is HeadKind.LDA and enough and HeadKind.KERNEL_RIDGE in candidates:
         reason = "no other head was better by leave-one-out by more than a standard error"
     return best, prefix + reason
 

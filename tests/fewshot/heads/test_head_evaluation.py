@@ -37,5 +37,10 @@ def test_new_inputs_have_a_lower_temperature_than_examples_left_out(shots: int) 
     lda, prompts = evaluations[HeadKind.LDA], evaluations[HeadKind.PROMPTS]
     assert lda.answer_temperature / lda.temperature == pytest.approx(((shots + 1) / (shots + 2)) ** 0.5)
     assert prompts.answer_temperature == prompts.temperature
+    # Without text, centres are pulled to the mean of all labels, which lets the scores grow instead.
+    without_text = fit(Examples(vectors, rows, ["a", "b", "c"], {})).evaluations
+    lda, mean = without_text[HeadKind.LDA], without_text[HeadKind.CLASS_MEAN]
+    assert lda.answer_temperature == lda.temperature
+    assert mean.answer_temperature / mean.temperature == pytest.approx(((shots - 1) / shots) ** 0.5)
     assert growth(np.array([4.0, 4.0]), np.array([1.0, 3.0])) == pytest.approx(0.5**0.5)
     assert growth(np.array([1.0]), np.array([1.0])) == 1

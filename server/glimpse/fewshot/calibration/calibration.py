@@ -84,7 +84,9 @@ def growth(shots: Floats, left_out: Floats) -> float:
     """Returns the factor from the temperature of examples left out to that of new inputs, in (0, 1].
 
     A score is as noisy as the means that it rests on. An example left out is scored by a mean of m of its label's n
-    shots, a new input by all of them, which scales the noise, and with it T, by sqrt(m / n).
+    shots, a new input by all of them, which scales the noise, and with it T, by sqrt(m / n). This does not hold for
+    LDA's centres without text, which are posterior means: with the factor their ECE at 2, 4 and 8 shots, mean of 8
+    sets, is 13.7, 6.7 and 4.9 %, without it 10.0, 6.7 and 4.9 %. With text it is 8.1 % with the factor at 2 shots.
 
     Args:
         shots: `(N,)`, the shots of the examples' labels.

@@ -18,6 +18,7 @@ from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, selec
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.head_evaluation import FitMeasures, LeftOutMeasures
+from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.groups import others_of_label, several_members
@@ -95,11 +96,16 @@ class FitContext:
         """Sets the scores of an example's further labels to -inf: `(n, C)` → `(n, C)`."""
         return scores if self.further_labels is None else np.where(self.further_labels, -np.inf, scores)
 
-    @property
-    def growth(self) -> float:
-        """The factor from the temperature of the examples left out to that of new inputs."""
-        counts, rows = self.lda.moments.counts, self.rows[self.sampled]
-        return growth(self.lda.moments.shots[rows], counts[rows] - self.left_out.others)
+    def growth(self, kind: HeadKind) -> float:
+        """Returns the factor from the temperature of a head's scores of the examples left out to that of new inputs."""
+        if kind is HeadKind.PROMPTS:  # they rest on no example
+            return 1.0
+        moments, rows = self.lda.moments, self.rows[self.sampled]
+        left_out = moments.counts[rows] - self.left_out.others
+        if kind is HeadKind.LDA:
+            # A centre that is pulled to the mean of all labels grows with its shots, and its scores with it.
+            left_out = np.where(self.lda.spread.pulls(moments)[rows] > 0, 0.0, left_out)
+        return growth(moments.shots[rows], left_out)
 
     @property
     def sample_size(self) -> int:
