@@ -100,7 +100,7 @@ def test_a_collection_reports_its_accuracy(glimpse: Client) -> None:
     rng = np.random.default_rng(0)
     means = glimpse.embed(["red", "blue"])
     examples = [
-        NewExample(Vector(mean.unwrap().values + rng.normal(0, 0.1, 4), mean.unwrap().embedding_space), label)
+        NewExample(Vector(mean.unwrap().values + rng.normal(0, 0.25, 4), mean.unwrap().embedding_space), label)
         for mean, label in zip(means, ("warm", "cold"), strict=True)
         for _ in range(10)
     ]

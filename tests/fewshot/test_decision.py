@@ -74,6 +74,17 @@ def test_prompts_have_no_defaults(policy: Policy, wanted: Decision) -> None:
     assert decide(replace(NOT_CALIBRATED, probability=0.4), Policy())[0] is Decision.AMBIGUOUS
 
 
+def test_two_labels_that_nearly_tie_are_ambiguous_without_a_prediction_set() -> None:
+    tie = replace(NOT_CALIBRATED, probability=0.55, next_probability=0.45)
+    decision, reason = decide(tie, Policy())
+    assert (decision, reason) == (
+        Decision.AMBIGUOUS,
+        "its probability 0.55 is under 2 times the 0.45 of the next label",
+    )
+    for other in (replace(tie, next_probability=0.2), replace(CALIBRATED, probability=0.55, next_probability=0.45)):
+        assert decide(other, Policy())[0] is Decision.MATCH
+
+
 def test_examples_take_the_place_of_the_defaults() -> None:
     low = replace(CALIBRATED, similarity=0.1, lead=0.0)
     assert decide(low, FEW)[0] is Decision.MATCH

@@ -12,6 +12,8 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 EXAMPLE_SCALE = 1 / 0.07
 # Below this probability the best label is ambiguous.
 LIKELY = 0.5
+# Without a prediction set, a best label that is less than this many times as probable as the next is ambiguous, too.
+_ODDS = 2
 # A text with a greater part of unknown tokens is UNKNOWN while prompts alone answer.
 MOSTLY = 0.5
 # Two labels that tie have 1/2 each, up to the rounding of float32 scores.
@@ -94,6 +96,8 @@ class Evidence:
     p_value: float | None = None
     #: The number of labels in the prediction set; 0 if none was made.
     set_size: int = 0
+    #: The probability of the second label; 0 if there is none.
+    next_probability: float = 0.0
     #: The background's probability, if it competed, and the part of a text's tokens that the backbone does not know.
     background: float | None = None
     unknown_tokens: float = 0.0
@@ -201,6 +205,12 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
         return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
     if evidence.probability < LIKELY + _ROUNDING:
         return f"its probability {evidence.probability:.2f} is not over {LIKELY:g}"
+    # With two labels one is always over 1/2, so the next label counts where no prediction set does.
+    if not evidence.set_size and evidence.probability < _ODDS * evidence.next_probability:
+        return (
+            f"its probability {evidence.probability:.2f} is under {_ODDS} times the {evidence.next_probability:.2f} "
+            "of the next label"
+        )
     return None
 
 

@@ -137,6 +137,7 @@ def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> 
                 calibrated.fits.rejection,
                 calibrated.fits.p_values[i] if by_fit else None,
                 calibrated.sizes[i],
+                float(calibrated.probabilities[i, order[i, 1]]) if order.shape[1] > 1 else 0.0,
                 shares[i],
                 unknown_tokens[i],
             )

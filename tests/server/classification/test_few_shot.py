@@ -191,7 +191,7 @@ def test_any_number_of_independent_labels_may_match(stubs: Stubs) -> None:
 def test_frames_of_a_clip_do_not_vouch_for_each_other(stubs: Stubs) -> None:
     rng = np.random.default_rng(3)
     clips = np.repeat(np.arange(18), 6)
-    frames = rng.normal(size=(18, D))[clips] + 0.02 * rng.normal(size=(len(clips), D))
+    frames = rng.normal(size=(18, D))[clips] + 0.5 * rng.normal(size=(len(clips), D))
     vectors, labels = (
         normalize(frames.astype(np.float32)),
         named((clips % 3).tolist()),

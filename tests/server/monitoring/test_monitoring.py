@@ -237,7 +237,7 @@ def test_queries_unlike_the_examples_drift(seen: ServerProcess) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(3, 8))
 
-    def like(label: int, spread: float = 0.3) -> Vector:
+    def like(label: int, spread: float = 0.6) -> Vector:
         return Vector((centres[label] + spread * rng.normal(size=8)).astype(np.float32), space)
 
     with Client(seen.address) as client:
