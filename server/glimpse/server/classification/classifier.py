@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from glimpse.fewshot import predict
+from glimpse.fewshot import DecisionSettings, HeadKind, predict
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import add_provenance, classifications, decision_settings
 from glimpse.server.classification.neighbors import NeighborSearch
@@ -131,14 +131,12 @@ class Classifier:
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
             neighborhood = await self._neighbors.find_neighborhood(view, queries, options.evidence)
-            background = None
-            if not isinstance(source.backbone, RequestError):
+            settings = decision_settings(view.record, source)
+            if view.classifier.head().kind is HeadKind.PROMPTS:
                 kinds = good_kinds(inputs, outcomes)
-                background = await source.backbone.background.of_collection(view.classifier, kinds)
+                settings = await _prompt_settings(view, source, kinds, [embedded[i] for i in good])
             # No await until the next collection, so that the revision and the classifier belong together.
-            revision, settings = view.record.revision, decision_settings(view.record, source)
-            tokens = unknown_tokens([embedded[i] for i in good])
-            settings = replace(settings, background=background, unknown_tokens=tokens)
+            revision = view.record.revision
             nearest, candidates = neighborhood.nearest, neighborhood.candidates
             predictions = predict(
                 view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
@@ -151,6 +149,24 @@ class Classifier:
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
         record_stage("head", decided_from)
         return build_results(pb.ClassifyResult, inputs, outcomes, values, started, time.monotonic() - decided_from)
+
+
+async def _prompt_settings(
+    view: CollectionView, source: Source, kinds: Sequence[str], embedded: Sequence[Outcome]
+) -> DecisionSettings:
+    """Returns the settings of a collection whose prompts answer: a background competes with its labels.
+
+    Args:
+        view: The collection.
+        source: Its backbone.
+        kinds: The kinds of the inputs.
+        embedded: Their outcomes.
+    """
+    background = None
+    if not isinstance(source.backbone, RequestError):
+        background = await source.backbone.background.of_collection(view.classifier, kinds)
+    settings = decision_settings(view.record, source)
+    return replace(settings, background=background, unknown_tokens=unknown_tokens(embedded))
 
 
 def _pass_key(source: Source, has_vectors: bool) -> _PassKey:
