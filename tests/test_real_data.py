@@ -52,10 +52,10 @@ def embed_folder(client: Client, folder: Path) -> dict[str, list[Vector]]:
 
 def accuracy(
     client: Client, name: str, by_label: dict[str, list[Vector]], shots: int, seed: int, head: Head = Head.CLASS_MEAN
-) -> float:
-    """Returns percent right.
+) -> tuple[float, float]:
+    """Returns percent right, and what the collection's report estimates (NaN if it cannot).
 
-    With the ladder, it also checks that the collection's report estimates its accuracy well.
+    With the ladder, it also checks each estimate.
 
     Args:
         client: Its server has MobileNet V2.
@@ -76,27 +76,34 @@ def accuracy(
     results = client.classify(collection, [vector for _, vector in queries], evidence=0)
     right = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
     client.delete_collection(collection, force=True)
+    estimate = report.accuracy.value if report.accuracy else float("nan")
     if head is Head.UNSPECIFIED and shots > 1:
         unknown = [result.unwrap().decision is Decision.UNKNOWN for result in results]
         assert report.accuracy is not None
-        # Leave-one-out has one example less of the right label, so it may be lower.
-        assert report.accuracy.low - 0.02 < np.mean(right) < report.accuracy.high + 0.1
+        # One draw of 50 examples may lie outside of its interval.
+        assert report.accuracy.low - 0.08 < np.mean(right) < report.accuracy.high + 0.1
         assert np.mean(unknown) < 0.1
-    return 100 * float(np.mean(right))
+    return 100 * float(np.mean(right)), 100 * estimate
 
 
 def test_few_shot_accuracy_equals_the_reference(client: Client, real_set: RealSet) -> None:
     name, by_label = real_set
     for shots, reference in zip((1, 5), REFERENCE[name], strict=True):
-        measured = np.mean([accuracy(client, name, by_label, shots, seed) for seed in range(_SEEDS[name])])
+        measured = np.mean([accuracy(client, name, by_label, shots, seed)[0] for seed in range(_SEEDS[name])])
         print(f"{name} {shots}-shot: {measured:.1f} % (reference {reference})")
-        assert measured == pytest.approx(reference, abs=2), f"{name}, {shots}-shot"
+        if shots == 1:  # the centring of one shot is better than plain cosines
+            assert measured > reference + 1, name
+        else:
+            assert measured == pytest.approx(reference, abs=2), name
 
 
 def test_the_ladder_beats_the_reference_and_estimates_its_accuracy(client: Client, real_set: RealSet) -> None:
     name, by_label = real_set
     seeds = range(_SEEDS[name] // 2)
-    measured = np.mean([accuracy(client, name, by_label, 5, seed, Head.UNSPECIFIED) for seed in seeds])
+    draws = [accuracy(client, name, by_label, 5, seed, Head.UNSPECIFIED) for seed in seeds]
+    measured, estimated = np.mean(draws, 0)
+    # Leave-one-out has one example less of the right label, so it may be lower.
+    assert measured - 8 < estimated < measured + 4
     print(f"{name} 5-shot with the ladder: {measured:.1f} % (reference, class mean: {REFERENCE[name][1]})")
     assert measured > REFERENCE[name][1] + (2 if name == "sign_digits" else -0.5)
 
