@@ -2,11 +2,14 @@
 found.
 """
 
+import time
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 from glimpse.fewshot import Examples, FewShotClassifier, HeadKind, fit, normalize
 from glimpse.fewshot.calibration.group_left_out import groups_among
@@ -151,6 +154,30 @@ def test_near_copies_are_one_group() -> None:
     joined = find_groups(vectors, rows, everything, given)
     assert joined is not None
     assert len(set(joined[:8])) == 1 < len(set(joined))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_connected_components(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.integers(0, 3, 90))
+    originals = rng.normal(size=(3, 20, 48))[rows, rng.integers(0, 20, 90)]
+    vectors = normalize((originals + 0.1 * rng.normal(size=originals.shape)).astype(np.float32))
+    gaps, same = 1 - vectors @ vectors.T, rows[:, None] == rows
+    between = np.where(same, np.inf, gaps).min(1)
+    found = find_groups(vectors, rows, np.arange(90))
+    assert found is not None
+    _, wanted = connected_components((gaps < 0.1 * np.median(between)) & same)
+    assert np.array_equal(found[:, None] == found, wanted[:, None] == wanted)
+
+
+def test_thousands_of_copies_are_found_in_a_moment() -> None:
+    rng, rows = np.random.default_rng(0), np.repeat([0, 1], 3_000)
+    vectors = normalize((rng.normal(size=(2, 32))[rows] + 0.05 * rng.normal(size=(6_000, 32))).astype(np.float32))
+    started = time.process_time()
+    groups = find_groups(vectors, rows, np.arange(0, 6_000, 2))
+    assert time.process_time() - started < 5
+    assert groups is not None
+    assert [len(members) for members in several_members(groups)] == [3_000, 3_000]
 
 
 def test_a_film_is_a_group_and_a_chain_of_neighbours_is_not() -> None:

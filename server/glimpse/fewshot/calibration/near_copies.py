@@ -17,16 +17,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from glimpse.fewshot.statistics.groups import several_members
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows, sample
 
 # The part of the distance between labels under which two examples are near copies.
 _PART = 0.1
-# Examples whose nearest ones give the median, examples to search among, and examples per block.
-_SAMPLE, _OTHERS, _CHUNK = 500, 4_000, 256
+# Examples whose nearest ones give the median, examples to search among; examples, and at most cosines, per block.
+_SAMPLE, _OTHERS, _CHUNK, _COSINES = 500, 4_000, 256, 1 << 24
 # Chains are divided down to this part of that distance.
 _NARROWEST = 1 / 64
-
-_Pairs = tuple[Rows, Array]
 
 
 def find_groups(vectors: Array, rows: Rows, some: Rows, given: Rows | None = None) -> Rows | None:
@@ -47,10 +46,12 @@ def find_groups(vectors: Array, rows: Rows, some: Rows, given: Rows | None = Non
         parents = first[inverse]
     distance = _between_labels(vectors, rows)
     if distance is not None:
-        least = _PART * distance
-        for members in _components(_near_copies(vectors, rows, some, least), least, vectors, least):
-            roots = sorted({_root(parents, place) for place in members.tolist()})
-            parents[roots] = roots[0]
+        for row in np.unique(rows[some]):
+            members = np.flatnonzero(rows == row)
+            searched = np.searchsorted(members, some[rows[some] == row])
+            for group in _copies(vectors[members], searched, _PART * distance, _PART * distance):
+                roots = sorted({_root(parents, place) for place in members[group].tolist()})
+                parents[roots] = roots[0]
     result = np.array([_root(parents, place) for place in range(len(parents))], np.intp)
     return result if len(np.unique(result)) < len(result) else None
 
@@ -62,44 +63,45 @@ def _root(parents: Rows, place: int) -> int:
     return place
 
 
-def _components(pairs: _Pairs, under: float, vectors: Array, least: float) -> Iterator[Rows]:
-    """Yields groups of examples that are connected by pairs of a distance `under`, divided where that is needed."""
-    ends, distances = pairs
-    ends, distances = ends[distances < under], distances[distances < under]
-    trees = np.arange(ends.max(initial=-1) + 1)
-    for one, other in ends.tolist():
-        low, high = sorted((_root(trees, one), _root(trees, other)))
-        trees[high] = low
-    roots = np.array([_root(trees, one) for one in ends[:, 0].tolist()], np.intp)
-    for root in np.unique(roots):
-        inside = roots == root
-        members = np.unique(ends[inside])
-        if under < least * _NARROWEST or _mostly_copies(vectors[members], least):
-            yield members
+def _copies(vectors: Array, searched: Rows, under: float, least: float) -> Iterator[Rows]:
+    """Yields groups of examples of one label that are connected by distances `under`, divided where that is needed.
+
+    Args:
+        vectors: `(m, d)`, the label's examples.
+        searched: `(s,)`, those whose near copies are searched among all.
+        under: the greatest distance of two that are connected.
+        least: the distance under which two are near copies.
+    """
+    for group in several_members(_connected(vectors, searched, under)):
+        if under < least * _NARROWEST or _mostly_copies(vectors[group], least):
+            yield group
         else:
-            yield from _components((ends[inside], distances[inside]), under / 2, vectors, least)
+            inside = np.flatnonzero(np.isin(group, searched))
+            for part in _copies(vectors[group], inside, under / 2, least):
+                yield group[part]
+
+
+def _connected(vectors: Array, searched: Rows, under: float) -> Rows:
+    """Returns equal numbers for examples that are connected: vectors `(m, d)`, searched `(s,)` → `(m,)`. O(s m d)."""
+    result, merged = np.arange(len(vectors)), np.zeros(len(vectors), np.bool_)
+    chunk = max(1, min(_CHUNK, _COSINES // len(vectors)))
+    for start in range(0, len(searched), chunk):
+        some = searched[start : start + chunk]
+        near = 1 - vectors[some] @ vectors.T < under
+        for place, row in zip(some.tolist(), near, strict=True):
+            row[place] = True
+            numbers = result[row]
+            if (numbers != numbers[0]).any():
+                merged[numbers] = True
+                result[merged[result]] = numbers.min()
+                merged[numbers] = False
+    return result
 
 
 def _mostly_copies(vectors: Array, least: float) -> bool:
     some = vectors[sample(len(vectors), _SAMPLE)]
     distances = 1 - some @ some.T
     return bool(np.median(distances[np.triu_indices(len(some), 1)]) < least)
-
-
-def _near_copies(vectors: Array, rows: Rows, some: Rows, least: float) -> _Pairs:
-    """Returns pairs of examples of one label, `(p, 2)`, and their distances, those under `least`."""
-    order = np.argsort(rows[some], kind="stable")
-    ends, distances = [np.empty((0, 2), np.intp)], [np.empty(0, np.float32)]
-    for part in np.split(some[order], np.flatnonzero(np.diff(rows[some[order]])) + 1):
-        members = np.flatnonzero(rows == rows[part[0]]) if len(part) else part
-        for start in range(0, len(part), _CHUNK):
-            block = part[start : start + _CHUNK]
-            gaps = 1 - vectors[block] @ vectors[members].T
-            near = (gaps < least) & (block[:, None] != members)
-            at = np.argwhere(near)
-            ends.append(np.stack([block[at[:, 0]], members[at[:, 1]]], 1))
-            distances.append(gaps[near])
-    return np.concatenate(ends), np.concatenate(distances)
 
 
 def _between_labels(vectors: Array, rows: Rows) -> float | None:
