@@ -176,7 +176,7 @@ async def begun(channel: Any, key: tuple[str, str]) -> Any:
             assert await opened.read()
         except grpc.aio.AioRpcError as error:
             # grpc.aio loses the status of a call that the server ends while a message is being sent.
-            if error.code() is not CODE.INTERNAL:
+            if error.details() != "Internal error from Core":
                 raise
         else:
             return opened
