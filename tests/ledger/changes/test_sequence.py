@@ -1,15 +1,16 @@
 """Tests that the sequence of changes has no gaps and follows the order of commits, for any writers and readers."""
 
 import itertools
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Engine, create_engine, event
 
 from glimpse.ledger import (
     CollectionRecord,
@@ -102,20 +103,18 @@ def test_servers_that_start_at_once_make_one_ledger(url: str) -> None:
 
 def test_connections_that_switch_a_sqlite_file_to_wal_at_once_wait_for_each_other(tmp_path: Path) -> None:
     # SQLite itself refuses about one in fifty of these at once, whatever its busy timeout is.
-    for number in range(50):
-        engine = create_engine(f"sqlite:///{tmp_path / str(number)}.sqlite")
-        event.listen(engine, "connect", _make_durable_sqlite)
-        together = Barrier(8)
+    together = Barrier(8)
 
-        def connect(engine: Engine = engine, together: Barrier = together) -> str:
+    def switch(file: Path) -> str:
+        with closing(sqlite3.connect(file)) as connection:
             together.wait()
-            with engine.connect() as connection:
-                return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+            _make_durable_sqlite(connection, None)
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
-        with ThreadPoolExecutor(8) as threads:
-            modes = [threads.submit(connect) for _ in range(8)]
-            assert {mode.result() for mode in modes} == {"wal"}
-        engine.dispose()
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(50):
+            modes = threads.map(switch, [tmp_path / f"{number}.sqlite"] * 8)
+            assert set(modes) == {"wal"}
 
 
 def test_each_change_is_linked_to_the_one_before(ledger: Ledger) -> None:

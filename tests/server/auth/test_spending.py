@@ -137,12 +137,12 @@ def message(**what: Any) -> bytes:
 
 def test_each_byte_of_a_stream_counts(place: Place) -> None:
     config = message(config={"backbone": "backbones/tiny"})
-    given, junk, wrong = message(input={"text": "a"}), b"\xff" * 5_000, config
+    given, wrong = message(input={"text": "a"}), config
+    junk = b"\xff" * 500_000  # 50 seconds' bytes, so that a slow machine pays none of them off meanwhile
     key = place.key("--bytes-per-second", "10000", scope="classify")
-    results = stream(place, key, [config, given, junk, wrong, junk, given, junk, junk, given])
+    results = stream(place, key, [config, given, wrong, junk, given, junk, wrong])
     reasons = [one.status.reason for one in results]
-    assert reasons[:4] == ["", "MESSAGE_UNPARSABLE", "INPUT_REQUIRED", "RATE_LIMITED"]
-    assert reasons[5:7] == ["RATE_LIMITED"] * 2, "two of them are more than a second's bytes"
+    assert reasons == ["", "INPUT_REQUIRED", "MESSAGE_UNPARSABLE", *["RATE_LIMITED"] * 3]
 
 
 def test_a_streams_config_counts(place: Place) -> None:
@@ -176,7 +176,7 @@ async def begun(channel: Any, key: tuple[str, str]) -> Any:
             assert await opened.read()
         except grpc.aio.AioRpcError as error:
             # grpc.aio loses the status of a call that the server ends while a message is being sent.
-            if error.code() is not CODE.INTERNAL:
+            if error.details() != "Internal error from Core":
                 raise
         else:
             return opened

@@ -106,7 +106,8 @@ def test_second_server_on_the_same_file_is_refused(bundles: tuple[Path, Path], t
         assert server.process
         aliases = (other / "link", other / "hard", Path("data/ledger.sqlite"))
         serve = ("serve", "--listen", "127.0.0.1:0")
-        for name, done in zip(aliases, run(tmp_path, *((*serve, *ledger(name)) for name in aliases)), strict=True):
+        commands = [[*serve, *ledger(name, f"own-{number}")] for number, name in enumerate(aliases)]
+        for name, done in zip(aliases, run(tmp_path, *commands), strict=True):
             assert done.returncode == 1
             message = f"the ledger {name} is in use by process {server.process.pid}; stop it"
             assert message in done.stderr
@@ -118,8 +119,8 @@ def test_second_server_on_the_same_file_is_refused(bundles: tuple[Path, Path], t
             pass
 
 
-def ledger(name: Path) -> list[str]:
-    return ["--data", "own", "--ledger", f"sqlite:///{name}"]
+def ledger(name: Path, data: str = "own") -> list[str]:
+    return ["--data", data, "--ledger", f"sqlite:///{name}"]
 
 
 def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:

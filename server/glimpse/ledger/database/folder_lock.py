@@ -22,10 +22,12 @@ class FolderLock:
         try:
             lock(self._handle)
         except BlockingIOError as error:
-            holder = os.read(self._handle, 32).decode("ascii", "replace").strip() or "unknown"
+            # The file is empty between another process's lock and its writing of its id.
+            holder = os.read(self._handle, 32).decode("ascii", "replace").strip()
+            process = f"process {holder}" if holder else "another process"
             os.close(self._handle)
             raise DataFolderInUse(
-                f"{folder} is in use by process {holder}; stop it, or give another folder with --data"
+                f"{folder} is in use by {process}; stop it, or give another folder with --data"
             ) from error
         except OSError as error:
             os.close(self._handle)
