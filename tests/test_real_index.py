@@ -12,7 +12,7 @@ from support.attached_index_server import Answers, Served, served
 
 pytestmark = pytest.mark.timeout(300)
 
-# Percent right of the nearest class mean with 10 shots, whole pictures squashed to 224. Here are about 20 shots.
+# Percent right of the nearest class mean with 10 shots, whole pictures squashed to 224. Here are about 10 shots.
 CALTECH_REFERENCE = 88.1
 CLUTTER = "BACKGROUND_Google"
 
@@ -22,7 +22,8 @@ def caltech_files(evaluation_data: Path) -> dict[str, list[Path]]:
     folder = evaluation_data / "caltech101"
     if not folder.is_dir():
         pytest.skip(f"no Caltech-101 at {folder}")
-    return {label.name: sorted(label.iterdir()) for label in sorted(folder.iterdir())}
+    # Every second picture is enough, and embedding them is most of these tests' time.
+    return {label.name: sorted(label.iterdir())[::2] for label in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def caltech_answers(caltech: Served, caltech_files: dict[str, list[Path]]) -> tu
 
 def test_accuracy_on_caltech_is_at_least_that_of_class_means(caltech_answers: tuple[Answers, Answers]) -> None:
     known, _ = caltech_answers
-    assert len(known.found) == 505
+    assert len(known.found) == 303
     assert known.accuracy > CALTECH_REFERENCE
     assert all(answer.calibrated for answer in known.found)
 
