@@ -4,7 +4,7 @@ Bundles of format 2 store the vectors in `background.npy`. For others the packag
 backbone is loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,14 +25,20 @@ def background_words() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def embed_texts(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Vectors:
-    """Embeds texts in batches of similar length: n texts → `(n, d)` float32, unit rows."""
+def embed_texts(
+    encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], report: Callable[[int], None] = lambda _: None
+) -> Vectors:
+    """Embeds texts in batches of similar length: n texts → `(n, d)` float32, unit rows.
+
+    `report` is called after each batch with the number of texts embedded so far.
+    """
     ids = [tokenizer.encode(text).ids for text in texts]
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     vectors = np.empty((len(ids), encoder.manifest.dimension), np.float32)
     for start in range(0, len(order), encoder.usual_batch):
         batch = order[start : start + encoder.usual_batch]
         vectors[batch] = encoder.encode_texts(*tokenizer.pad([ids[place] for place in batch]))
+        report(start + len(batch))
     return vectors
 
 

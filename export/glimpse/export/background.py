@@ -1,6 +1,7 @@
 """Gives an exported bundle a background vocabulary: the packaged words, and rules measured on texts and drawings."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,26 @@ from glimpse.fewshot.decision import EXAMPLE_SCALE
 
 # Drawings to measure the rule of pictures on: two of each colour and shape that make 48 of the 192 pairs.
 _PAIRS, _EACH = 48, 2
+# Seconds between two lines of progress. A text encoder of fixed length takes minutes on two cores.
+_REPORT_EVERY = 10.0
 
 
-def make_background(bundle: Bundle, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+def make_background(
+    bundle: Bundle, folder: Path, progress: Callable[[str], None] = lambda _: None
+) -> tuple[dict[str, Any], dict[str, Path]]:
     """Embeds the words, and measures how they compete with labels.
 
     Args:
         bundle: a bundle that reads text, at its final precision.
         folder: the vocabulary's file is written here.
+        progress: is called with a line from time to time.
 
     Returns:
         The manifest's `background`, and the file by its name in the bundle.
     """
     encoder, tokenizer = on_cpu(bundle), Tokenizer.of(bundle)
-    words = embed_texts(encoder, tokenizer, background_words())
+    texts = background_words()
+    words = embed_texts(encoder, tokenizer, texts, _counter(len(texts), progress))
     words = words[np.isfinite(words).all(1) & (np.abs(np.linalg.norm(words, axis=1) - 1) < 1e-3)]
     if not len(words):
         return {}, {}
@@ -58,8 +65,22 @@ def _picture_rule(encoder: Encoder, tokenizer: Tokenizer, words: Vectors, scale:
     pixels = pixels_of(rule, [encoded(render_scene(Scene(*pair), rng)) for pair in pairs])
     batch = encoder.usual_batch
     pictures = np.concatenate([encoder.encode_images(pixels[i : i + batch]) for i in range(0, len(pixels), batch)])
-    texts = embed_texts(encoder, tokenizer, [f"a {colour} {shape}" for colour, shape in pairs])
+    captions = embed_texts(encoder, tokenizer, [f"a {colour} {shape}" for colour, shape in pairs[::_EACH]])
+    texts = captions.repeat(_EACH, axis=0)
     return measure_rule(words, scale, pictures, texts, _similar(pairs))
+
+
+def _counter(total: int, progress: Callable[[str], None]) -> Callable[[int], None]:
+    """Returns a function that reports how many of `total` texts are embedded, every ten seconds."""
+    last = time.monotonic()
+
+    def report(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _REPORT_EVERY and done < total:
+            last = time.monotonic()
+            progress(f"embedded {done:,} of {total:,} texts of the background vocabulary")
+
+    return report
 
 
 def _similar(pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.bool_]:

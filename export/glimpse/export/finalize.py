@@ -100,7 +100,7 @@ def finalize(
         if exact.manifest.text:
             progress("embedding the background vocabulary")
             final = write_bundle(scratch / "final", fields, contents)
-            added, files = make_background(final, scratch)
+            added, files = make_background(final, scratch, progress)
             fields, contents = fields | added, {**contents, **files}
         return write_bundle(out, {**fields, "provenance": provenance}, contents)
 

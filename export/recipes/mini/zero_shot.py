@@ -9,6 +9,7 @@ from PIL import Image
 from recipes.mini.pictures.patterns import CAPTIONS, random_pattern
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image
+from glimpse.backbone.background import embed_texts
 from glimpse.export.drawings.rendering import render_scene
 from glimpse.export.drawings.scenes import COLOURS, HELD_OUT_PAIRS, SHAPES, Rgb, Scene
 
@@ -44,11 +45,6 @@ def png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
-
-
-def embed_texts(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Vectors:
-    """Embeds texts: (n, d)."""
-    return encoder.encode_texts(*tokenizer.pad([tokenizer.encode(text).ids for text in texts]))
 
 
 def zero_shot_accuracy(encoder: Encoder, tokenizer: Tokenizer, each: int = 25, rounds: int = 5) -> float:
