@@ -11,9 +11,10 @@ import torch
 from recipes.mini.bundle import write
 from recipes.mini.data import Mix
 from recipes.mini.train import train
-from recipes.mini.zero_shot import embed, embed_texts
+from recipes.mini.zero_shot import embed
 
 from glimpse.backbone import Encoder, Tokenizer
+from glimpse.backbone.background import embed_texts
 from glimpse.export.drawings.rendering import render_scene
 from glimpse.export.drawings.scenes import Scene
 
