@@ -11,6 +11,7 @@ import json
 import tarfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +91,15 @@ def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> d
     The protocol is that of Lake et al. 2015. The error of raw pixels on the same episodes is returned too.
     """
     alphabets = read_omniglot(archive)
-    vectors, pixels = {}, {}
-    for alphabet, characters in alphabets.items():
-        flat = [picture for drawings in characters for picture in drawings]
-        vectors[alphabet] = embed(encoder, flat).reshape(len(characters), 20, -1)
-        raw = [np.asarray(Image.open(io.BytesIO(p)).convert("L").resize((28, 28)), np.float32).ravel() for p in flat]
-        centred = np.stack(raw) - np.mean(raw, 1, keepdims=True)
-        pixels[alphabet] = (centred / np.linalg.norm(centred, axis=1, keepdims=True)).reshape(len(characters), 20, -1)
     eligible = [alphabet for alphabet in sorted(alphabets) if len(alphabets[alphabet]) >= _WAYS]
     rng = np.random.default_rng(17)
     errors = []
     for episode in range(episodes):
-        alphabet = eligible[episode % len(eligible)]
-        chosen = rng.permutation(len(alphabets[alphabet]))[:_WAYS]
-        first, second = rng.permutation(20)[:2]
-        tables = (vectors[alphabet], pixels[alphabet])
-        errors.append([_error(table[chosen, first], table[chosen, second]) for table in tables])
+        characters = alphabets[eligible[episode % len(eligible)]]
+        chosen = rng.permutation(len(characters))[:_WAYS]
+        drawers = rng.permutation(20)[:2]
+        pictures = [characters[character][drawer] for drawer in drawers for character in chosen]
+        errors.append([_error(*np.split(vectors, 2)) for vectors in (embed(encoder, pictures), _raw_pixels(pictures))])
     mean, spread = np.mean(errors, 0), np.std(errors, 0) / np.sqrt(episodes)
     return {
         "error": float(mean[0]),
@@ -114,6 +108,13 @@ def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> d
         "alphabets": len(eligible),
         "episodes": episodes,
     }
+
+
+def _raw_pixels(pictures: Sequence[bytes]) -> Vectors:
+    """Returns centred pixels of drawings, `(n, 784)`, each row of length 1."""
+    raw = [np.asarray(Image.open(io.BytesIO(p)).convert("L").resize((28, 28)), np.float32).ravel() for p in pictures]
+    centred = np.stack(raw) - np.mean(raw, 1, keepdims=True)
+    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True), np.float32)
 
 
 def read_omniglot(archive: Path) -> dict[str, list[list[bytes]]]:
