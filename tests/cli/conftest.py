@@ -79,10 +79,10 @@ def run_glimpse(
     words, env = list(map(str, arguments)), environment(server)
     if columns:
         return _run_on_terminal([*GLIMPSE, *words], {**env, **(variables or {})}, cwd, columns)
-    if variables is None:
+    env = {**env, **(variables or {})}
+    # Modules read some variables when they are imported, which a fork has done already.
+    if all(name.startswith("GLIMPSE_") for name in variables or ()):
         return Done(*run_forked(words, env, cwd, 120))
-    # Modules read some variables when they are imported, so this needs a process without any.
-    env = {**env, **variables}
     done = subprocess.run(
         [*GLIMPSE, *words], capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False
     )

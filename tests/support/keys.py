@@ -1,19 +1,20 @@
 """Makes API keys as an operator does: with the command, while a server runs."""
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from glimpse.client import Client, GlimpseError, Unauthenticated
-from support.server import GLIMPSE
+from support.forked import run_forked
 
 
 def run_keys(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     """Runs `glimpse keys …` on the ledger in a ServerProcess's folder."""
-    command = [*GLIMPSE, "keys", *map(str, words), "--data", str(folder / "data")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = ["keys", *map(str, words), "--data", str(folder / "data")]
+    return subprocess.CompletedProcess(command, *run_forked(command, os.environ, None, 60))
 
 
 def make_key(folder: Path, name: str, scope: str, *options: object) -> str:

@@ -1,10 +1,10 @@
 """TLS and mTLS with real certificates; certificates that change; no plain text where others listen."""
 
 import json
+import os
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -16,7 +16,8 @@ from cryptography import x509
 from glimpse.client import Client, Retry, Unavailable
 from glimpse.server.auth.listener import is_loopback
 from support.certificates import Authority
-from support.server import GLIMPSE, ServerProcess
+from support.forked import run_forked
+from support.server import ServerProcess
 
 ONCE = Retry(attempts=1)
 
@@ -26,10 +27,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "authority")
 
 
-def serve(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a server that should refuse to start."""
-    command = [*GLIMPSE, "serve", "--data", str(folder), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def serve(folder: Path, *options: str) -> tuple[int, str]:
+    """Runs a server that should refuse to start; returns its exit code and its errors."""
+    code, _, errors = run_forked(["serve", "--data", str(folder), *options], os.environ, None, 60)
+    return code, errors
 
 
 def served_certificate(address: str) -> x509.Certificate:
@@ -188,10 +189,10 @@ def test_a_changed_authority_for_clients_is_taken_on_without_a_restart(
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.7:0", "example.org:0"])
 def test_no_plain_text_where_others_listen(tmp_path: Path, listen: str) -> None:
     started = time.monotonic()
-    done = serve(tmp_path, "--listen", listen)
-    assert done.returncode == 1
-    assert "--tls-cert" in done.stderr
-    assert "--insecure" in done.stderr
+    code, errors = serve(tmp_path, "--listen", listen)
+    assert code == 1
+    assert "--tls-cert" in errors
+    assert "--insecure" in errors
     assert not (tmp_path / "ledger.sqlite").exists(), f"it began, {time.monotonic() - started:.1f} s"
 
 
@@ -238,7 +239,7 @@ def test_files_that_are_no_good_are_named(authority: Authority, tmp_path: Path) 
         (("--tls-cert", cert, "--tls-key", tmp_path / "absent"), f"{tmp_path / 'absent'}: No such file"),
         (("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", nothing), f"{nothing} contains no PEM certificate"),
     ):
-        done = serve(tmp_path, "--listen", "127.0.0.1:0", *map(str, options))
-        assert done.returncode == 1
-        assert message in done.stderr, done.stderr
-        assert "PRIVATE KEY" not in done.stderr
+        code, errors = serve(tmp_path, "--listen", "127.0.0.1:0", *map(str, options))
+        assert code == 1
+        assert message in errors, errors
+        assert "PRIVATE KEY" not in errors

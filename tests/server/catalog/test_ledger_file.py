@@ -17,9 +17,10 @@ from glimpse.ledger import Ledger, sqlite_url
 from glimpse.ledger.maintenance.backup import back_up
 from glimpse.ledger.maintenance.parquet import export
 from glimpse.ledger.maintenance.verify import verify
+from support.forked import run_forked
 from support.full_ledger import quiet
 from support.metrics import samples
-from support.server import GLIMPSE, ServerProcess, Stubs
+from support.server import ServerProcess, Stubs
 from support.wait import soon
 
 
@@ -127,8 +128,7 @@ def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProc
     """Runs `glimpse` commands concurrently."""
 
     def one(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        program = [*GLIMPSE, *arguments]
-        return subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=60)
+        return subprocess.CompletedProcess(arguments, *run_forked(arguments, os.environ, folder, 60))
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, commands))

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -32,10 +31,11 @@ from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import server_service_pb2 as srv
 from glimpse.v1 import types_pb2
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
+from support.forked import run_forked
 from support.image_calls import enroll
 from support.metrics import address_of, samples
 from support.pictures import picture
-from support.server import GLIMPSE, ServerProcess, Stubs, make_collection
+from support.server import ServerProcess, Stubs, make_collection
 from support.wait import soon
 
 CLASSIFY = "ClassificationService/Classify"
@@ -357,11 +357,10 @@ def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
 
 def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
     """Returns the stderr of a server that refuses to start."""
-    command = [*GLIMPSE, "serve", "--data", folder, *options]
-    env = {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=env)
-    assert done.returncode == 1
-    return lines(done.stderr)
+    command = ["serve", "--data", str(folder), *map(str, options)]
+    code, _, errors = run_forked(command, {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}, None, 60)
+    assert code == 1
+    return lines(errors)
 
 
 def test_the_error_that_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
