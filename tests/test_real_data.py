@@ -43,7 +43,7 @@ def real_set(request: pytest.FixtureRequest, client: Client, evaluation_data: Pa
 
 
 def embed_folder(client: Client, folder: Path, pictures: int) -> dict[str, list[Vector]]:
-    """Returns the vectors of so many pictures of each label of a labelled folder, by label."""
+    """Returns the vectors of the first `pictures` pictures of each label of a labelled folder, by label."""
     labels = [label for label in sorted(folder.iterdir()) if label.name != "BACKGROUND_Google"]
     files = [(label.name, file) for label in labels for file in sorted(label.iterdir())[:pictures]]
     by_label: dict[str, list[Vector]] = {}
