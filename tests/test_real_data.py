@@ -14,7 +14,7 @@ from support.server import ServerProcess
 
 # With fewer labels, the accuracy varies more from one draw of examples to another.
 _SEEDS = {"caltech101": 4, "sign_digits": 20}
-# Pictures of each label: embedding them is most of these tests' time.
+# Pictures of each label, evenly chosen: embedding them is most of these tests' time.
 _PICTURES = {"caltech101": 13, "sign_digits": 100}
 
 # Percent right of the nearest class mean with 1 and 5 shots. Whole pictures are squashed to 224; mean of 20 seeds.
@@ -42,10 +42,14 @@ def real_set(request: pytest.FixtureRequest, client: Client, evaluation_data: Pa
     return request.param, embed_folder(client, evaluation_data / request.param, _PICTURES[request.param])
 
 
+def _evenly(files: list[Path], count: int) -> list[Path]:
+    return [files[number * len(files) // count] for number in range(count)]
+
+
 def embed_folder(client: Client, folder: Path, pictures: int) -> dict[str, list[Vector]]:
-    """Returns the vectors of the first `pictures` pictures of each label of a labelled folder, by label."""
+    """Returns the vectors of `pictures` pictures of each label of a labelled folder, by label."""
     labels = [label for label in sorted(folder.iterdir()) if label.name != "BACKGROUND_Google"]
-    files = [(label.name, file) for label in labels for file in sorted(label.iterdir())[:pictures]]
+    files = [(label.name, file) for label in labels for file in _evenly(sorted(label.iterdir()), pictures)]
     by_label: dict[str, list[Vector]] = {}
     for (label, _), result in zip(files, client.stream_embed(file for _, file in files), strict=True):
         by_label.setdefault(label, []).append(result.unwrap())

@@ -16,7 +16,7 @@ from support.bundles import tiny_dual_bundle, tiny_image_bundle
 from support.fuzz_server import Fuzzed
 from support.server import ServerProcess
 
-FEW = 400
+FEW = 250
 
 
 @pytest.fixture(scope="session")

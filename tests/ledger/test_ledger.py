@@ -300,10 +300,10 @@ from pathlib import Path
 from glimpse.ledger import FolderLock, Ledger, sqlite_url
 folder = Path({str(tmp_path)!r})
 held = FolderLock(folder) if {kind!r} == "folder" else Ledger.open(sqlite_url(folder), exclusive=True)
-if not (child := os.fork()):
+if not os.fork():
+    print(os.getpid(), flush=True)  # by then it has closed its copy of the lock
     os.close(1)
     time.sleep(60)
-print(child, flush=True)
 sys.stdin.read()
 """
     again = FolderLock if kind == "folder" else lambda folder: Ledger.open(sqlite_url(folder), exclusive=True)

@@ -224,10 +224,10 @@ def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> Non
 
 
 def test_a_compaction_is_started_once_and_says_how_it_ended(here: Stubs, indexes: Path) -> None:
-    many = blobs(list(range(4)) * 8_000, seed=7)
+    many = blobs(list(range(4)) * 4_000, seed=7)
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
-    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(32_000)], factory="Flat")
+    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(16_000)], factory="Flat")
     collection.attach(index)
     start, get = col.StartCompactionRequest(collection=collection.name), col.GetCompactionRequest()
     get.collection = collection.name
@@ -253,10 +253,10 @@ def test_a_compaction_is_started_once_and_says_how_it_ended(here: Stubs, indexes
 
 
 def test_calls_are_answered_during_a_compaction(here: Stubs, indexes: Path) -> None:
-    many = blobs(list(range(4)) * 8_000, seed=7)
+    many = blobs(list(range(4)) * 4_000, seed=7)
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
-    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(32_000)], factory="Flat")
+    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(16_000)], factory="Flat")
     collection.attach(index)
     done, outcome = threading.Event(), list[col.Collection]()
 
@@ -286,7 +286,7 @@ def test_calls_are_answered_during_a_compaction(here: Stubs, indexes: Path) -> N
     assert asked > 1
     assert outcome, "the compaction failed"
     now = collection.now
-    assert now.example_count == 32_000 + len(enrolled) - min(asked, 20)
+    assert now.example_count == 16_000 + len(enrolled) - min(asked, 20)
     listed = {example.name.rpartition("/")[2] for example in collection.examples(1_000)}
     assert len(listed) == now.example_count
     assert listed.issuperset(enrolled)
