@@ -130,7 +130,7 @@ def test_without_a_gpu_search_stays_on_the_cpu(shards: Shards) -> None:
 
 @pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])
 def test_an_unknown_type_is_refused_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("glimpse.index.building.train.gpus", lambda: 0)
+    monkeypatch.setattr("glimpse.index.building.train.gpu_count", lambda: 0)
     with pytest.raises(RuntimeError, match=f"cannot make {factory}"):
         check_factory(DIMENSION, factory)
     check_factory(DIMENSION, "RR,IVF20,RaBitQ,Refine(SQfp16)")

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import faiss
 
-from glimpse.index.building.index_selection import choices, gpus
+from glimpse.index.building.index_selection import choices
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import Make, make_index
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.faiss_io import write_faiss
 from glimpse.index.memory_limit import memory_bytes
 from glimpse.index.progress import Watch, silent
+from glimpse.index.search.gpu_count import gpu_count
 from glimpse.index.storage.atomic_files import atomic, digest, synced
 from glimpse.index.storage.label_sums import write_sums
 from glimpse.index.storage.manifest import (
@@ -149,7 +150,7 @@ def _better(measured: Measured, best: Measured) -> bool:
 
 
 def _chosen(rows: Shards) -> list[tuple[str, str]]:
-    candidates = choices(len(rows), rows.dimension, memory_bytes(), gpus())
+    candidates = choices(len(rows), rows.dimension, memory_bytes(), gpu_count())
     return [(factory, f"auto: {reason}") for factory, reason in candidates]
 
 

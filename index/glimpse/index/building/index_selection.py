@@ -65,11 +65,6 @@ def choices(count: int, dimension: int, memory: int, gpus: int = 0) -> list[Choi
     return [Choice(least.factory, f"{size} do not fit into {memory / 1e9:.1f} GB; this is the smallest type")]
 
 
-def gpus() -> int:
-    """Returns the number of GPUs that FAISS sees; 0 with the CPU package."""
-    return int(faiss.get_num_gpus())
-
-
 def layers(index: Any) -> list[Any]:
     """Returns an index and the indexes nested in it, outermost first, each as its own class.
 

@@ -7,11 +7,12 @@ from typing import Any
 import faiss
 import numpy as np
 
-from glimpse.index.building.index_selection import CAGRA, gpus, layers
+from glimpse.index.building.index_selection import CAGRA, layers
 from glimpse.index.errors import faiss_message
 from glimpse.index.faiss_validation.validator import readable
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search import gpu as on_gpu
+from glimpse.index.search.gpu_count import gpu_count
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Vectors
 
@@ -50,7 +51,7 @@ def make_index(
         return faiss.IndexFlatIP(shards.dimension)
     if factory == CAGRA:
         return _graph(shards, progress)
-    gpu = gpus() > 0 if gpu is None else gpu
+    gpu = gpu_count() > 0 if gpu is None else gpu
     with progress("training", 1) as advance:
         index = trained_empty(shards, factory, threads, gpu)
         advance(1)
@@ -104,7 +105,7 @@ def check_factory(dimension: int, factory: str) -> None:
         if factory != CAGRA:
             if not readable(untrained(dimension, factory)):
                 raise RuntimeError("Glimpse cannot validate files of this type, so it could not be opened")
-        elif not (gpus() and hasattr(faiss, "GpuIndexCagra")):
+        elif not (gpu_count() and hasattr(faiss, "GpuIndexCagra")):
             raise RuntimeError("it needs a GPU and a FAISS with cuVS")
     except RuntimeError as error:
         raise RuntimeError(f"FAISS cannot make {factory}: {faiss_message(error)}") from None

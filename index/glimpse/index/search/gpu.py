@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from glimpse.index.search.gpu_count import gpu_count
 from glimpse.index.types import Vectors
 
 # The CPU package lacks the names of GPU classes.
@@ -18,7 +19,7 @@ _GRAPH_DEGREE, _FIRST_DEGREE = 64, 128
 
 
 def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
-    """Returns an index of centres on all GPUs, by inner product.
+    """Returns an index of centres on the first GPU, by inner product.
 
     Args:
         centres: (n, d); None for an empty index that k-means fills.
@@ -27,7 +28,7 @@ def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
     flat: Any = faiss.IndexFlatIP(dimension)
     if centres is not None:
         flat.add(centres)
-    return _faiss.index_cpu_to_all_gpus(flat)
+    return _on_first(flat)
 
 
 def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
@@ -72,25 +73,35 @@ def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
 
 
 def to_gpu(index: Any) -> tuple[Any, str]:
-    """Copies an index to all GPUs for search.
+    """Copies an index to the first GPU for search.
 
     Of an index that rescores, and of a graph, the vectors are copied and all of them compared, which is exact and
     faster than finding candidates. Rows keep their numbers. FAISS's GPU indexes support neither selectors nor
     concurrent searches.
 
     Returns:
-        The copy and a description; the index itself if GPUs cannot hold it.
+        The copy and a description; the index itself if the GPU cannot hold it.
     """
-    if not faiss.get_num_gpus():
+    if not gpu_count():
         return index, "on the processor: FAISS sees no GPU"
     held, what = _held(faiss.downcast_index(index))
     try:
-        there = _faiss.index_cpu_to_all_gpus(held)
+        there = _on_first(held)
     except RuntimeError as error:
         return index, f"on the processor: {str(error).splitlines()[-1]}"
+    if not isinstance(there, _faiss.GpuIndex):
+        return index, f"on the processor: FAISS has no {type(held).__name__} for GPUs"
     # A graph on the GPU reads vectors in host memory.
     there.referenced_objects = [index]
     return there, f"{what} on the GPU"
+
+
+def _on_first(index: Any) -> Any:
+    """Returns a copy on the first GPU. With several, FAISS's own cloner would silently return copies on the CPU of
+    the types that GPUs lack.
+    """
+    there = _faiss.index_cpu_to_gpu(_faiss.StandardGpuResources(), 0, index)
+    return faiss.downcast_index(there)
 
 
 def _held(index: Any) -> tuple[Any, str]:

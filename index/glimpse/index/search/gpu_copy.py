@@ -1,4 +1,4 @@
-"""Searches a copy of an index on GPUs. A GPU search supports no selector, so rows that are not allowed are filtered
+"""Searches a copy of an index on a GPU. A GPU search supports no selector, so rows that are not allowed are filtered
 out.
 """
 
@@ -14,7 +14,7 @@ _MAX_RESULTS = 2_048
 
 
 class Device:
-    """A searchable copy on GPUs. It is thread-safe and serves one thread at a time."""
+    """A searchable copy on a GPU. It is thread-safe and serves one thread at a time."""
 
     def __init__(self, index: Any) -> None:
         """Wraps a copy; use `of`."""
@@ -22,7 +22,7 @@ class Device:
 
     @classmethod
     def of(cls, index: Any) -> Self | None:
-        """Copies an index to all GPUs; returns None if there is no GPU or the GPUs cannot hold it."""
+        """Copies an index to the first GPU; returns None if there is no GPU or it cannot hold the index."""
         copy, _ = to_gpu(index)
         return None if copy is index else cls(copy)
 
