@@ -8,7 +8,6 @@ from typing import Any, Self
 import faiss
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
@@ -134,6 +133,8 @@ class BulkIndex:
 
     def groups(self) -> Iterator[tuple[int, str]]:
         """Yields each row that is in a group, with the group; reads all rows."""
+        import pyarrow.compute as pc  # takes a twentieth of a second
+
         column = self._shards.column("about")
         some = np.flatnonzero(pc.match_substring(column, _GROUP).fill_null(False).to_numpy())
         for row, text in zip(some.tolist(), column.take(some).to_pylist(), strict=True):
