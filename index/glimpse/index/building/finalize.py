@@ -18,7 +18,7 @@ from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.faiss_io import write_faiss
 from glimpse.index.memory_limit import memory_bytes
 from glimpse.index.progress import Watch, silent
-from glimpse.index.search.gpu_count import gpu_count
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.storage.atomic_files import atomic, digest, synced
 from glimpse.index.storage.label_sums import write_sums
 from glimpse.index.storage.manifest import (

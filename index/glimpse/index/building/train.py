@@ -12,7 +12,7 @@ from glimpse.index.errors import faiss_message
 from glimpse.index.faiss_validation.validator import readable
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search import gpu as on_gpu
-from glimpse.index.search.gpu_count import gpu_count
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Vectors
 

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.index.search.gpu_count import gpu_count
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.types import Vectors
 
 # The CPU package lacks the names of GPU classes.

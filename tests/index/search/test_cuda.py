@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glimpse.index.search import gpu
-from glimpse.index.search.gpu_count import cuda_problem
+from glimpse.index.search.cuda import cuda_problem
 
 RUNTIME = """
 #include <stdlib.h>
@@ -26,7 +26,7 @@ def asked():
     print("asked")
     return 2
 faiss.get_num_gpus = asked
-from glimpse.index.search.gpu_count import gpu_count
+from glimpse.index.search.cuda import gpu_count
 print(gpu_count())
 """
 
@@ -65,7 +65,7 @@ def test_an_error_of_cuda_is_no_gpu(runtime: Path, code: int) -> None:
 
 
 def test_a_runtime_that_is_not_there_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glimpse.index.search.gpu_count._RUNTIMES", ("libabsent.so.1", "libabsent.so.2"))
+    monkeypatch.setattr("glimpse.index.search.cuda._RUNTIMES", ("libabsent.so.1", "libabsent.so.2"))
     assert cuda_problem() == "none of libabsent.so.1, libabsent.so.2 can be loaded"
 
 
