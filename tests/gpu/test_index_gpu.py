@@ -12,7 +12,7 @@ from glimpse.index.building.ground_truth import exact_nearest
 from glimpse.index.building.index_selection import CAGRA, choices
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import fill, make_index, trained_empty
-from glimpse.index.search.gpu import to_gpu
+from glimpse.index.search.gpu_copy import GpuCopy
 
 COUNT, DIMENSION = 20_000, 64
 LISTS = ["IVF100,Flat", "IVF100,SQ8", "IVF100,PQ16"]
@@ -40,6 +40,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
 
 def queries(shards: Shards) -> Vectors:
     return shards.vectors(range(0, COUNT, 100))
+
+
+def copied(index: Any) -> tuple[Any, str]:
+    """Returns FAISS's copy of an index on the GPU, or None, and the description."""
+    copy, description = GpuCopy.of(index)
+    return (copy._index if copy else None), description
 
 
 def recall_at_10(shards: Shards, index: Any) -> float:
@@ -76,7 +82,7 @@ def test_rows_go_into_the_same_lists_as_on_the_cpu(shards: Shards, factory: str)
 
 @pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8,Refine(SQfp16)", "HNSW16,SQfp16", *LISTS[3:]])
 def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: str) -> None:
-    copy, description = to_gpu(make_index(shards, factory, gpu=False))
+    copy, description = copied(make_index(shards, factory, gpu=False))
     assert description.endswith("on the GPU")
     assert recall_at_10(shards, copy) > 0.99
 
@@ -85,16 +91,16 @@ def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: s
 def test_lists_on_a_gpu_have_the_same_recall(shards: Shards, factory: str) -> None:
     index = make_index(shards, factory, gpu=False)
     tune(index, shards, shards.codes("label")[1], 0.9)
-    copy, description = to_gpu(index)
+    copy, description = copied(index)
     assert description.startswith("IndexIVF")
     # The search probes the same number of lists, but may compare codes in half precision.
     assert recall_at_10(shards, copy) == pytest.approx(recall_at_10(shards, index), abs=0.02)
 
 
 def test_an_index_type_without_a_gpu_version_stays_on_the_cpu_and_reports_it(shards: Shards) -> None:
-    index = make_index(shards, "SQ6", gpu=False)
-    copy, description = to_gpu(index)
-    assert copy is index
+    index = make_index(shards, "RR,IVF100,RaBitQ", gpu=False)
+    copy, description = copied(index)
+    assert copy is None
     assert description.startswith("on the processor")
 
 
@@ -120,6 +126,6 @@ def test_a_graph_is_built_on_the_gpu_and_searched_on_both(shards: Shards, tmp_pa
     _, measured = tune(index, shards, shards.codes("label")[1])
     assert measured
     assert measured.reached
-    copy, description = to_gpu(index)
+    copy, description = copied(index)
     assert description == "CAGRA on the GPU"
     assert recall_at_10(shards, copy) > 0.95

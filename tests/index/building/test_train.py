@@ -19,7 +19,7 @@ from glimpse.index.building.train import (
     trained_empty,
 )
 from glimpse.index.faiss_validation.faiss_io import write_faiss
-from glimpse.index.search.gpu import add_assigned, to_gpu
+from glimpse.index.search.gpu import add_assigned
 
 COUNT, DIMENSION = 3_000, 32
 MERGED = ["Flat", "SQfp16", "SQ8", "SQ8,Refine(SQfp16)", "RaBitQ", "IVF20,Flat", "IVF20,SQ8", "IVF20,PQ8x4"]
@@ -118,14 +118,6 @@ def test_threads_are_put_back() -> None:
     with thread_count(before + 1):
         assert faiss.omp_get_max_threads() == before + 1
     assert faiss.omp_get_max_threads() == before
-
-
-@pytest.mark.skipif(faiss.get_num_gpus() > 0, reason="there is a GPU")
-def test_without_a_gpu_search_stays_on_the_cpu(shards: Shards) -> None:
-    index = make_index(shards, "Flat")
-    there, where = to_gpu(index)
-    assert there is index
-    assert "no GPU" in where
 
 
 @pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])

@@ -6,11 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import faiss
-import numpy as np
 import pytest
 
-from glimpse.index.search import gpu
 from glimpse.index.search.cuda import cuda_problem
 
 RUNTIME = """
@@ -67,18 +64,3 @@ def test_an_error_of_cuda_is_no_gpu(runtime: Path, code: int) -> None:
 def test_a_runtime_that_is_not_there_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glimpse.index.search.cuda._RUNTIMES", ("libabsent.so.1", "libabsent.so.2"))
     assert cuda_problem() == "none of libabsent.so.1, libabsent.so.2 can be loaded"
-
-
-def test_a_copy_that_is_not_on_the_gpu_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = faiss.IndexScalarQuantizer(8, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    index.add(np.eye(8, dtype=np.float32))
-    monkeypatch.setattr(gpu, "gpu_count", lambda: 2)
-    for name, value in {
-        "StandardGpuResources": object,
-        "GpuIndex": type("GpuIndex", (), {}),
-        "index_cpu_to_gpu": lambda _resources, _device, given: faiss.clone_index(given),
-    }.items():
-        monkeypatch.setattr(faiss, name, value, raising=False)
-    copy, description = gpu.to_gpu(index)
-    assert copy is index
-    assert description == "on the processor: FAISS has no IndexScalarQuantizer for GPUs"

@@ -1,5 +1,6 @@
 """Opens an index folder and searches it on disk, whatever its FAISS type."""
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
-from glimpse.index.search.gpu_copy import Device
+from glimpse.index.search.gpu_copy import GpuCopy
 from glimpse.index.search.id_selectors import Mask, search_among
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
@@ -20,6 +21,7 @@ from glimpse.index.storage.shard import group_in, metadata_in
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Ids, Vectors
 
+logger = logging.getLogger(__name__)
 # FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
@@ -49,9 +51,10 @@ class BulkIndex:
         """Wraps opened parts; use `open`."""
         self.manifest = manifest
         self._shards, self._index = shards, index
-        self._device = Device.of(index)
+        self._gpu, searched = GpuCopy.of(index)
+        logger.info("index %s is searched %s", folder.name, searched)
         # Some GPU searches compute in half precision.
-        self._exact = self._device is None and _has_cosines(index)
+        self._exact = self._gpu is None and _has_cosines(index)
         self._sums = mapped(folder / LABELS_NAME) if manifest.labels_sha256 else None
         self._ids = shards.column("id")
         self.labels, self.label_codes = shards.codes("label")
@@ -191,7 +194,7 @@ class BulkIndex:
         if allowed is not None and count < _COMPARED:
             cosines, nearest = self._compare(rows, some, np.flatnonzero(allowed))
             return _filled(cosines, nearest, k)
-        found = self._device.search(rows, some, allowed, count) if self._device else None
+        found = self._gpu.search(rows, some, allowed, count) if self._gpu else None
         if found is None:
             found = self._here(rows, some, allowed, count)
         cosines, nearest = found if self._exact else self._corrected(rows, found[1])
