@@ -1,4 +1,4 @@
-"""What every peer shares: decoding a JPEG as the bundle says, and running its graph.
+"""The part that every peer shares: decoding a JPEG as the bundle says, and running its graph.
 
 Environment variables configure a peer: PEER_GRAPH (the ONNX file), PEER_RULE (the bundle's image rule as JSON),
 PEER_PORT, PEER_WORKERS, PEER_THREADS (of ONNX Runtime, for each worker) and PEER_BATCH (the largest batch).

@@ -1,8 +1,11 @@
-"""Checks that the environment holds one build of each native library."""
+"""Checks that the environment has what the settings need, and one build of each native library."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 
-from glimpse.server.settings import SettingsError
+import faiss
+
+from glimpse.index.search.cuda import cuda_problem, gpu_count
+from glimpse.server.settings import Settings, SettingsError
 
 # Both distributions of a pair install the same module, so the one installed last overwrites files of the other.
 _PAIRS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
@@ -21,6 +24,16 @@ def check_installation() -> None:
                 f"keep one: pip uninstall {cpu} {gpu}, then "
                 "pip install --force-reinstall 'glimpse-fewshot[gpu]' (or 'glimpse-fewshot[server]' without a GPU)"
             )
+
+
+def check_index_device(settings: Settings) -> None:
+    """Raises SettingsError if indexes are to be searched on a GPU and FAISS has none."""
+    if settings.index_device == "gpu" and not gpu_count():
+        reason = cuda_problem() if hasattr(faiss, "StandardGpuResources") else "this FAISS is the build for processors"
+        raise SettingsError(
+            f"index_device is gpu, and there is none: {reason}; pip install 'glimpse-fewshot[gpu]' on a machine with "
+            "an NVIDIA GPU and its driver, or set index_device to auto"
+        )
 
 
 def _installed(name: str) -> bool:

@@ -20,7 +20,7 @@ from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
-from glimpse.server.installation import check_installation
+from glimpse.server.installation import check_index_device, check_installation
 from glimpse.server.maintenance.backbone_switch import BackboneSwitch
 from glimpse.server.maintenance.compaction import Compactor
 from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
@@ -82,7 +82,9 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             stack.push_async_callback(backbone.close)
         fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
         stack.push_async_callback(fitter.close)
-        index_directory = IndexDirectory(settings.indexes or settings.data / "indexes")
+        check_index_device(settings)
+        gpu = settings.index_device != "cpu"
+        index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)
         stack.enter_context(FolderLock(settings.data))
         snapshots = Snapshots(
             settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples

@@ -1,6 +1,5 @@
 """Opens an index folder and searches it on disk, whatever its FAISS type."""
 
-import logging
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,6 @@ from glimpse.index.storage.shard import group_in, metadata_in
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Ids, Vectors
 
-logger = logging.getLogger(__name__)
 # FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
@@ -45,14 +43,14 @@ class BulkIndex:
         label_codes: position of each row's label in `labels`, (N,); -1 for none.
         domains: domain names, sorted.
         domain_codes: position of each row's domain in `domains`, (N,); -1 for none.
+        searched: the device that is searched, and the reason.
     """
 
-    def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path) -> None:
+    def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path, *, gpu: bool) -> None:
         """Wraps opened parts; use `open`."""
         self.manifest = manifest
         self._shards, self._index = shards, index
-        self._gpu, searched = GpuCopy.of(index)
-        logger.info("index %s is searched %s", folder.name, searched)
+        self._gpu, self.searched = GpuCopy.of(index) if gpu else (None, "on the processor, as the setting asks")
         # Some GPU searches compute in half precision.
         self._exact = self._gpu is None and _has_cosines(index)
         self._sums = mapped(folder / LABELS_NAME) if manifest.labels_sha256 else None
@@ -61,17 +59,21 @@ class BulkIndex:
         self.domains, self.domain_codes = shards.codes("domain")
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, gpu: bool = True) -> Self:
         """Opens a folder; takes some tenths of a second for a million rows.
 
         Files are not compared with their digests; see `verify`.
+
+        Args:
+            folder: the index's folder.
+            gpu: whether a copy on a GPU is searched, where there is one that can hold it.
 
         Raises:
             IndexFolderError: the folder is not a valid index.
         """
         manifest = read_manifest(folder)
         shards = open_shards(folder, manifest)
-        opened = cls(manifest, shards, open_faiss(folder, manifest), folder)
+        opened = cls(manifest, shards, open_faiss(folder, manifest), folder, gpu=gpu)
         counts = {"labels": len(opened.labels), "domains": len(opened.domains)}
         wanted = {"labels": manifest.label_count, "domains": manifest.domain_count}
         if counts != wanted:

@@ -1,4 +1,4 @@
-"""What CUDA says about the GPUs, without asking FAISS where that would end the process.
+"""Asks CUDA about GPUs, without asking FAISS where that would end the process.
 
 FAISS aborts if CUDA reports anything but "no device" or "driver too old": a fabric manager that is not running (802), a
 driver that was updated without a restart (803), an unknown error (999). So CUDA is asked first.

@@ -78,6 +78,11 @@ class AttachedIndex:
         return int(self._ends[0])
 
     @property
+    def searched(self) -> str:
+        """The device on which it is searched, and the reason."""
+        return self.index.searched
+
+    @property
     def labels(self) -> Sequence[str]:
         """The labels of all rows, deleted ones included."""
         return self.index.labels
