@@ -82,7 +82,8 @@ def run_glimpse(
     env = {**env, **(variables or {})}
     # Modules read some variables when they are imported, which a fork has done already.
     if all(name.startswith("GLIMPSE_") for name in variables or ()):
-        return Done(*run_forked(words, env, cwd, 120))
+        forked = run_forked(words, env, cwd, 120)
+        return Done(forked.returncode, forked.stdout, forked.stderr)
     done = subprocess.run(
         [*GLIMPSE, *words], capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False
     )

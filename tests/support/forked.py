@@ -103,9 +103,12 @@ class ForkedProcess:
 
 
 def run_forked(
-    arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None, timeout: float
-) -> tuple[int, str, str]:
-    """Runs `glimpse` to its end, and returns its exit code, output and errors."""
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    timeout: float = 60,
+) -> "subprocess.CompletedProcess[str]":
+    """Runs `glimpse` to its end."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         process = ForkedProcess(arguments, environment, stdout=out, stderr=err, folder=folder)
         try:
@@ -114,7 +117,7 @@ def run_forked(
             process.kill()
         out.seek(0)
         err.seek(0)
-        return code, out.read(), err.read()
+        return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
 @cache

@@ -1,7 +1,6 @@
 """Makes API keys as an operator does: with the command, while a server runs."""
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from support.forked import run_forked
 def run_keys(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     """Runs `glimpse keys …` on the ledger in a ServerProcess's folder."""
     command = ["keys", *map(str, words), "--data", str(folder / "data")]
-    return subprocess.CompletedProcess(command, *run_forked(command, os.environ, None, 60))
+    return run_forked(command)
 
 
 def make_key(folder: Path, name: str, scope: str, *options: object) -> str:

@@ -22,8 +22,7 @@ def minilm() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def few_background_words(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the vocabulary, which takes minutes in a text encoder of real size. The sentence encoder embeds all."""
-    if request.module.__name__.rpartition(".")[2] != "test_real_text":
-        words = background_words()[::40]
-        monkeypatch.setattr("glimpse.export.background.background_words", lambda: words)
+def few_background_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the vocabulary, which takes minutes in a text encoder of real size."""
+    words = background_words()[::40]
+    monkeypatch.setattr("glimpse.export.background.background_words", lambda: words)

@@ -34,6 +34,11 @@ ZERO_SHOT = {"banking77": 61.2, "trec": 48.0, "sms_spam": 78.2}
 SEEDS = {"banking77": (10, 10, 10), "trec": (20, 20, 20), "sms_spam": (100, 40, 40)}
 
 
+@pytest.fixture(autouse=True)
+def few_background_words() -> None:
+    """Overrides the fixture of the folder: a sentence encoder embeds the whole vocabulary."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """Labelled texts as (label, text). `unprompted` holds the queries for names alone, if they differ."""

@@ -128,7 +128,7 @@ def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProc
     """Runs `glimpse` commands concurrently."""
 
     def one(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(arguments, *run_forked(arguments, os.environ, folder, 60))
+        return run_forked(arguments, folder=folder)
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, commands))

@@ -358,9 +358,9 @@ def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
 def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
     """Returns the stderr of a server that refuses to start."""
     command = ["serve", "--data", str(folder), *map(str, options)]
-    code, _, errors = run_forked(command, {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}, None, 60)
-    assert code == 1
-    return lines(errors)
+    done = run_forked(command, {**os.environ, "GLIMPSE_LOG_FORMAT": "json"})
+    assert done.returncode == 1
+    return lines(done.stderr)
 
 
 def test_the_error_that_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
