@@ -63,9 +63,7 @@ class Settings(BaseSettings):
     )
     index_device: Annotated[
         Literal["auto", "cpu", "gpu"],
-        Field(
-            description="where indexes are searched; auto: on a GPU that can hold them; gpu: one must exist"
-        ),
+        Field(description="where indexes are searched; auto: on a GPU that can hold them; gpu: one must exist"),
     ] = "auto"
     # ONNX Runtime uses every core. Decoding threads do not spin, so they run in the gaps between batches.
     encode_threads: Annotated[int | None, Field(ge=1, description="unset: every core of this process")] = None
