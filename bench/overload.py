@@ -137,8 +137,10 @@ def main() -> None:
                 continue
             os.sched_setaffinity(0, _SERVER_CORES)
             floor = measure_floor(subject.bundle, subject.pictures, 1, seconds / 4)
-            settings = {"encode_threads": 1, "decode_threads": 1}
-            with serving(folder / subject.name, subject.bundle, cores=_SERVER_CORES, **settings) as served:
+            server = serving(
+                folder / subject.name, subject.bundle, cores=_SERVER_CORES, encode_threads=1, decode_threads=1
+            )
+            with server as served:
                 response = enroll(served.address, subject)
                 with echo_server(folder, response) as echo:  # on the server's core, which it inherits
                     os.sched_setaffinity(0, _CALLER_CORES)

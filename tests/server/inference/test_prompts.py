@@ -28,11 +28,11 @@ class Counted:
         self.fails = False
         encode = backbone.encoder.encode_texts
 
-        def count(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        def count(ids: np.ndarray, mask: np.ndarray, *, single_core: bool) -> np.ndarray:
             if self.fails:
                 raise RuntimeError("the device is gone")
             self.texts += len(ids)
-            return encode(ids, mask)
+            return encode(ids, mask, single_core=single_core)
 
         monkeypatch.setattr(backbone.encoder, "encode_texts", count)
 

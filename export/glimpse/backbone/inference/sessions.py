@@ -2,19 +2,18 @@
 
 import contextlib
 import logging
-import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Must be set before the library is imported; some of its builds send usage data otherwise.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
+from glimpse.backbone.inference.prepared_graph import cache_folder, prepared_graph
 
 logger = logging.getLogger(__name__)
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -30,11 +29,13 @@ class SessionConfig:
         threads: cores for one run on the CPU.
         providers: short names, best first; empty for the default.
         shared: whether other encoders run on the same cores.
+        side_by_side: whether runs on one core each should go side by side on the CPU.
     """
 
     threads: int
     providers: Sequence[str] = ()
     shared: bool = False
+    side_by_side: bool = False
 
 
 def choose_providers(bundle: Bundle, asked: Sequence[str]) -> list[str]:
@@ -54,6 +55,32 @@ def choose_providers(bundle: Bundle, asked: Sequence[str]) -> list[str]:
         if PROVIDERS.get(name) not in available:
             raise _unavailable(bundle, name)
     return [*dict.fromkeys((*(PROVIDERS[name] for name in asked), CPU))]
+
+
+def open_sessions(
+    bundle: Bundle, graph: str, config: SessionConfig
+) -> tuple[ort.InferenceSession, ort.InferenceSession | None]:
+    """Opens a session on one of a bundle's graphs, and one that uses a single core if `config` asks for it.
+
+    There is none if the graph's prepared form cannot be made, because the second session would hold all weights again.
+
+    Raises:
+        BundleError: see `open_session`.
+    """
+    if (
+        config.side_by_side
+        and config.threads > 1
+        and choose_providers(bundle, config.providers) == [CPU]
+        and (prepared := prepared_graph(bundle, graph, _level(bundle)))
+    ):
+        try:
+            whole, single = (_prepared_session(prepared, replace(config, threads=n)) for n in (config.threads, 1))
+        except Exception as error:  # the library's exceptions have no common base
+            logger.warning("%s is removed, because it cannot be opened: %s", prepared, error)
+            shutil.rmtree(prepared.parent, ignore_errors=True)
+        else:
+            return whole, single
+    return open_session(bundle, graph, config), None
 
 
 def open_session(bundle: Bundle, graph: str, config: SessionConfig) -> ort.InferenceSession:
@@ -86,13 +113,30 @@ def open_session(bundle: Bundle, graph: str, config: SessionConfig) -> ort.Infer
 
 
 def _start(bundle: Bundle, graph: str, config: SessionConfig, providers: Sequence[str]) -> ort.InferenceSession:
+    return ort.InferenceSession(
+        str(bundle.path / graph),
+        _session_options(config, _level(bundle)),
+        providers=[(name, _options(bundle, name)) for name in providers],
+        enable_fallback=0,  # the code above decides about the fallback
+    )
+
+
+def _prepared_session(file: Path, config: SessionConfig) -> ort.InferenceSession:
+    options = _session_options(config, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    return ort.InferenceSession(str(file), options, providers=[CPU])
+
+
+def _level(bundle: Bundle) -> ort.GraphOptimizationLevel:
+    # Higher optimization levels target processors, and crash on some valid fp16 graphs (observed in ONNX Runtime 1.31).
+    fp16 = bundle.manifest.precision == "fp16"
+    return ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED if fp16 else ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+
+
+def _session_options(config: SessionConfig, level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
     options = ort.SessionOptions()
+    options.graph_optimization_level = level
     options.intra_op_num_threads = config.threads
     options.inter_op_num_threads = 1
-    if bundle.manifest.precision == "fp16":
-        # Higher optimization levels target processors, and crash on some valid fp16 graphs (observed in ONNX Runtime
-        # 1.31).
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     # By default threads spin between the operators of a run, and stop at its end to leave the cores to decoding and
     # gRPC. If other encoders run on the same cores, threads do not spin at all: two spinning encoders each lost a
     # quarter of their throughput.
@@ -100,12 +144,7 @@ def _start(bundle: Bundle, graph: str, config: SessionConfig, providers: Sequenc
     options.add_session_config_entry(*spin)
     # Keep weights outside of the arena, so that shrinking it can free whole blocks.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    return ort.InferenceSession(
-        str(bundle.path / graph),
-        options,
-        providers=[(name, _options(bundle, name)) for name in providers],
-        enable_fallback=0,  # the code above decides about the fallback
-    )
+    return options
 
 
 def _options(bundle: Bundle, provider: str) -> dict[str, Any]:
@@ -116,8 +155,7 @@ def _options(bundle: Bundle, provider: str) -> dict[str, Any]:
         return {"arena_extend_strategy": "kSameAsRequested"}
     if provider == TENSORRT:
         # Building an engine takes minutes, so one is cached for each embedding space.
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glimpse" / "tensorrt"
-        folder = cache / bundle.manifest.embedding_space
+        folder = cache_folder() / "tensorrt" / bundle.manifest.embedding_space
         folder.mkdir(parents=True, exist_ok=True)
         half = str(bundle.manifest.precision == "fp16")
         return {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(folder), "trt_fp16_enable": half}

@@ -28,6 +28,7 @@ from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batcher import Batcher, Vectors
+from glimpse.server.scheduling.run_slots import RunSlots
 from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,7 +40,7 @@ _FEW_RUNS = 4
 
 
 class LoadedBackbone:
-    """One bundle, ready to embed. Images and texts have a queue each, and share one device thread."""
+    """One bundle, ready to embed. Images and texts have a queue each, and share the encoder."""
 
     def __init__(self, bundle: Bundle, settings: Settings, decoders: Decoders, *, shared: bool = False) -> None:
         """Loads the encoder.
@@ -64,19 +65,22 @@ class LoadedBackbone:
             providers=settings.providers,
             max_batch=settings.max_batch or GPU_BATCH,
             shared=shared,
+            side_by_side=True,
         )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
         self.background = BackboneBackground.load(bundle, self.encoder, self._tokenizer, self.prompt_scale)
         self._decoders = decoders
-        self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
+        runs = self.encoder.single_core_runs
+        self._device = ThreadPoolExecutor(runs, thread_name_prefix=f"encode-{self.manifest.name}")
         on_cpu = self.encoder.on_cpu
         max_batch = settings.max_batch or self.encoder.usual_batch
 
         def admission() -> Admission:
             return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch, Queue.INPUTS)
 
-        self.images = Batcher(self._encode_images, self._device, max_batch, admission(), patient=on_cpu)
-        self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), patient=on_cpu)
+        slots = RunSlots(runs)
+        self.images = Batcher(self._encode_images, self._device, max_batch, admission(), slots, patient=on_cpu)
+        self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), slots, patient=on_cpu)
 
     @property
     def name(self) -> str:
@@ -120,12 +124,12 @@ class LoadedBackbone:
             f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {modality}",
         )
 
-    def _encode_images(self, images: Sequence[Pixels]) -> Vectors:
-        return self.encoder.encode_images(np.stack(images))  # (N, S, S, 3)
+    def _encode_images(self, images: Sequence[Pixels], single_core: bool) -> Vectors:
+        return self.encoder.encode_images(np.stack(images), single_core=single_core)  # (N, S, S, 3)
 
-    def _encode_texts(self, texts: Sequence[TokenIds]) -> Vectors:
+    def _encode_texts(self, texts: Sequence[TokenIds], single_core: bool) -> Vectors:
         assert self._tokenizer is not None  # noqa: S101 (only tokenised texts come here)
-        return self.encoder.encode_texts(*self._tokenizer.pad(texts))  # (N, T) twice
+        return self.encoder.encode_texts(*self._tokenizer.pad(texts), single_core=single_core)  # (N, T) twice
 
 
 class Backbones:
