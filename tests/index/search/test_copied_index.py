@@ -188,7 +188,7 @@ def test_a_small_index_has_no_copy_until_it_is_large_enough() -> None:
     assert fake.uses == {"add": 1, "search": 1, "read": 0}
 
 
-def test_vectors_closer_than_half_precision_are_told_apart() -> None:
+def test_vectors_closer_than_half_precision_are_distinguished() -> None:
     rng, fake = np.random.default_rng(3), FakeDevice()
     centre = unit(rng, 1, 64)
     close = centre + 1e-5 * rng.normal(size=(3_000, 64)).astype(np.float32)

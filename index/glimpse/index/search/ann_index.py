@@ -33,7 +33,7 @@ _SEED = 1
 _LOCKED_CODES, _LOCKED_VECTORS = 500_000, 32
 # Vectors added at a time when building, which bounds the copy.
 _FILLED = 50_000
-# Results asked of a device for each one wanted: up to half of its vectors are deleted, and by chance more of those near.
+# Results asked of a device for each one wanted: up to half of its vectors are deleted, by chance more of the near ones.
 _ASKED = 4
 
 

@@ -29,7 +29,7 @@ Read = Callable[[int], tuple[Ids, Vectors]]
 
 
 def has_room(device: Device, rows: int, dimension: int) -> bool:
-    """Returns whether a device has room for a copy of so many vectors.
+    """Returns whether a device has room for a copy of `rows` vectors.
 
     A part more than it needs, so that a copy which was given up is not made and given up again and again.
     """
@@ -203,7 +203,8 @@ class GrowingCopy:
         """Adds a block of vectors to the last part.
 
         Args:
-            read: returns at most so many ids and vectors; called while holding the device if they are on it.
+            read: returns ids and vectors, at most as many as it is asked for; called while holding the device if there
+                is a source.
             source: the part that the block is removed from; None: it is removed from the tail, if it is there.
 
         Raises:
@@ -244,7 +245,7 @@ class GrowingCopy:
         return part
 
     def _check_room(self, rows: int) -> None:
-        """Raises _DeviceFull if there is no memory for a part of so many rows beside the present one."""
+        """Raises _DeviceFull if there is no memory for a part of `rows` rows beside the present one."""
         if not self._device.fits(rows, self._dimension):
             raise _DeviceFull(
                 f"{rows * self._dimension * COORDINATE_BYTES / 1e6:.0f} MB are needed, "

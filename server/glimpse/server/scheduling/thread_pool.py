@@ -19,7 +19,8 @@ R = TypeVar("R")
 _WORK_PER_THREAD = 3
 # Number of searches ahead of another that does not count as many.
 _FEW_SEARCHES = 32
-# Threads that wait for a device together. More would join larger batches, of which a single search is faster already.
+# Threads whose searches become one while they wait for a device. Where the processor searches, more would take cores
+# from decoding.
 _COMBINED_SEARCHES = 8
 
 
