@@ -1,4 +1,4 @@
-"""Without a GPU there is no device, and the code of copies is not even imported."""
+"""The device of a process: none without a GPU, and then the code of copies is not even imported."""
 
 import subprocess
 import sys
