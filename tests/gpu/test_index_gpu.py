@@ -1,5 +1,6 @@
 """FAISS on a GPU trains and fills lists as on the CPU, and searches copies of an index."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,23 @@ import faiss
 import numpy as np
 import pytest
 
-from glimpse.index import BulkIndex, Header, Shards, Vectors, rows_table, write_index, write_shard
+from glimpse.index import (
+    BulkIndex,
+    FlatIndex,
+    Header,
+    LayeredIndex,
+    Shards,
+    Vectors,
+    first_gpu,
+    rows_table,
+    write_index,
+    write_shard,
+)
 from glimpse.index.building.ground_truth import exact_nearest
 from glimpse.index.building.index_selection import CAGRA, choices
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import fill, make_index, trained_empty
+from glimpse.index.search.copied_index import _rounding
 from glimpse.index.search.gpu_copy import GpuCopy
 
 COUNT, DIMENSION = 20_000, 64
@@ -129,3 +142,36 @@ def test_a_graph_is_built_on_the_gpu_and_searched_on_both(shards: Shards, tmp_pa
     copy, description = copied(index)
     assert description == "CAGRA on the GPU"
     assert recall_at_10(shards, copy) > 0.95
+
+
+def test_examples_that_change_are_searched_on_the_gpu_as_on_the_processor(shards: Shards) -> None:
+    device, vectors = first_gpu(1), shards.vectors(range(COUNT))
+    assert device
+    ids, half = np.arange(COUNT), COUNT // 2
+    plain, living = FlatIndex(DIMENSION), LayeredIndex(DIMENSION)
+    for index in (plain, living):
+        index.add(ids[:half], vectors[:half])
+    living.search_on(replace(device, start=lambda work: work()))
+    for start in range(half, COUNT, 500):
+        for index in (plain, living):
+            index.add(ids[start : start + 500], vectors[start : start + 500])
+            index.remove(ids[start - half : start - half + 400])
+        exact, nearest = plain.search(queries(shards), 10)
+        cosines, found = living.search(queries(shards), 10)
+        assert np.allclose(cosines, exact, atol=1e-5)
+        assert (found == nearest).mean() > 0.999  # equal cosines may change places
+    copy = living._living._copy  # type: ignore[attr-defined]
+    assert copy.search(queries(shards), 10) is not None
+
+
+def test_rounding_on_the_gpu_keeps_its_bound(shards: Shards) -> None:
+    device, vectors = first_gpu(1), shards.vectors(range(COUNT))
+    assert device
+    with device.lock:
+        store = device.create(DIMENSION)
+        store.add(vectors)
+        cosines, rows = store.search(queries(shards), 100)
+        back = store.reconstruct_n(100, 50)
+    exact = np.einsum("nd,nkd->nk", queries(shards), vectors[rows])
+    assert np.abs(cosines - exact).max() < _rounding(DIMENSION)
+    assert (back == vectors[100:150].astype(np.float16)).all()

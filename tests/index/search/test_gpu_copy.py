@@ -78,7 +78,6 @@ class Part(faiss.IndexFlatIP):
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU whose classes are FAISS's own of the processor; a clone stays on the processor, as with two GPUs."""
     monkeypatch.setattr(gpu_copy, "gpu_count", lambda: 2)
-    monkeypatch.setattr(gpu_copy, "gpu_resources", lambda: None)
     monkeypatch.setattr(gpu_module, "gpu_resources", lambda: None)
     monkeypatch.setattr(gpu_copy, "free_bytes", lambda: 4 * COUNT * DIMENSION)
     monkeypatch.setattr(gpu_copy, "_PART", 2_000)

@@ -9,6 +9,9 @@ import numpy as np
 
 from glimpse.index.types import Ids, Vectors
 
+# FAISS's type stubs lack some names.
+_faiss: Any = faiss
+
 # Multiply-adds while holding the lock once: some milliseconds.
 _LOCKED_SEARCH = 30_000_000
 _READ_AT_ONCE = 1_000
@@ -62,6 +65,19 @@ class FlatIndex:
                 except RuntimeError as error:
                     raise KeyError("one of the ids") from error
         return found
+
+    def ids(self) -> Ids:
+        """Returns the ids of all vectors, (n,), in the order in which they were added."""
+        with self._lock:
+            return np.asarray(_faiss.vector_to_array(self._index.id_map), np.int64)
+
+    def present(self, ids: Ids) -> tuple[Ids, Vectors]:
+        """Returns those of some ids that exist, and their vectors."""
+        while True:
+            try:
+                return ids, self.vectors(ids)
+            except KeyError:
+                ids = ids[np.isin(ids, self.ids())]
 
     def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
         """Finds the k nearest vectors of each query.

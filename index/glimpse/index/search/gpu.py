@@ -90,6 +90,13 @@ def on_first_gpu(index: Any) -> Any:
     return there
 
 
+def create_flat(dimension: int) -> Any:
+    """Returns an empty index on the first GPU that stores vectors in 16 bits and compares all. Hold GPU_LOCK in use."""
+    config = _faiss.GpuIndexFlatConfig()
+    config.useFloat16 = True
+    return _faiss.GpuIndexFlatIP(gpu_resources(), dimension, config)
+
+
 @cache
 def gpu_resources() -> Any:
     """Returns this process's only GPU resources: each would take temporary memory of its own. Hold GPU_LOCK in use."""

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 import faiss
 
+from glimpse.index.search.combined_search import CombinedSearch
 from glimpse.index.search.cuda import free_bytes, gpu_count
-from glimpse.index.search.gpu import GPU_LOCK, gpu_resources, on_first_gpu
+from glimpse.index.search.device import COORDINATE_BYTES, SHARE
+from glimpse.index.search.gpu import GPU_LOCK, create_flat, on_first_gpu
 from glimpse.index.search.id_selectors import Mask, sieved
 from glimpse.index.types import Ids, Vectors
 
@@ -19,18 +21,17 @@ _faiss: Any = faiss
 _MAX_RESULTS = 2_048
 # Rows of one part of a copy. FAISS compares a query with all rows of a part at once, in its temporary memory.
 _PART = 1 << 18
-# Part of the free memory that a copy may take; searches and the encoder need the rest.
-_SHARE = 0.8
 
 
 class GpuCopy:
-    """A searchable copy on a GPU. It is thread-safe and serves one thread at a time."""
+    """A searchable copy on a GPU. It is thread-safe: searches that wait for the GPU become one."""
 
     def __init__(self, index: Any, source: Any = None) -> None:
         """Wraps a copy and the index that it was made from; use `of`."""
         # A graph on the GPU reads vectors in host memory, so the source has to live as long.
         self._index, self._source = index, source
         self._works = True
+        self._combined = CombinedSearch(GPU_LOCK)
 
     @classmethod
     def of(cls, index: Any) -> tuple[Self | None, str]:
@@ -68,8 +69,7 @@ class GpuCopy:
         if asked > _MAX_RESULTS or not self._works:
             return None
         try:
-            with GPU_LOCK:
-                similarities, rows = self._index.search(queries, asked)
+            similarities, rows = self._combined.search(self._index.search, queries, asked)
         except RuntimeError as error:
             self._works = False
             logger.error("a search on the GPU failed, the processor searches from now on: %s", error)
@@ -91,15 +91,13 @@ def _stored(index: Any) -> tuple[Any | None, str]:
 
 def _flat(stored: Any) -> Any:
     """Copies all vectors of an index in 16 bits, in parts. Raises RuntimeError if the memory does not suffice."""
-    needed, free = 2 * stored.ntotal * stored.d, free_bytes()
-    if needed > _SHARE * free:
+    needed, free = COORDINATE_BYTES * stored.ntotal * stored.d, free_bytes()
+    if needed > SHARE * free:
         raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free")
-    config = _faiss.GpuIndexFlatConfig()
-    config.useFloat16 = True
     parts = _faiss.IndexShards(stored.d, False, True)
     parts.referenced_objects = []  # FAISS does not own them
     for start in range(0, stored.ntotal, _PART):
-        part = _faiss.GpuIndexFlatIP(gpu_resources(), stored.d, config)
+        part = create_flat(stored.d)
         part.add(stored.reconstruct_n(start, min(_PART, stored.ntotal - start)))
         parts.add_shard(part)
         parts.referenced_objects.append(part)
