@@ -40,7 +40,7 @@ _BLOCK, _QUERIES = 250_000, (1, 8, 64, 512)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run measures, and on which device."""
+    """The measurements of a run, and its device."""
 
     device: str
     parity: tuple[int, ...]

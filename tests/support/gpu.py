@@ -1,4 +1,4 @@
-"""What tests do on a machine without the GPU that they need."""
+"""Skips or fails tests that need a GPU, and makes a driver that fails."""
 
 import os
 import shutil

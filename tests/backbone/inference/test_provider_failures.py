@@ -1,4 +1,4 @@
-"""A provider that does not start names what is missing, and a failed run says what CUDA said."""
+"""A provider that does not start names what is missing, and a failed run repeats the message of CUDA."""
 
 import ctypes
 import shutil

@@ -29,7 +29,7 @@ class DeviceLost(Exception):
 
 
 class DeviceWatch:
-    """What the event loop knows about the devices of all backbones. `error` is set once, and never again None."""
+    """Reports to the event loop the loss of a device, of any backbone. `error` is set once, and stays."""
 
     def __init__(self) -> None:
         """Starts with devices that work. Needs a running event loop."""
