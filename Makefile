@@ -11,7 +11,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -74,6 +74,10 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour)
 	.venv-export/bin/python -m bench.peers
+
+# Needs a GPU, and the extra `gpu` in the environment of PYTHON: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
+bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
+	$(PYTHON) -m bench.gpu
 
 docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py

@@ -3,7 +3,7 @@
     python -m bench.fake_gpu [--seconds 3] [--repeats 5] [--only NAME]
 
 The device sleeps for 0.8 ms a run and 0.02 ms a picture, as an H200 computes a ViT-B/32 in 16 bits, so all processor
-time is the server's and its decoders'. Pictures are BMP files of 224 x 224, which take hardly any decoding, or JPEG
+time is the server's and its decoders'. Pictures are BMP files of 224 x 224, which need little decoding, or JPEG
 files of 320 x 240. The floor is the processor time of decoding alone, in this process. With two cores the server has
 one and the callers have the other.
 """

@@ -26,7 +26,7 @@ _open_graph = Graph.__init__
 class _FakeGraph(Graph):
     def __init__(self, *arguments: Any) -> None:
         _open_graph(self, *arguments)
-        self.providers = [CUDA, CPU]
+        self.providers, self.side_by_side = [CUDA, CPU], False
         self.buckets = Buckets(arguments[-1])
         self._dimension = arguments[0].manifest.dimension
         self._device: dict[tuple[int, ...], npt.NDArray[Any]] = {}

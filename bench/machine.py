@@ -2,20 +2,21 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 
 def describe() -> dict[str, str]:
     """Returns processor, cores, memory and the versions that affect speed."""
-    packages = ("grpcio", "protobuf", "onnxruntime", "faiss-cpu", "numpy", "pillow")
+    installed = {distribution.name: distribution.version for distribution in distributions()}
+    packages = ("grpcio", "protobuf", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu", "numpy", "pillow")
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": _field("/proc/meminfo", "MemTotal") or "unknown",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{name: installed[name] for name in packages if name in installed},
     }
 
 

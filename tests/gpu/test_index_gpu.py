@@ -25,7 +25,9 @@ from glimpse.index.building.index_selection import CAGRA, choices
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import fill, make_index, trained_empty
 from glimpse.index.search.copied_index import _rounding
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.search.gpu_copy import GpuCopy
+from support.gpu import gpu_missing
 
 COUNT, DIMENSION = 20_000, 64
 LISTS = ["IVF100,Flat", "IVF100,SQ8", "IVF100,PQ16"]
@@ -35,8 +37,8 @@ LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
 @pytest.fixture(scope="session", autouse=True)
 def cuda() -> None:
     """Skips all tests unless FAISS sees a GPU; overrides the fixture that asks ONNX Runtime."""
-    if not faiss.get_num_gpus():
-        pytest.skip("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
+    if not gpu_count():
+        gpu_missing("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,22 @@ import faiss
 from glimpse.index.search.cuda import cuda_problem, gpu_count
 from glimpse.server.settings import Settings, SettingsError
 
-# Both distributions of a pair install the same module, so the one installed last overwrites files of the other.
-_PAIRS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
+# All distributions of a row install the same module, so the one installed last overwrites files of the others.
+_BUILDS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs"))
 
 
 def check_installation() -> None:
-    """Checks that no library is installed both in its build for CPUs and in its build for GPUs.
+    """Checks that no library is installed in two builds, such as that for CPUs and that for GPUs.
 
     Raises:
-        SettingsError: Both builds are installed. The message has the commands that leave one of them.
+        SettingsError: Two builds are installed. The message has the commands that leave one of them.
     """
-    for cpu, gpu in _PAIRS:
-        if _installed(cpu) and _installed(gpu):
+    for builds in _BUILDS:
+        installed = [name for name in builds if _installed(name)]
+        if len(installed) > 1:
             raise SettingsError(
-                f"{cpu} and {gpu} are both installed and overwrite each other; "
-                f"keep one: pip uninstall {cpu} {gpu}, then "
+                f"{' and '.join(installed)} are both installed and overwrite each other; "
+                f"keep one: pip uninstall {' '.join(installed)}, then "
                 "pip install --force-reinstall 'glimpse-fewshot[gpu]' (or 'glimpse-fewshot[server]' without a GPU)"
             )
 

@@ -10,6 +10,7 @@ from glimpse.backbone import load_bundle
 from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.decoders import Decoders
+from glimpse.server.inference.device import DeviceWatch
 from glimpse.server.inference.embedding_spaces import source_of_backbone
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.inference.prompt_embeddings import prompt_directions
@@ -40,7 +41,7 @@ class Counted:
 @pytest.fixture
 async def counted(bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
     with Decoders(load_settings(decode_threads=1)) as decoders:
-        backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders)
+        backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders, DeviceWatch())
         yield Counted(backbone, monkeypatch)
         await backbone.close()
 

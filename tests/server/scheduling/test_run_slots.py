@@ -1,4 +1,4 @@
-"""Which runs start: one on all cores, or several on one core each."""
+"""The choice of runs: one on all cores, or several on one core each."""
 
 import asyncio
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.inference.onnx_graph import Graph
+from glimpse.backbone.inference.provider_failures import run_failure
 from glimpse.backbone.inference.sessions import CPU, SessionConfig
 from glimpse.backbone.manifest import IMAGE_GRAPH, TEXT_GRAPH, Manifest
 
@@ -114,20 +115,33 @@ class Encoder:
             BundleError: a graph does not run, or does not return unit vectors of the manifest's dimension.
         """
         for single_core in {False, self.single_core_runs > 1}:
-            if self._image and (rule := self.manifest.image):
-                for rows, _ in _shapes(self._image):
-                    pixels = np.full((rows, rule.size, rule.size, 3), 127, np.uint8)
-                    self._check(IMAGE_GRAPH, partial(self.encode_images, pixels, single_core=single_core), rows)
-            if self._text and (text := self.manifest.text):
-                for rows, tokens in _shapes(self._text, text.context_length if text.padding == "context" else 1):
-                    ids = np.ones((rows, tokens), np.int64)
-                    self._check(TEXT_GRAPH, partial(self.encode_texts, ids, ids, single_core=single_core), rows)
+            for graph, run, rows in self._runs_to_warm_up(single_core=single_core):
+                self._check(graph, run, rows)
+
+    def probe(self) -> None:
+        """Runs one graph in its smallest shape, to learn whether the device still works.
+
+        Raises:
+            BundleError: it does not.
+        """
+        self._check(*next(self._runs_to_warm_up(single_core=False)))
+
+    def _runs_to_warm_up(self, *, single_core: bool) -> Iterator[tuple[str, Callable[[], Vectors], int]]:
+        """Yields each graph's file with a run in each of its fixed shapes, the smallest first, and the run's rows."""
+        if self._image and (rule := self.manifest.image):
+            for rows, _ in _shapes(self._image):
+                pixels = np.full((rows, rule.size, rule.size, 3), 127, np.uint8)
+                yield IMAGE_GRAPH, partial(self.encode_images, pixels, single_core=single_core), rows
+        if self._text and (text := self.manifest.text):
+            for rows, tokens in _shapes(self._text, text.context_length if text.padding == "context" else 1):
+                ids = np.ones((rows, tokens), np.int64)
+                yield TEXT_GRAPH, partial(self.encode_texts, ids, ids, single_core=single_core), rows
 
     def _check(self, graph: str, run: Callable[[], Vectors], rows: int) -> None:
         try:
             vectors = run()
         except Exception as error:  # the library's exceptions have no common base
-            raise BundleError(self._path / graph, f"does not run: {error}") from error
+            raise BundleError(self._path / graph, f"does not run: {run_failure(error)}") from error
         shape, length = vectors.shape, float(np.linalg.norm(vectors[0]))
         if shape != (rows, self.manifest.dimension) or not abs(length - 1) < 1e-2:
             message = f"gives shape {shape} and length {length:.3f}, not one unit vector of {self.manifest.dimension}"

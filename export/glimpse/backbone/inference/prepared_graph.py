@@ -2,7 +2,7 @@
 
 When ONNX Runtime opens a graph, it rearranges the graph and packs its weights for this processor. Every session does
 so for itself, and holds its own copy. A prepared graph has been through this once: sessions map its weights from a
-file, so that two sessions need hardly more memory than one. Sessions of a ViT-B/32 opened in 0.2 s instead of 1.1 s.
+file, so that two sessions need almost the memory of one. Sessions of a ViT-B/32 opened in 0.2 s instead of 1.1 s.
 
 ONNX Runtime documents the format in `session.save_external_prepacked_constant_initializers`. A file serves one version
 of ONNX Runtime and one kind of processor; both are part of its name.

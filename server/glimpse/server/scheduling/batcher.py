@@ -136,7 +136,7 @@ class Batcher(Generic[T]):
             await self._slots.until_free()
             if self._patient and self._slots.idle:
                 await self._gather()
-            if not self._slots.free:  # another batcher's run started meanwhile
+            if not self._slots.free:  # another batcher's run started first
                 continue
             run = self._slots.next(len(self._queue))
             if batch := self._take(min(run.size, self.max_batch)):
