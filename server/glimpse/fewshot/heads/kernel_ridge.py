@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.statistics.groups import several_members
+from glimpse.fewshot.statistics.positive_definite import inverse, inverse_root
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 
 BETAS, RIDGES = (1.0, 4.0, 10.0), (0.03, 0.3, 1.0)
@@ -79,12 +80,12 @@ def _fitted(vectors: Array, target: Floats, groups: Rows | None) -> tuple[float,
     beta, ridge = _least_error(vectors[chosen], target[chosen], None if groups is None else groups[chosen])
     kernel = np.exp(-beta * (1 - np.asarray(vectors @ vectors.T, np.float64)))
     kernel[np.diag_indices_from(kernel)] += ridge
-    inverse = np.linalg.inv(kernel)
-    weights = inverse @ target
-    residuals = weights / np.diag(inverse)[:, None]
+    whole = inverse(kernel)
+    weights = whole @ target
+    residuals = weights / np.diag(whole)[:, None]
     for members in several_members(groups):
-        residuals[members] = _residuals(inverse, weights, members)
-    return beta, ridge, weights, residuals, inverse
+        residuals[members] = _residuals(whole, weights, members)
+    return beta, ridge, weights, residuals, whole
 
 
 def _least_error(vectors: Array, target: Floats, groups: Rows | None) -> tuple[float, float]:
@@ -92,19 +93,18 @@ def _least_error(vectors: Array, target: Floats, groups: Rows | None) -> tuple[f
     cosines, together = np.asarray(vectors @ vectors.T, np.float64), list(several_members(groups))
     errors: dict[tuple[float, float], float] = {}
     for beta in BETAS:
-        values, basis = np.linalg.eigh(np.exp(-beta * (1 - cosines)))
-        inside = basis.T @ target
+        kernel = np.exp(-beta * (1 - cosines))
         for ridge in RIDGES:
-            inverse = 1 / (np.maximum(values, 0.0) + ridge)
-            weights = basis @ (inverse[:, None] * inside)
-            residuals = weights / (basis**2 @ inverse)[:, None]
+            root = inverse_root(kernel + ridge * np.eye(len(kernel)))
+            weights = root.T @ (root @ target)
+            residuals = weights / np.einsum("ij,ij->j", root, root)[:, None]
             for members in together:
-                part = basis[members]
-                residuals[members] = np.linalg.solve((part * inverse) @ part.T, weights[members])
+                part = root[:, members]
+                residuals[members] = np.linalg.solve(part.T @ part, weights[members])
             errors[beta, ridge] = float((residuals**2).mean())
     return min(errors, key=errors.__getitem__)
 
 
-def _residuals(inverse: Floats, weights: Floats, members: Rows) -> Floats:
+def _residuals(whole: Floats, weights: Floats, members: Rows) -> Floats:
     """Returns the residuals of examples that are left out together, `(m,)` → `(m, C)`."""
-    return np.asarray(np.linalg.solve(inverse[np.ix_(members, members)], weights[members]), np.float64)
+    return np.asarray(np.linalg.solve(whole[np.ix_(members, members)], weights[members]), np.float64)
