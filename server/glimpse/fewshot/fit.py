@@ -94,7 +94,9 @@ def fit(
     context = FitContext.of(examples)
     measures, spread = context.left_out_measures(examples), bool(context.lda.metric.freedom)
     regression = IndependentRegression.fit(examples, context) if independent else None
-    candidates = {candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent, choice_only)}
+    candidates = {
+        candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent, choice_only)
+    }
     if regression:
         candidates[regression.kind] = _regression_candidate(regression, context)
     evaluations = {

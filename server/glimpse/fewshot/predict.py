@@ -74,9 +74,7 @@ def predict(
         )
         for i, evidence in enumerate(_evidence(call, calibrated, order, rows))
     ]
-    return Predictions(
-        head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits
-    )
+    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
 @dataclass(frozen=True, slots=True)

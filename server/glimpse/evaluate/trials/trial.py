@@ -106,7 +106,7 @@ def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome
     texts = dataset.prompts if contender.text else None
     start = time.perf_counter()
     spanned = examples if texts is None else np.concatenate([examples, np.asarray(texts, np.float32)])
-    span = Span.of(spanned, whole=_projects(contender.pinned, rows))
+    span = Span.of(spanned, whole=may_project(contender.pinned, rows))
     support, texts = span.coordinates(examples), None if texts is None else span.coordinates(texts)
     groups = None if dataset.groups is None else dataset.groups[split.support]
     dimension = examples.shape[1]
@@ -165,7 +165,7 @@ def train_classifier(
     return classifier
 
 
-def _projects(pinned: HeadKind | None, rows: Rows) -> bool:
+def may_project(pinned: HeadKind | None, rows: Rows) -> bool:
     """Returns whether a trial may use the projected ridge, whose random projection is of all d dimensions."""
     many = median_shots(np.bincount(rows).astype(np.float64)) >= MANY_SHOTS
     return pinned is HeadKind.PROJECTED_RIDGE or (pinned is None and many)
