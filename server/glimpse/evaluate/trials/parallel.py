@@ -21,7 +21,8 @@ def run_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     one thread, and no less time. NumPy releases the interpreter's lock in them, so threads of trials do run side by
     side.
     """
-    pool = ThreadPoolExecutor(min(cores(), _MOST_THREADS))
+    # Some libraries keep the number for each thread, and others one for the process, which is restored at the end.
+    pool = ThreadPoolExecutor(min(cores(), _MOST_THREADS), initializer=threadpool_limits, initargs=(1, "blas"))
     try:
         with threadpool_limits(1, user_api="blas"):
             yield from pool.map(work, items)
