@@ -116,7 +116,7 @@ def _autofaiss(count: int, shards: Shards, codes: Codes, threads: int) -> dict[s
     index = faiss.read_index(str(out))
     rows = np.sort(np.random.default_rng(1).choice(count, 500, replace=False))
     exact = exact_nearest(shards, rows, 64, threads)
-    unchanged = measure(index, exact, shards, codes, MIN_RECALL, reached=False).model_dump()
+    unchanged = measure(index, exact, shards, codes, MIN_RECALL, False, out.stat().st_size).model_dump()
     name = str(infos["index_key"])
     facts = {"factory": name, "build s": built, "infos": {key: str(value) for key, value in infos.items()}}
     raised = _tune(index, shards, codes, threads)

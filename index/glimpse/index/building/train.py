@@ -229,4 +229,4 @@ def _sample(shards: Shards, count: int) -> Vectors:
     rows = np.arange(len(shards))
     if count < len(rows):
         rows = np.sort(np.random.default_rng(_SEED).choice(len(rows), count, replace=False))
-    return shards.vectors(rows)
+    return shards.vectors(rows, once=True)
