@@ -120,12 +120,15 @@ def test_threads_are_put_back() -> None:
     assert faiss.omp_get_max_threads() == before
 
 
-@pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])
+@pytest.mark.parametrize(
+    "factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA", "IVF20,RaBitQfs4", "IVF20,RaBitQfs_64"]
+)
 def test_an_unknown_type_is_refused_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("glimpse.index.building.train.gpu_count", lambda: 0)
     with pytest.raises(RuntimeError, match=f"cannot make {factory}"):
         check_factory(DIMENSION, factory)
     check_factory(DIMENSION, "RR,IVF20,RaBitQ,Refine(SQfp16)")
+    check_factory(DIMENSION, "RR,IVF20,RaBitQfs,Refine(SQfp16)")
 
 
 def test_a_file_that_is_not_whole_is_an_error(shards: Shards, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ FACTORIES = [
     "HNSW16,SQfp16",
     "RR,IVF64,RaBitQ,Refine(SQfp16)",
     "IVF64,PQ8x4fs,Refine(SQfp16)",
+    "RR,IVF64,RaBitQfs,Refine(SQfp16)",
     "IVF64,SQ8",
     # Neither of these types supports a selector.
     "NSG16",
