@@ -18,9 +18,9 @@ _READ_WHOLE = 100_000_000
 # find too few.
 _MAX_GRAPH_VECTORS, _LINKS = 2_000_000, 32
 # With a million vectors of 512 coordinates, product codes find 0.95 in 7.8 ms (64 queries: 146 ms). One bit per
-# coordinate takes half the memory, and 13.7 ms (589 ms). With 128 coordinates bits carry too little information. FAISS's
-# fast scan of bits, RaBitQfs, gains nothing: with 250,000 vectors in 1,000 lists, both take 2.9 ms of processor time a
-# query (64 queries: 171 and 176 ms), and product codes 2.6 ms (83 ms).
+# coordinate takes half the memory, and 13.7 ms (589 ms). With 128 coordinates bits carry too little information.
+# FAISS's fast scan of bits, RaBitQfs, gains nothing: with 250,000 vectors in 1,000 lists, both take 2.9 ms of processor
+# time a query (64 queries: 171 and 176 ms), and product codes 2.6 ms (83 ms).
 _BITS_FROM = 256
 # As for CandidateIndex: more is found than with sqrt(n) lists when the same share is read.
 _LISTS, _LEAST_IN_LIST = 4, 8
