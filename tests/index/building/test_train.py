@@ -12,7 +12,9 @@ from glimpse.index.building.index_selection import layers
 from glimpse.index.building.train import (
     can_merge,
     check_factory,
+    faiss_bytes,
     fill,
+    from_bytes,
     make_index,
     merge_into,
     thread_count,
@@ -105,6 +107,12 @@ def test_without_rows_there_is_nothing_to_train_on(tmp_path: Path) -> None:
 def test_a_type_without_inner_product_is_refused(shards: Shards) -> None:
     with pytest.raises(RuntimeError, match="no HNSW8_PQ4 by inner product"):
         make_index(shards, "HNSW8_PQ4")
+
+
+@pytest.mark.parametrize("factory", ["HNSW8,SQfp16", "RR,HNSW8,Flat"])
+def test_a_graph_has_more_candidates_for_links_than_faiss_takes(shards: Shards, factory: str) -> None:
+    for index in (make_index(shards, factory), from_bytes(faiss_bytes(trained_empty(shards, factory)))):
+        assert layers(index)[-1].hnsw.efConstruction == 160
 
 
 def test_progress_ends_with_every_row(shards: Shards) -> None:

@@ -13,9 +13,9 @@ CAGRA = "CAGRA"
 
 # Bytes that one thread compares in 4 ms (Flat) to 7 ms (SQ8): the longest acceptable exhaustive search.
 _READ_WHOLE = 100_000_000
-# With 100,000 vectors a graph finds as many as lists in two thirds of the time, after four times the build time. With a
-# million clustered vectors it finds 0.71 of the nearest, whatever its search parameter. So it is only used if lists
-# find too few.
+# With 200,000 vectors a graph finds as many as lists in a third of the time, after four times the build time. With a
+# million clustered vectors one of FAISS's 40 candidates for links finds 0.71 of the nearest, whatever its search
+# parameter (building/train.py takes more). So it is only used if lists find too few.
 _MAX_GRAPH_VECTORS, _LINKS = 2_000_000, 32
 # With a million vectors of 512 coordinates, product codes find 0.95 in 7.8 ms (64 queries: 146 ms). One bit per
 # coordinate takes half the memory, and 13.7 ms (589 ms). With 128 coordinates bits carry too little information.
