@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from glimpse.evaluate.data.splits import Split
-from glimpse.evaluate.trials import span
+from glimpse.evaluate.trials import parallel, span
 from glimpse.evaluate.trials.parallel import run_parallel
 from glimpse.evaluate.trials.span import Span
 from glimpse.evaluate.trials.trial import Contender, EmbeddedDataset, QueryPredictions, may_project, run
@@ -91,7 +91,9 @@ def test_a_trial_that_may_project_keeps_all_dimensions(shots: int, head: HeadKin
     assert may_project(head, np.arange(shots * LABELS) % LABELS) is whole
 
 
-def test_trials_side_by_side_keep_their_order_and_one_thread_of_blas() -> None:
+def test_trials_side_by_side_keep_their_order_and_divide_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+
     def work(item: int) -> tuple[int, int, str]:
         most = max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return item, most, threading.current_thread().name
@@ -99,6 +101,8 @@ def test_trials_side_by_side_keep_their_order_and_one_thread_of_blas() -> None:
     results = list(run_parallel(work, range(20)))
     assert [item for item, _, _ in results] == list(range(20))
     assert {most for _, most, _ in results} == {1}
+    assert [most for _, most, _ in run_parallel(work, [0])] == [2]
+    assert list(run_parallel(work, [])) == []
     assert threading.current_thread().name not in {name for _, _, name in results}
 
 

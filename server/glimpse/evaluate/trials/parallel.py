@@ -1,6 +1,6 @@
-"""Runs trials side by side: one thread a processor, each with a BLAS of one thread."""
+"""Runs trials side by side, and divides the processors among them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,17 +14,19 @@ Result = TypeVar("Result")
 _MOST_THREADS = 8
 
 
-def run_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def run_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yields `work(item)` of each item, in their order.
 
-    Matrices of one trial are too small for several threads of BLAS: on two cores they take twice the processor time of
-    one thread, and no less time. NumPy releases the interpreter's lock in them, so threads of trials do run side by
-    side.
+    Matrices of one trial are small for several threads of BLAS: on two cores they take twice the processor time of one
+    thread. NumPy releases the interpreter's lock in them, so threads of trials do run side by side. Where there are
+    fewer trials than processors, BLAS gets the others.
     """
+    workers = max(1, min(cores(), _MOST_THREADS, len(items)))
+    each = max(1, cores() // workers)
     # Some libraries keep the number for each thread, and others one for the process, which is restored at the end.
-    pool = ThreadPoolExecutor(min(cores(), _MOST_THREADS), initializer=threadpool_limits, initargs=(1, "blas"))
+    pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(each, "blas"))
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(each, user_api="blas"):
             yield from pool.map(work, items)
     finally:
         pool.shutdown(cancel_futures=True)
