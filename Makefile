@@ -11,7 +11,8 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client baseline bench bench-index bench-peers bench-gpu docs pictures mini
+.PHONY: clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -63,7 +64,7 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 	$(BIN)/python -m bench.gallery
 	$(BIN)/python -m bench.domains
 	$(BIN)/python -m bench.build
-	$(BIN)/python -m bench.index
+	$(MAKE) bench-index
 	$(BIN)/python -m bench.attach
 	$(BIN)/python -m bench.snapshot
 	PYTHONPATH=tests $(BIN)/python -m bench.ledger
@@ -71,6 +72,10 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 	.venv-export/bin/python -m bench.zero_shot_unknown
 	.venv-export/bin/python -m bench.precision
 	$(MAKE) bench-peers
+
+bench-index: $(DEV)  ## index types with a million vectors, and an index of ten million (three hours)
+	$(BIN)/python -m bench.index
+	$(BIN)/python -m bench.large_index
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour)
 	.venv-export/bin/python -m bench.peers

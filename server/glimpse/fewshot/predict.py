@@ -54,7 +54,9 @@ def predict(
     """
     head = classifier.head()
     if head.kind is HeadKind.NONE:
-        return Predictions(head.kind, head.reason, False, [Prediction(Decision.UNKNOWN, head.reason) for _ in queries])
+        nothing = [Prediction(Decision.UNKNOWN, head.reason) for _ in queries]
+        none = np.empty((len(queries), 0), np.float32)
+        return Predictions(head.kind, head.reason, False, nothing, none, [None] * len(queries))
     evaluation = classifier.evaluation(head.kind) if candidates is None else None
     call = _Call(
         classifier, head.kind, evaluation, settings, classifier.adapt(queries, [domain] * len(queries)), nearest
@@ -72,7 +74,7 @@ def predict(
         )
         for i, evidence in enumerate(_evidence(call, calibrated, order, rows))
     ]
-    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions)
+    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 from glimpse.fewshot.calibration.background_vocabulary import Background
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
-from glimpse.fewshot.statistics.unit_vectors import Floats
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,13 @@ class Predictions:
         reason: why that head answered.
         calibrated: whether enough examples were left out to calibrate the answers (`is_calibrated`).
         predictions: one per query.
+        scores: `(n, C)`, the head's scores, or `(n, k)` of candidates; `(n, 0)` if no label can score.
+        fits: how well each query fits, by the rule that decides UNKNOWN; None where there is none.
     """
 
     kind: HeadKind
     reason: str
     calibrated: bool
     predictions: Sequence[Prediction]
+    scores: Array
+    fits: Sequence[float | None]

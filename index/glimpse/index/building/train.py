@@ -24,6 +24,10 @@ _TRAINED_PER_LIST, _ROUNDS = 40, 6
 # Sample size without lists: enough for ranges of coordinates, or for 256 centres of some of them.
 _TRAINED = 65_536
 _MAX_TRAINING_BYTES = 1 << 30
+# Candidates for the links of a new node of a graph; FAISS's default is 40. With 200,000 clustered vectors of 512
+# coordinates a graph of 40 finds 0.92 of the nearest with 64 search candidates, and needs 2.1 ms for 0.97; one of 160
+# finds 0.98 with 64, in 0.7 ms, after 2.6 times the build time. A graph is built where lists find too few.
+_LINK_CANDIDATES = 160
 _SEED = 1
 #: Trains and fills an index; takes shards, factory string, threads and progress.
 Make = Callable[[Shards, str, int, Watch], Any]
@@ -90,6 +94,9 @@ def untrained(dimension: int, factory: str) -> Any:
     index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise RuntimeError(f"FAISS has no {factory} by inner product")
+    for layer in layers(index):
+        if isinstance(layer, _faiss.IndexHNSW):
+            layer.hnsw.efConstruction = _LINK_CANDIDATES
     if any(isinstance(layer, _faiss.IndexIDMap | _faiss.IndexIDMap2) for layer in layers(index)):
         raise RuntimeError("rows are numbered from 0, and need no IDMap")
     return index
@@ -229,4 +236,4 @@ def _sample(shards: Shards, count: int) -> Vectors:
     rows = np.arange(len(shards))
     if count < len(rows):
         rows = np.sort(np.random.default_rng(_SEED).choice(len(rows), count, replace=False))
-    return shards.vectors(rows)
+    return shards.vectors(rows, once=True)

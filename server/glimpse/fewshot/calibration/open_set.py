@@ -38,8 +38,8 @@ _CEILING = 0.05
 MIN_LEFT_OUT = 6
 # The fewest labels, and the quantile of the examples' cosines to another label, for collections of one example a label.
 MIN_LABELS, QUANTILE = 20, 0.1
-# Examples per block in searches for neighbours.
-_CHUNK = 64
+# Cosines per block in searches for neighbours, and the fewest inputs of a block. Products of few rows are slow.
+_COSINES, _FEWEST_ROWS = 1 << 21, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +205,16 @@ def nearest_other_similarities(
     """
     each = np.arange(len(vectors)) if contents is None else contents
     nearest, other = np.full(len(some), -1.0), np.full(len(some), -1.0)
-    for start in range(0, len(some), _CHUNK):
-        part = some[start : start + _CHUNK]
+    rows_of_block = _block_rows(len(vectors))
+    for start in range(0, len(some), rows_of_block):
+        part = some[start : start + rows_of_block]
         cosines = vectors[part] @ vectors.T
         cosines[each[part, None] == each] = -1.0
         if groups is not None:
             cosines[groups[part, None] == groups] = -1.0
-        nearest[start : start + _CHUNK] = cosines.max(1)
+        nearest[start : start + rows_of_block] = cosines.max(1)
         cosines[rows[part, None] == rows] = -1.0
-        other[start : start + _CHUNK] = cosines.max(1)
+        other[start : start + rows_of_block] = cosines.max(1)
     return nearest, other
 
 
@@ -226,5 +227,13 @@ def max_softmax(cosines: Array) -> Floats:
 
 def nearest_similarities(queries: Array, vectors: Array) -> Floats:
     """Returns the cosine of each query to its nearest example: `(n, d)`, `(N, d)` → `(n,)` float64; -1 if N = 0."""
-    parts = [queries[start : start + _CHUNK] @ vectors.T for start in range(0, len(queries), _CHUNK)]
-    return np.concatenate([np.asarray(part.max(1, initial=-1.0), np.float64) for part in parts] or [np.empty(0)])
+    nearest, rows_of_block = np.empty(len(queries)), _block_rows(len(vectors))
+    for start in range(0, len(queries), rows_of_block):
+        part = slice(start, start + rows_of_block)
+        nearest[part] = (queries[part] @ vectors.T).max(1, initial=-1.0)
+    return nearest
+
+
+def _block_rows(count: int) -> int:
+    """Returns how many inputs to compare with `count` vectors at once."""
+    return max(_FEWEST_ROWS, _COSINES // max(1, count))

@@ -23,6 +23,7 @@ that have both.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -129,7 +130,7 @@ class LdaHead:
 
     def adopt(self, metric: Metric, spread: Spread | None = None) -> None:
         """Replaces the metric by a new inversion, and the spread by the leave-one-out estimate for it."""
-        self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
+        self._metric = replace(metric, inverse=metric.inverse.copy())
         self._spread = spread or Spread(0.0, 0.0)
         self._rebuild()
 
