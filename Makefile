@@ -58,6 +58,7 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 
 bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
+	$(BIN)/python -m bench.fake_gpu
 	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.heads
@@ -72,6 +73,10 @@ bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared
 	.venv-export/bin/python -m bench.zero_shot_unknown
 	.venv-export/bin/python -m bench.precision
 	$(MAKE) bench-peers
+
+# bench-serve, bench-heads, …: each module of bench/ alone.
+bench-%: $(DEV)
+	$(BIN)/python -m bench.$(subst -,_,$*)
 
 bench-index: $(DEV)  ## index types with a million vectors, and an index of ten million (three hours)
 	$(BIN)/python -m bench.index
