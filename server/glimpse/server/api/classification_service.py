@@ -138,8 +138,9 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         neighbors = await self.runtime.neighbors.search_all(view, queries, top_k, search_filter)
         response, size = pb.SearchExamplesResponse(revision=revision), 0
         results = add_results(response.results.add, request.inputs, outcomes)
+        prefix = resource_names.example_name(view.record.id, "")
         for result, nearest in zip(results, neighbors, strict=True):
-            for fields in evidence_fields(view.record.id, nearest):
+            for fields in evidence_fields(prefix, nearest):
                 result.neighbors.add(**fields)
             check_answer_bytes(size := size + result.ByteSize(), "top_k")
         head_seconds = time.monotonic() - searching

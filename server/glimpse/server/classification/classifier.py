@@ -24,7 +24,7 @@ from glimpse.server.inference.batch_results import (
 )
 from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
-from glimpse.server.resource_names import collection_name, normal
+from glimpse.server.resource_names import collection_name, example_name, normal
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
     MAX_ENTRIES,
@@ -129,10 +129,10 @@ class Classifier:
         by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
         passes = list(by_pass.values())
         outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
-        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
-        decided_from = time.monotonic()
         response, size = pb.ClassifyResponse(), 0
         results = add_results(response.results.add, inputs, outcomes)
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
+        decided_from = time.monotonic()
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
@@ -149,10 +149,10 @@ class Classifier:
                 view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
             )
             self._stats.add(view, map(attrgetter("decision"), predictions.predictions), nearest.examples)
-            collection = collection_name(view.record.id)
+            collection, prefix = collection_name(view.record.id), example_name(view.record.id, "")
             answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=True)
             for result, values, neighbors in answers:
-                evidence = evidence_fields(view.record.id, neighbors)
+                evidence = evidence_fields(prefix, neighbors)
                 message = result.classifications.add(
                     collection=collection, revision=revision, evidence=evidence, **values
                 )

@@ -10,7 +10,6 @@ from glimpse.server.classification.neighbors import Neighbor
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.resource_names import example_name
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -67,14 +66,9 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
         }
 
 
-def evidence_fields(collection_id: str, neighbors: Sequence[Neighbor]) -> list[dict[str, Any]]:
-    """Returns the fields of one Evidence for each neighbour found in a collection."""
-    prefix = example_name(collection_id, "")
+def evidence_fields(prefix: str, neighbors: Sequence[Neighbor]) -> list[dict[str, Any]]:
+    """Returns the fields of one Evidence for each neighbour; the names of the examples start with `prefix`."""
     return [
-        {
-            "example": prefix + neighbor.example_id,
-            "label_id": neighbor.label_id,
-            "similarity": neighbor.similarity,
-        }
+        {"example": prefix + neighbor.example_id, "label_id": neighbor.label_id, "similarity": neighbor.similarity}
         for neighbor in neighbors
     ]
