@@ -243,4 +243,4 @@ def top_columns(scores: Array, k: int) -> npt.NDArray[np.intp]:
         candidates = np.argpartition(scores, labels - k, axis=1)[:, labels - k :]  # (n, k)
         order = np.argsort(-np.take_along_axis(scores, candidates, 1), axis=1, kind="stable")
         return np.take_along_axis(candidates, order, axis=1)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return (-scores).argsort(axis=1, kind="stable")[:, :k]

@@ -67,15 +67,17 @@ async def embed_all(
         elif kind == "vector":
             # A vector needs no task, because it waits for nothing. This is the fastest kind of call.
             data = item.vector.data
-            vectors.append((position, data))
-            results.append(_vector_refusal(source, item.vector.embedding_space, data, field) or _NOT_YET)
+            refusal = _vector_refusal(source, item.vector.embedding_space, data, field)
+            if refusal is None:
+                vectors.append((position, data))
+            results.append(refusal or _NOT_YET)
         elif refusal := refusals[kind]:
             results.append(refusal.at(f"{field}.{kind}"))
         else:
             waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
             results.append(_NOT_YET)
-    _embed_vectors(inputs, fields, [pair for pair in vectors if results[pair[0]] is _NOT_YET], results)
     try:
+        _embed_vectors(inputs, fields, vectors, results)
         for position, task in waiting:
             results[position] = await task
     finally:
@@ -131,7 +133,7 @@ def _embed_vectors(
     if not vectors:
         return
     rows = np.frombuffer(b"".join(data for _, data in vectors), "<f4").reshape(len(vectors), -1)
-    squares = np.einsum("nd,nd->n", rows, rows).tolist()
+    squares = np.vecdot(rows, rows).tolist()
     for (position, _), row, square in zip(vectors, rows, squares, strict=True):
         vector = row
         if not abs(square - 1) <= 1e-6:  # true for NaN too
