@@ -47,7 +47,7 @@ def _pictures(folder: Path) -> tuple[Target, list[bytes]]:
 
 def _vectors(folder: Path) -> tuple[Target, list[bytes]]:
     class Source:
-        dimension = _DIMENSION
+        backbone, dimension = None, _DIMENSION
 
         def takes(self, space: str) -> bool:
             return True
