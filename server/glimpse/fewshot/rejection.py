@@ -68,7 +68,7 @@ def measure_fits(
         measured = classifier.measures(kind, queries, nearest, scores, evaluation.temperature)
         rejection = _by_examples(typicality, policy)
         fits = typicality.combined_fits(measured)
-        p_values = typicality.p_values_of(fits).tolist() if is_calibrated(evaluation) else unknown
+        p_values = typicality.p_values(fits).tolist() if is_calibrated(evaluation) else unknown
         return Fits(fits.tolist(), p_values, rejection)
     if kind is HeadKind.PROMPTS:
         return Fits(max_softmax(scores).tolist(), unknown, _by_negatives(fitted.prompt_typicality, policy))

@@ -122,14 +122,8 @@ class Typicality:
         """Combines measures into one fit, greater for a better fit: `(n, 3)` → `(n,)` float64."""
         return np.asarray(np.add.reduce(measures / self.units, axis=1), np.float64)
 
-    def p_values(self, measures: Floats) -> Floats:
-        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): measures `(n, 3)` → `(n,)`
-        float64.
-        """
-        return self.p_values_of(self.combined_fits(measures))
-
-    def p_values_of(self, fits: Floats) -> Floats:
-        """Returns the p-values of measures that are combined already: `(n,)` → `(n,)` float64."""
+    def p_values(self, fits: Floats) -> Floats:
+        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): fits `(n,)` → `(n,)` float64."""
         no_better = self.fits.searchsorted(fits, "right")
         return np.asarray((1 + no_better) / (self.count + 1), np.float64)
 
