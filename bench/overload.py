@@ -30,7 +30,7 @@ from bench.closed_loop import closed_loop
 from bench.inputs import drawings, photographs
 from bench.open_loop import Call, Outcomes, open_loop, until_answered
 from bench.report import Target, page_head, write_tables
-from bench.serve import Subject, echo_server, enroll
+from bench.serve import Subject, echo_server, enroll, response_to
 from bench.server import serving
 from bench.vit import vit_bundle
 from glimpse.backbone import bundled, load_bundle
@@ -141,7 +141,8 @@ def main() -> None:
                 folder / subject.name, subject.bundle, cores=_SERVER_CORES, encode_threads=1, decode_threads=1
             )
             with server as served:
-                response = enroll(served.address, subject)
+                enroll(served.address, subject)
+                response = response_to(served.address, subject.requests("vector")[0])
                 with echo_server(folder, response) as echo:  # on the server's core, which it inherits
                     os.sched_setaffinity(0, _CALLER_CORES)
                     measured, new_rows = asyncio.run(_measure(served.address, echo, subject, seconds))

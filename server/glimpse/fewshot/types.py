@@ -46,7 +46,8 @@ class NearestSimilarities:
         return cls(np.full(count, -1.0), np.full(count, -1.0))
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there is one for each query, and a frozen dataclass takes five times as long to create.
+@dataclass(slots=True)
 class Prediction:
     """The prediction for one query. Labels are ordered best first, with their scores and probabilities.
 

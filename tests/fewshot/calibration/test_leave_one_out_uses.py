@@ -193,11 +193,11 @@ def test_known_inputs_are_rejected_at_the_target_rate(together: float, target: f
     for _ in range(60):
         typical = Typicality.of(some(80))
         for shift, found in ((0.0, rejected), (5.0, outside)):
-            found.append(float((typical.p_values(some(200, shift)) <= target).mean()))
+            found.append(float((typical.p_values(typical.combined_fits(some(200, shift))) <= target).mean()))
     assert np.mean(rejected) == pytest.approx(target, abs=0.02)
     assert np.mean(outside) > 0.95
-    assert typical.p_values(np.full((1, 3), -1e6))[0] == pytest.approx(1 / 81)
-    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros((1, 3)))[0] == 1  # no example to compare with
+    assert typical.p_values(typical.combined_fits(np.full((1, 3), -1e6)))[0] == pytest.approx(1 / 81)
+    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros(1))[0] == 1  # no example to compare with
 
 
 def test_the_background_left_out_is_that_of_the_others() -> None:

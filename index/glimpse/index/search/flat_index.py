@@ -25,9 +25,11 @@ class FlatIndex:
         self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         # FAISS allows concurrent searches, but not during a change.
         self._lock = threading.Lock()
+        # A copy of `ntotal`: every search asks for it several times, and FAISS's attribute takes a microsecond.
+        self._count = 0
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return self._count
 
     def reserve(self, count: int) -> None:
         """Allocates memory for `count` vectors in an empty index, because growing in steps would copy them."""
@@ -40,11 +42,13 @@ class FlatIndex:
         """Adds vectors, (n, d), with new ids, (n,)."""
         with self._lock:
             self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.asarray(ids, np.int64))
+            self._count = int(self._index.ntotal)
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
         """Removes ids and ignores unknown ones; makes one pass over all vectors."""
         with self._lock:
             self._index.remove_ids(np.asarray(ids, np.int64))
+            self._count = int(self._index.ntotal)
 
     def vector(self, id: int) -> Vectors:
         """Returns the vector of an id, (d,). Raises KeyError."""

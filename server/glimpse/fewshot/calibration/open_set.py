@@ -27,7 +27,7 @@ from typing import Self
 
 import numpy as np
 
-from glimpse.fewshot.decision import softmax
+from glimpse.fewshot.decision import log_max_softmax, softmax
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -65,14 +65,12 @@ class PooledGaussian:
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps, dtype=np.float64), np.float64)
 
 
-def fit_measures(
-    distances: Floats, around: Floats, nearest: Floats, scores: Array | Floats, temperature: float
-) -> Floats:
+def fit_measures(relative: Floats, nearest: Floats, scores: Array | Floats, temperature: float) -> Floats:
     """Stacks the three measures, greater for a better fit.
 
     Args:
-        distances: `(n,)`, squared Mahalanobis distances to the nearest label's mean.
-        around: `(n,)`, squared Mahalanobis distances to the mean of all examples.
+        relative: `(n,)`, squared Mahalanobis distances to the mean of all examples less those to the nearest label's
+            mean.
         nearest: `(n,)`, cosines to the nearest example.
         scores: `(n, C)`, a head's scores.
         temperature: the head's temperature.
@@ -80,8 +78,10 @@ def fit_measures(
     Returns:
         `(n, 3)` float64.
     """
-    likely = np.log(softmax(scores, 1 / temperature).max(1))
-    return np.stack([around - distances, nearest, likely], axis=1)
+    measures = np.empty((len(scores), 3))
+    measures[:, 0], measures[:, 1] = relative, nearest
+    measures[:, 2] = log_max_softmax(scores, 1 / temperature)
+    return measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,11 @@ class Typicality:
 
     def combined_fits(self, measures: Floats) -> Floats:
         """Combines measures into one fit, greater for a better fit: `(n, 3)` → `(n,)` float64."""
-        return np.asarray((measures / self.units).sum(1), np.float64)
+        return np.asarray(np.add.reduce(measures / self.units, axis=1), np.float64)
 
-    def p_values(self, measures: Floats) -> Floats:
-        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): measures `(n, 3)` → `(n,)`
-        float64.
-        """
-        no_better = np.searchsorted(self.fits, self.combined_fits(measures), "right")
+    def p_values(self, fits: Floats) -> Floats:
+        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): fits `(n,)` → `(n,)` float64."""
+        no_better = self.fits.searchsorted(fits, "right")
         return np.asarray((1 + no_better) / (self.count + 1), np.float64)
 
     def min_fit(self, false_reject: float, false_accept: float | None) -> float | None:
