@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
-from glimpse.backbone import Bundle, Encoder, bundled, load_bundle
+from glimpse.backbone import Bundle, Encoder, bundled, load_bundle, write_bundle
 from glimpse.backbone.inference.prepared_graph import prepared_graph
+from support.bundles import tiny_image_bundle
 
 _ALL = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
 
@@ -80,10 +82,53 @@ def test_a_prepared_graph_that_cannot_be_opened_is_removed(mini: Bundle, cache: 
     assert Encoder(mini, threads=2, side_by_side=True).single_core_runs == 2
 
 
+@pytest.mark.parametrize("target", ["onnxruntime.__version__", "platform.machine"])
 def test_another_runtime_or_processor_has_a_file_of_its_own(
-    mini: Bundle, cache: Path, monkeypatch: pytest.MonkeyPatch
+    mini: Bundle, cache: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     prepared_graph(mini, "image.onnx", _ALL)
-    monkeypatch.setattr(ort, "__version__", "0.0.0")
+    monkeypatch.setattr(target, "0.0.0" if target.endswith("version__") else lambda: "another")
     prepared_graph(mini, "image.onnx", _ALL)
     assert len(list(cache.iterdir())) == 2
+
+
+def test_bundles_that_differ_in_their_weights_alone_have_files_of_their_own(tmp_path: Path, cache: Path) -> None:
+    bundles = [tiny_image_bundle(tmp_path / f"inside{seed}", seed=seed) for seed in (0, 1)]
+    outside = []
+    for number, bundle in enumerate(bundles):
+        work = tmp_path / f"work{number}"
+        work.mkdir()
+        onnx.save(
+            onnx.load(bundle.path / "image.onnx"),
+            work / "image.onnx",
+            save_as_external_data=True,
+            location="image.onnx.data",
+            size_threshold=0,
+        )
+        fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"}, exclude_none=True)
+        files = {name: work / name for name in ("image.onnx", "image.onnx.data")}
+        outside.append(write_bundle(tmp_path / f"outside{number}", fields, files))
+    first, second = (bundle.manifest.files for bundle in outside)
+    assert first["image.onnx"] == second["image.onnx"]
+    assert first["image.onnx.data"] != second["image.onnx.data"]
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    for inside, bundle in zip(bundles, outside, strict=True):
+        vectors = Encoder(bundle, threads=2, side_by_side=True).encode_images(pixels, single_core=True)
+        np.testing.assert_allclose(vectors, Encoder(inside, threads=1).encode_images(pixels), atol=1e-5)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_part_of_a_prepared_graph_is_replaced(mini: Bundle, cache: Path) -> None:
+    file = prepared_graph(mini, "image.onnx", _ALL)
+    assert file
+    file.unlink()
+    assert prepared_graph(mini, "image.onnx", _ALL) == file
+    assert file.is_file()
+
+
+def test_a_folder_that_others_can_change_is_not_used(mini: Bundle, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    assert prepared_graph(mini, "image.onnx", _ALL) is None
+    cache.chmod(0o755)
+    assert prepared_graph(mini, "image.onnx", _ALL)

@@ -292,12 +292,18 @@ async def test_an_input_over_the_longest_wait_is_refused_before_it_is_decoded(ma
     batcher.admission.check()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (threads make it true)
+            await asyncio.sleep(0.001)
+
+
 async def test_many_inputs_are_encoded_side_by_side_and_a_lone_one_on_all_cores(make: Make, encoder: Encoder) -> None:
     batcher = make(runs=2)
     await encode(batcher, item(1))
     encoder.gate.clear()
     tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(2, 6)]
-    await asyncio.sleep(0.05)
+    await until(lambda: len(encoder.single_core) == 3)
     assert encoder.single_core == [False, True, True]  # the second run began before the first has ended
     encoder.gate.set()
     results = await asyncio.gather(*tasks)
@@ -311,7 +317,7 @@ async def test_a_run_on_all_cores_is_alone(make: Make, encoder: Encoder) -> None
     batcher = make(runs=2)
     encoder.gate.clear()
     first = asyncio.create_task(encode(batcher, item(1)))
-    await asyncio.sleep(0.02)
+    await until(lambda: encoder.single_core == [False])
     others = [asyncio.create_task(encode(batcher, item(value))) for value in (2, 3)]
     await asyncio.sleep(0.02)
     assert encoder.single_core == [False]
@@ -327,3 +333,18 @@ async def test_a_run_that_fails_leaves_its_core_free(make: Make, encoder: Encode
         assert all(isinstance(result, RuntimeError) for result in results)
     await asyncio.gather(*(encode(batcher, item(value)) for value in range(4)))
     assert True in encoder.single_core
+
+
+async def test_images_and_texts_take_turns_while_both_wait(encoder: Encoder) -> None:
+    encoder.seconds = 0.001
+    slots = RunSlots(2)
+    with ThreadPoolExecutor(2) as executor:
+        images, texts = (Batcher(encoder, executor, 1, Admission(100, 60, 64, Queue.INPUTS), slots) for _ in range(2))
+        both = [encode(batcher, item(value)) for value in range(1, 31) for batcher in (images, texts)]
+        done: list[str] = []
+        tasks = [asyncio.ensure_future(one) for one in both]
+        for name, task in zip(("images", "texts") * 30, tasks, strict=True):
+            task.add_done_callback(lambda _, name=name: done.append(name))  # type: ignore[misc]
+        await asyncio.gather(*tasks)
+        await asyncio.gather(images.close(), texts.close())
+    assert 10 <= done[:30].count("images") <= 20

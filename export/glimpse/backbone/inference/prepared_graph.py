@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,15 +49,21 @@ def prepared_graph(bundle: Bundle, graph: str, level: ort.GraphOptimizationLevel
         The file to open, or None if it cannot be made: the cache folder cannot be written or is full, or ONNX Runtime
         cannot open the graph.
     """
+    # Weights may lie in a file of their own beside the graph.
+    digests = sorted(f"{name} {digest}" for name, digest in bundle.manifest.files.items() if name.startswith(graph))
     try:
-        folder = cache_folder() / "graphs" / f"{bundle.manifest.files[graph][:32]}-{_environment(level)}"
+        folder = cache_folder() / "graphs" / f"{_name(digests)}-{_environment(level)}"
         file = folder / _GRAPH
         if not file.is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # a part, which somebody left
             _prepare(bundle.path / graph, folder, level)
-        os.utime(folder)
+        _check_owner(folder.parent)
+        _check_owner(folder)
+        with suppress(OSError):  # the folder cannot be written, and so is never removed
+            os.utime(folder)
         return file
     except Exception as error:  # the exceptions of ONNX Runtime have no common base
-        logger.info("%s is opened without a prepared copy: %s", bundle.path / graph, error)
+        logger.warning("%s is opened without a prepared copy: %s", bundle.path / graph, error)
         return None
 
 
@@ -72,18 +79,25 @@ def _prepare(graph: Path, folder: Path, level: ort.GraphOptimizationLevel) -> No
     )
     options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
     with scratch_beside(folder) as scratch:
-        made = scratch / "made"
-        made.mkdir(mode=0o700)
-        options.optimized_model_filepath = str(made / _GRAPH)
+        result = scratch / "result"
+        result.mkdir(mode=0o700)
+        options.optimized_model_filepath = str(result / _GRAPH)
         ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        for file in made.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written)
+        for file in result.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream)
         try:
-            made.rename(folder)
+            result.rename(folder)
         except OSError:
             if not (folder / _GRAPH).is_file():  # otherwise another process was faster
                 raise
+
+
+def _check_owner(folder: Path) -> None:
+    """Checks that nobody else can put a graph there. Raises PermissionError."""
+    status = folder.stat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+        raise PermissionError(f"another user can change {folder}")
 
 
 def _environment(level: ort.GraphOptimizationLevel) -> str:
@@ -91,7 +105,12 @@ def _environment(level: ort.GraphOptimizationLevel) -> str:
     parts = [ort.__version__, platform.machine(), str(level)]
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         parts += sorted({line for line in file if line.startswith(("model name", "flags", "Features"))})
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return _name(parts)
+
+
+def _name(parts: Sequence[str]) -> str:
+    """Returns a digest that serves as a file name."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _remove_unused(folder: Path) -> None:

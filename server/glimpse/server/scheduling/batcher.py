@@ -120,10 +120,13 @@ class Batcher(Generic[T]):
     async def close(self) -> None:
         """Ends the worker and cancels the waiting inputs."""
         self._closed = True
-        tasks = [self._worker, *self._runs]
-        for task in tasks:
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        await asyncio.sleep(0)  # a run that was cancelled before its first step would leave its inputs waiting
+        runs = [*self._runs]
+        for task in runs:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*runs, return_exceptions=True)
         for entry in self._queue:
             entry.future.cancel()
         self._queue.clear()
@@ -139,7 +142,7 @@ class Batcher(Generic[T]):
             if not self._slots.free:  # another batcher's run started first
                 continue
             run = self._slots.next(len(self._queue))
-            if batch := self._take(min(run.size, self.max_batch)):
+            if batch := self._take(min(run.max_inputs, self.max_batch)):
                 self._slots.begin(run)
                 task = asyncio.create_task(self._run(batch, run))
                 self._runs.add(task)
@@ -201,7 +204,7 @@ class Batcher(Generic[T]):
         finally:
             self._slots.end(run)
         seconds = ended - began
-        self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
+        self._seconds_per_item += 0.2 * (seconds / len(batch) / self._slots.share(run) - self._seconds_per_item)
         self._window.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
         for entry, vector in zip(batch, vectors, strict=True):
             if not entry.future.done():  # the caller left during the run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Run:
     """A run that may start: the most inputs that it takes, and whether it has one core or all of them."""
 
-    size: int
+    max_inputs: int
     single_core: bool
 
 
@@ -22,9 +22,13 @@ class RunSlots:
     """
 
     def __init__(self, single_core_runs: int = 1) -> None:
-        """Takes the number of single-core runs that may go side by side; 1 if every run has the whole device."""
+        """Takes the number of runs on one core that may go side by side; 1 if every run has the whole device."""
         self._most, self._busy = single_core_runs, 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def share(self, run: Run) -> int:
+        """Returns the number of such runs that go side by side."""
+        return self._most if run.single_core else 1
 
     @property
     def idle(self) -> bool:
@@ -38,10 +42,12 @@ class RunSlots:
 
     async def until_free(self) -> None:
         """Waits until a run may start."""
+        queue = self._waiting.append
         while not self.free:
             changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(changed)
+            queue(changed)
             await changed
+            queue = self._waiting.appendleft  # the turn stays if another batcher was faster
 
     def next(self, waiting: int) -> Run:
         """Returns the run that should start now, with `waiting` inputs in the queue, while `free`."""
