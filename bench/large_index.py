@@ -59,6 +59,8 @@ def main() -> None:
             file.write_text(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, "utf-8")
         figures[stage] = json.loads(file.read_text("utf-8"))
     _report(options.out, options.vectors, **figures)
+    for stage in _STAGES:
+        folder.with_name(f"{folder.name}-{stage}.json").unlink()
 
 
 def _draw(folder: Path, count: int, data: Path) -> None:

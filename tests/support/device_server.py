@@ -26,7 +26,7 @@ def use_device() -> None:
             time.sleep(0.002)
 
     fake.hook = use
-    growing_copy.PART_ROWS, growing_copy._MOVED, growing_copy._TAIL_BYTES = 64, 16, 512
+    vars(growing_copy).update(PART_ROWS=64, _MOVED=16, _TAIL_BYTES=512)
     neighbors._MAX_INLINE = 0
     device = fake.device(lambda work: threading.Thread(target=work).start())
     patch.object(runtime, "first_gpu", lambda _: device).start()

@@ -1,7 +1,6 @@
 """Tests trials: in the span of the examples they answer as in all dimensions, and several run side by side."""
 
 import threading
-import time
 from dataclasses import fields
 
 import numpy as np
@@ -108,12 +107,20 @@ def test_trials_side_by_side_keep_their_order_and_divide_the_processors(monkeypa
 
 def test_an_error_in_a_trial_ends_the_others() -> None:
     begun: list[int] = []
+    failed = threading.Event()
 
     def work(item: int) -> int:
         begun.append(item)
-        time.sleep(0.001)
+        if item:
+            failed.wait(5)
         return 1 // item
 
+    def read() -> None:
+        try:
+            list(run_parallel(work, range(1_000)))
+        finally:
+            failed.set()
+
     with pytest.raises(ZeroDivisionError):
-        list(run_parallel(work, range(1_000)))
+        read()
     assert len(begun) < 1_000

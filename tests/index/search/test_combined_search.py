@@ -40,7 +40,8 @@ def vectors() -> Vectors:
 
 
 def test_callers_that_wait_share_searches_and_get_their_own_answers(vectors: Vectors) -> None:
-    run, combined = Sleeping(vectors), CombinedSearch(threading.Lock())
+    device = threading.Lock()
+    run, combined = Sleeping(vectors), CombinedSearch(device)
     alone = faiss.IndexFlatIP(DIMENSION)
     alone.add(vectors)
 
@@ -51,7 +52,11 @@ def test_callers_that_wait_share_searches_and_get_their_own_answers(vectors: Vec
         return bool((rows == expected[1]).all() and np.allclose(cosines, expected[0], atol=1e-6))
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        assert all(pool.map(search, range(CALLERS)))
+        with device:
+            answers = pool.map(search, range(CALLERS))
+            while len(combined._waiting) < CALLERS:
+                time.sleep(0.001)
+        assert all(answers)
     assert sum(queries for queries, _ in run.sizes) == sum(1 + number % 3 for number in range(CALLERS))
     assert len(run.sizes) < CALLERS / 2
 

@@ -31,6 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growing_copy, "PART_ROWS", 48)
     monkeypatch.setattr(growing_copy, "_MOVED", 16)
     monkeypatch.setattr(growing_copy, "_TAIL_BYTES", 4 * DIMENSION * 10)
+    monkeypatch.setattr(copied_index, "_RETRY_SECONDS", 0.0)
 
 
 def unit(rng: np.random.Generator, count: int, dimension: int = DIMENSION) -> Vectors:

@@ -1,5 +1,6 @@
 """Requests to a copy without selectors. The copy is on the CPU and answers like a copy on a GPU."""
 
+import threading
 from types import SimpleNamespace
 
 import faiss
@@ -80,7 +81,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_copy, "gpu_count", lambda: 2)
     monkeypatch.setattr(gpu_module, "gpu_resources", lambda: None)
     monkeypatch.setattr(gpu_copy, "free_bytes", lambda: 4 * COUNT * DIMENSION)
-    monkeypatch.setattr(gpu_copy, "_PART", 2_000)
+    monkeypatch.setattr(gpu_copy, "PART_ROWS", 2_000)
     for name, value in {
         "GpuIndex": Part,
         "GpuIndexFlatIP": Part,
@@ -128,6 +129,46 @@ def test_a_clone_that_is_not_on_the_gpu_is_not_used(gpu: None, vectors: Vectors)
     index = faiss.index_factory(DIMENSION, "RR,IVF8,RaBitQ", faiss.METRIC_INNER_PRODUCT)
     index.train(vectors)
     assert GpuCopy.of(index) == (None, "on the processor: FAISS has no IndexPreTransform for GPUs")
+
+
+def test_a_clone_lives_as_long_as_its_copy(gpu: None, vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faiss, "GpuIndex", faiss.IndexIVF, raising=False)
+    monkeypatch.setattr(gpu_copy, "free_bytes", lambda: 8 * COUNT * DIMENSION)
+    index = faiss.index_factory(DIMENSION, "IVF8,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    copy, description = GpuCopy.of(index)
+    assert (copy is not None, description) == (True, "IndexIVFFlat on the GPU")
+    assert copy is not None
+    assert copy._index.thisown
+    found = copy.search(vectors[:3], 1, None, COUNT)
+    assert found is not None
+    assert found[1][:, 0].tolist() == [0, 1, 2]
+
+
+def test_lists_that_would_fill_the_memory_are_not_copied(
+    gpu: None, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_copy, "free_bytes", lambda: 4 * COUNT * DIMENSION)
+    index = faiss.index_factory(DIMENSION, "IVF8,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    assert GpuCopy.of(index) == (None, "on the processor: the copy needs 0.0 GB, and the GPU has 0.0 GB free")
+
+
+def test_the_memory_of_a_copy_is_freed_while_no_search_runs(vectors: Vectors) -> None:
+    freed = threading.Event()
+
+    class Held(Copy):
+        def __del__(self) -> None:
+            assert gpu_module.GPU_LOCK.locked()
+            freed.set()
+
+    copy = GpuCopy(Held(vectors))
+    with gpu_module.GPU_LOCK:
+        del copy
+        assert not freed.wait(0.05)
+    assert freed.wait(5)
 
 
 def test_after_a_failed_search_the_processor_searches(vectors: Vectors, caplog: pytest.LogCaptureFixture) -> None:

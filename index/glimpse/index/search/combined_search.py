@@ -1,4 +1,4 @@
-"""Searches together what waits for a device: a search of many queries costs little more than that of a single one."""
+"""Joins searches that wait for a device: a search of many queries costs little more than that of a single one."""
 
 import threading
 from collections.abc import Callable
@@ -34,8 +34,8 @@ class _Call:
 class CombinedSearch:
     """Joins the searches of several threads in one index on a device.
 
-    The first caller waits for the device. Those who come meanwhile join its search, which has the queries of all and
-    the largest k. Callers who come during a search share the next one. A lone caller waits for nothing.
+    The first caller waits for the device. Callers that come before its search starts join it: it has the queries of
+    all and the largest k. Callers who come during a search share the next one. A lone caller waits for nothing.
     """
 
     def __init__(self, device: AbstractContextManager[object]) -> None:

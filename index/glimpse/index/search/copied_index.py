@@ -2,17 +2,18 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from glimpse.index.search.bulk_index import ordered
 from glimpse.index.search.combined_search import Found
-from glimpse.index.search.device import Device
+from glimpse.index.search.device import MAX_RESULTS, Device
 from glimpse.index.search.flat_index import FlatIndex
-from glimpse.index.search.growing_copy import MAX_RESULTS, GrowingCopy, has_room
+from glimpse.index.search.growing_copy import GrowingCopy, has_room
 from glimpse.index.types import Ids, Vectors
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 _ASKED, _LEAST_ASKED = 4, 32
 # Vectors read at a time to rescore candidates, which bounds the memory.
 _READ_AT_ONCE = 1 << 13
+# A device without room is asked again after this time.
+_RETRY_SECONDS = 10.0
 
 
 class CopiedIndex(FlatIndex):
@@ -32,13 +35,14 @@ class CopiedIndex(FlatIndex):
 
     def __init__(self, index: FlatIndex, device: Device) -> None:
         """Takes over the vectors of an index, which must not be changed any more."""
-        self._index, self._lock = index._index, index._lock
+        self._index, self._lock, self._count = index._index, index._lock, len(index)
         self._device: Final = device
         self._copy: GrowingCopy | None = None
-        self._refused = False
+        self._refused_until = 0.0
         # Held during a change and while a copy begins, so that the copy misses no change and has none twice.
         self._changes = threading.Lock()
-        # Held during a search on the processor: with several, a change would wait for the vectors' lock for long.
+        # Held during a step of a search on the processor: with several, a change would wait for the vectors' lock for
+        # long.
         self._on_processor = threading.Lock()
         self._copy_if_large()
 
@@ -55,14 +59,15 @@ class CopiedIndex(FlatIndex):
             if self._copy is not None:
                 self._copy.remove(np.asarray(ids, np.int64))
             super().remove(ids)
+            if self._copy is not None:  # again: `fill` may have read them between the two lines
+                self._copy.remove(np.asarray(ids, np.int64))
 
     def search(self, queries: Vectors, k: int, among: Ids | None = None) -> Found:
         """Finds the k nearest vectors of each query; see `FlatIndex.search`."""
         self._copy_if_large()
         copy, width = self._copy, min(k, len(self))
         if copy is None or width == 0 or not len(queries):
-            with self._on_processor:
-                return super().search(queries, k, among)
+            return super().search(queries, k, among)
         rows = np.ascontiguousarray(queries, np.float32)
         cosines, ids = np.full((len(rows), width), -1, np.float32), np.full((len(rows), width), -1, np.int64)
         left = np.arange(len(rows))
@@ -76,12 +81,15 @@ class CopiedIndex(FlatIndex):
             cosines[left], ids[left], certain = exact
             left = left[~certain]
         if len(left):
-            with self._on_processor:
-                some, nearest = super().search(rows[left], width, among)
+            some, nearest = super().search(rows[left], width, among)
             missing = ((0, 0), (0, width - nearest.shape[1]))
             cosines[left] = np.pad(some, missing, constant_values=-1)
             ids[left] = np.pad(nearest, missing, constant_values=-1)
         return cosines, ids
+
+    def _search(self, queries: Vectors, k: int, parameters: Any) -> Found:
+        with self._on_processor:
+            return super()._search(queries, k, parameters)
 
     def _exact(
         self, queries: Vectors, found: Found, among: Ids | None, k: int
@@ -117,17 +125,17 @@ class CopiedIndex(FlatIndex):
         if self._copy is not None and not self._copy.full:
             return
         count, dimension = len(self), self._index.d
-        if 4 * count * dimension < max(1, self._device.min_bytes):
+        if 4 * count * dimension < max(1, self._device.min_bytes) or time.monotonic() < self._refused_until:
             return
         if not has_room(self._device, count, dimension):
-            if not self._refused:
+            if not self._refused_until:
                 logger.warning("the GPU has no room for %d vectors, the processor searches them", count)
-            self._refused = True
+            self._refused_until = time.monotonic() + _RETRY_SECONDS
             return
         with self._changes:
             if self._copy is not None and not self._copy.full:
                 return  # another thread was faster
-            self._refused, self._copy = False, GrowingCopy(self._device, dimension)
+            self._refused_until, self._copy = 0.0, GrowingCopy(self._device, dimension)
             fill = partial(self._copy.fill, self.ids(), self.present)
         self._device.start(fill)
 

@@ -48,6 +48,7 @@ def free_bytes() -> int:
     return free.value
 
 
+@cache
 def _runtime() -> Any | None:
     for name in _RUNTIMES:
         try:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,8 +27,19 @@ class DeviceVectors(Protocol):
         """Returns the vectors, (count, d), of the rows from `start` on."""
 
 
-def _in_thread(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="index-copy").start()
+#: Rows of one index on the device. A query is compared with all of them at once, in temporary memory. Growing such an
+#: index copies it, so this also bounds the memory that growing needs.
+PART_ROWS = 1 << 18
+#: The most results of a search on a device: FAISS's limit on a GPU.
+MAX_RESULTS = 2_048
+#: What a failed device holds. Freeing it is a use of the device, which can end the process.
+ABANDONED: list[object] = []
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Runs work in a thread of its own; not at all while the interpreter ends."""
+    with suppress(RuntimeError):
+        threading.Thread(target=work, name="index-copy").start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Device:
     free_bytes: Callable[[], int]
     lock: AbstractContextManager[object]
     min_bytes: int
-    start: Callable[[Callable[[], None]], object] = _in_thread
+    start: Callable[[Callable[[], None]], object] = in_thread
 
     def fits(self, rows: int, dimension: int) -> bool:
         """Returns whether there is memory for this many more vectors."""

@@ -77,7 +77,8 @@ class DevicePart:
 
     def first_live(self, width: int) -> tuple[Ids, Vectors]:
         """Returns ids and vectors of the live rows among the `width` rows from the first live one on."""
-        rows = np.flatnonzero(self._live)
+        # A copy, because NumPy reads past the end of a mask that another thread clears at the same time.
+        rows = np.flatnonzero(self._live.copy())
         if not len(rows):
             return _none(), np.empty((0, 0), np.float32)
         first, rows = int(rows[0]), rows[rows < rows[0] + width]

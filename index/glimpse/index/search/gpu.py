@@ -67,7 +67,7 @@ def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
 def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
     """Builds CAGRA's graph (Ootomo et al. 2023) of vectors (n, d), as an IndexHNSWCagra that needs no GPU afterwards.
 
-    It needs FAISS with cuVS, such as conda's faiss-gpu-cuvs; PyPI's faiss-gpu has none.
+    It needs FAISS with cuVS (the extra `gpu-cuvs`); the package faiss-gpu has none.
     """
     config = _faiss.GpuIndexCagraConfig()
     config.graph_degree, config.intermediate_graph_degree = _GRAPH_DEGREE, _FIRST_DEGREE
@@ -84,16 +84,16 @@ def on_first_gpu(index: Any) -> Any:
     """
     options = _faiss.GpuClonerOptions()
     options.use_cuvs = hasattr(faiss, "GpuIndexCagra") and isinstance(index, _faiss.IndexHNSWCagra)
-    there = faiss.downcast_index(_faiss.index_cpu_to_gpu(gpu_resources(), 0, index, options))
-    if not isinstance(there, _faiss.GpuIndex):
+    copy = _faiss.index_cpu_to_gpu(gpu_resources(), 0, index, options)
+    if not isinstance(faiss.downcast_index(copy), _faiss.GpuIndex):  # this view does not own the copy
         raise RuntimeError(f"FAISS has no {type(index).__name__} for GPUs")
-    return there
+    return copy
 
 
 def create_flat(dimension: int) -> Any:
     """Returns an empty index on the first GPU that stores vectors in 16 bits and compares all. Hold GPU_LOCK in use."""
     config = _faiss.GpuIndexFlatConfig()
-    config.useFloat16 = True
+    config.useFloat16, config.use_cuvs = True, False
     return _faiss.GpuIndexFlatIP(gpu_resources(), dimension, config)
 
 

@@ -3,24 +3,23 @@ filtered out.
 """
 
 import logging
+from functools import partial
 from typing import Any, Self
 
 import faiss
 
 from glimpse.index.search.combined_search import CombinedSearch
 from glimpse.index.search.cuda import free_bytes, gpu_count
-from glimpse.index.search.device import COORDINATE_BYTES, SHARE
+from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, SHARE, in_thread
 from glimpse.index.search.gpu import GPU_LOCK, create_flat, on_first_gpu
 from glimpse.index.search.id_selectors import Mask, sieved
 from glimpse.index.types import Ids, Vectors
 
 logger = logging.getLogger(__name__)
+# FAISS keeps the id of every row in a list.
+_ID_BYTES = 8
 # The CPU package lacks the names of GPU classes.
 _faiss: Any = faiss
-# FAISS's limit of results of a GPU search.
-_MAX_RESULTS = 2_048
-# Rows of one part of a copy. FAISS compares a query with all rows of a part at once, in its temporary memory.
-_PART = 1 << 18
 
 
 class GpuCopy:
@@ -46,12 +45,12 @@ class GpuCopy:
         if not gpu_count():
             return None, "on the processor: FAISS sees no GPU"
         stored, what = _stored(faiss.downcast_index(index))
+        problem = ""
         try:
-            with GPU_LOCK:
-                there = on_first_gpu(index) if stored is None else _flat(stored)
+            copy = _cloned(index) if stored is None else _flat(stored)
         except RuntimeError as error:
-            return None, f"on the processor: {str(error).splitlines()[-1]}"
-        return cls(there, index), f"{what} on the GPU"
+            problem = str(error).splitlines()[-1]
+        return (None, f"on the processor: {problem}") if problem else (cls(copy, index), f"{what} on the GPU")
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None, count: int) -> tuple[Vectors, Ids] | None:
         """Finds the k nearest rows of each query.
@@ -66,15 +65,21 @@ class GpuCopy:
             Cosines and rows, each (n, k); None if too few allowed rows are among the results, or the GPU has failed.
         """
         asked = k if allowed is None else min(len(allowed), k + 2 * k * len(allowed) // count)
-        if asked > _MAX_RESULTS or not self._works:
+        if asked > MAX_RESULTS or not self._works:
             return None
         try:
             similarities, rows = self._combined.search(self._index.search, queries, asked)
         except RuntimeError as error:
             self._works = False
+            ABANDONED.append(self._index)
             logger.error("a search on the GPU failed, the processor searches from now on: %s", error)
             return None
         return (similarities, rows) if allowed is None else sieved(similarities, rows, allowed, k)
+
+    def __del__(self) -> None:
+        """Frees the memory in the background, because that is a use of the GPU."""
+        if self._works:
+            in_thread(partial(_free, [self.__dict__.pop("_index")]))
 
 
 def _stored(index: Any) -> tuple[Any | None, str]:
@@ -89,16 +94,38 @@ def _stored(index: Any) -> tuple[Any | None, str]:
     return (index if flat else None), type(index).__name__
 
 
+def _cloned(index: Any) -> Any:
+    """Copies an index as it is. Raises RuntimeError if FAISS has no such type for GPUs, or no memory."""
+    _check_room(index.ntotal * (index.sa_code_size() + _ID_BYTES))
+    with GPU_LOCK:
+        return on_first_gpu(index)
+
+
 def _flat(stored: Any) -> Any:
     """Copies all vectors of an index in 16 bits, in parts. Raises RuntimeError if the memory does not suffice."""
-    needed, free = COORDINATE_BYTES * stored.ntotal * stored.d, free_bytes()
-    if needed > SHARE * free:
-        raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free")
+    _check_room(COORDINATE_BYTES * stored.ntotal * stored.d)
     parts = _faiss.IndexShards(stored.d, False, True)
-    parts.referenced_objects = []  # FAISS does not own them
-    for start in range(0, stored.ntotal, _PART):
-        part = create_flat(stored.d)
-        part.add(stored.reconstruct_n(start, min(_PART, stored.ntotal - start)))
-        parts.add_shard(part)
-        parts.referenced_objects.append(part)
+    kept = parts.referenced_objects = []  # FAISS does not own them
+    try:
+        for start in range(0, stored.ntotal, PART_ROWS):
+            vectors = stored.reconstruct_n(start, min(PART_ROWS, stored.ntotal - start))
+            with GPU_LOCK:
+                kept.append(create_flat(stored.d))
+                kept[-1].add(vectors)
+            parts.add_shard(kept[-1])
+    except RuntimeError:
+        with GPU_LOCK:
+            kept.clear()
+        raise
     return parts
+
+
+def _check_room(needed: int) -> None:
+    """Raises RuntimeError if a copy of this many bytes would leave too little memory."""
+    if needed > SHARE * (free := free_bytes()):
+        raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free")
+
+
+def _free(kept: list[Any]) -> None:
+    with GPU_LOCK:
+        kept.clear()

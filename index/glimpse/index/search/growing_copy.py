@@ -9,16 +9,12 @@ from typing import Final
 import numpy as np
 
 from glimpse.index.search.combined_search import CombinedSearch, Found
-from glimpse.index.search.device import COORDINATE_BYTES, Device
+from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, Device
 from glimpse.index.search.device_part import DevicePart
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.types import Ids, Vectors
 
 logger = logging.getLogger(__name__)
-#: Rows of a part. Growing a part copies it on the device, so this also bounds the memory that growing needs.
-PART_ROWS = 1 << 18
-#: The most results of a search on a device: FAISS's limit on a GPU.
-MAX_RESULTS = 2_048
 # Rows moved to the device while holding it once.
 _MOVED = 1 << 14
 # Float32 bytes of new vectors that the processor compares itself, in about 0.03 ms a query; more are moved.
@@ -273,8 +269,8 @@ class GrowingCopy:
             parts.clear()
 
     def _fail(self, error: Exception) -> None:
-        # The parts stay: freeing memory of a device that has failed can end the process.
         with self._lock:
+            ABANDONED.extend(self._parts)
             if not self._failed:
                 cause = None if isinstance(error, RuntimeError) else error
                 logger.error("a GPU has failed, the processor searches from now on: %s", error, exc_info=cause)

@@ -97,6 +97,7 @@ class Outcome:
     expected: float | None
     queries: QueryPredictions
     unknown: QueryPredictions | None
+    #: Duration of the fit, beside other trials.
     seconds: float
 
 

@@ -52,7 +52,10 @@ def disable_timeouts(connection: Connection) -> None:
 
 def schema_revision(connection: Connection) -> str:
     """Returns the Alembic revision of a ledger's schema. Raises LedgerError if there is none."""
-    revision = next(iter(stored_schema(connection)), None)
+    revisions = stored_schema(connection)
+    if len(revisions) > 1:
+        raise LedgerError(f"the ledger names several schemas, {', '.join(map(str, revisions))}; restore a backup")
+    revision = next(iter(revisions), None)
     if revision is None:
         raise LedgerError("the database holds no ledger; name another with --data or --ledger")
     check_not_newer(revision)
