@@ -11,11 +11,11 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench bench-index bench-peers bench-gpu docs pictures mini
+.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
 .PHONY: clean help
 
 help:           ## list the targets
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a picture
 	$(BIN)/glimpse demo
@@ -56,33 +56,18 @@ client: $(DEV)  ## regenerate the async client from the sync one
 baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares the contract with
 	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
-bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
-	$(BIN)/python -m bench.serve
-	$(BIN)/python -m bench.fake_gpu
-	$(BIN)/python -m bench.overload
-	$(BIN)/python -m bench.soak
-	$(BIN)/python -m bench.heads
-	$(BIN)/python -m bench.gallery
-	$(BIN)/python -m bench.domains
-	$(BIN)/python -m bench.build
-	$(MAKE) bench-index
-	$(BIN)/python -m bench.attach
-	$(BIN)/python -m bench.snapshot
-	PYTHONPATH=tests $(BIN)/python -m bench.ledger
-	.venv-export/bin/python -m bench.fewshot
-	.venv-export/bin/python -m bench.zero_shot_unknown
-	.venv-export/bin/python -m bench.precision
-	$(MAKE) bench-peers
+bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
+bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
+bench: bench-precision bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
-# bench-serve, bench-heads, …: each module of bench/ alone.
-bench-%: $(DEV)
-	$(BIN)/python -m bench.$(subst -,_,$*)
+bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
+	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
 
-bench-index: $(DEV)  ## index types with a million vectors, and an index of ten million (three hours)
-	$(BIN)/python -m bench.index
-	$(BIN)/python -m bench.large_index
+# These need torch: they export a ViT-B/32 and sentence encoders.
+bench-fewshot bench-zero-shot-unknown bench-precision: bench-%: $(EXPORT)
+	.venv-export/bin/python -m bench.$(subst -,_,$*)
 
-bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour)
+bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
 	.venv-export/bin/python -m bench.peers
 
 # Needs a GPU, and the extra `gpu` in the environment of PYTHON: `make bench-gpu PYTHON=.venv-gpu/bin/python`.

@@ -175,8 +175,8 @@ def _cpu_seconds(pid: int) -> float:
     """Returns the processor time of a process and of its children that run."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = (int(fields[11]) + int(fields[12])) / _TICKS
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(_cpu_seconds(int(child)) for child in children)
+    files = Path(f"/proc/{pid}/task").glob("*/children")  # a thread has the children that it has started
+    return own + sum(_cpu_seconds(int(child)) for file in files for child in file.read_text().split())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 import os
 import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -18,6 +21,26 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: installed[name] for name in packages if name in installed},
     }
+
+
+@contextmanager
+def others_used() -> Iterator[list[float]]:
+    """Yields a list that has, at the end, the mean number of processors that other programs used.
+
+    Processes that this one has started count as its own once they have ended.
+    """
+    result: list[float] = []
+    began, busy, own = time.monotonic(), _busy_seconds(), sum(os.times()[:4])
+    yield result
+    others = _busy_seconds() - busy - (sum(os.times()[:4]) - own)
+    result.append(max(0.0, others / (time.monotonic() - began)))
+
+
+def _busy_seconds() -> float:
+    """Returns the seconds that all processors together have worked since the system started."""
+    first = Path("/proc/stat").read_text().partition("\n")[0]
+    user, nice, system, _, _, interrupts, soft_interrupts, *_ = map(int, first.split()[1:])
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
 
 
 def _field(file: str, name: str) -> str:

@@ -109,7 +109,12 @@ def write_tables(
     """
     title, targets = aims
     reached = [
-        [target.name, f"{target.measured:.2f}", f"{target.relation} {target.wanted}", "yes" if target.reached else "NO"]
+        [
+            target.name,
+            "–" if target.measured is None else f"{target.measured:.2f}",
+            f"{target.relation} {target.wanted}",
+            "yes" if target.reached else "NO",
+        ]
         for target in targets
     ]
     sections = [*sections, (title, ["figure", "measured", "wanted", "reached"], reached)]

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from bench.closed_loop import closed_loop
+from bench.machine import others_used
 from bench.peers import models
 from bench.peers.clients import Embed
-from bench.peers.processes import PEERS, PEERS_PYTHON, Peer, peer_environment, running
+from bench.peers.processes import PEERS, PEERS_PYTHON, ROOT, WAIT_MS, Peer, peer_environment, running
 from bench.peers.tables import write
 from bench.vectors import CACHE
 from glimpse.backbone import Bundle, Encoder, cores, decode_image
@@ -33,6 +34,7 @@ _RESULTS = CACHE / "peers.jsonl"
 # int8 takes one scale of activations a batch, so a vector depends on its neighbours in the batch.
 _MIN_COSINES = {"fp32": 0.9999, "int8": 0.998}
 _CHECKED = 16
+_KEY = ("repeat", "model", "peer", "seconds", "commit")
 
 
 def main() -> None:
@@ -47,27 +49,37 @@ def main() -> None:
     if not PEERS_PYTHON.is_file():
         raise SystemExit(f"there is no {PEERS_PYTHON}; run: make bench-peers")
     peers = [peer for peer in PEERS if not options.only or peer.name in options.only]
+    whole = not (options.quick or options.only)
     rows: list[dict[str, Any]] = []
     for row in measure(models.bundles(), peers, repeats, seconds):
         print(json.dumps(row), flush=True)
         rows.append(row)
-    write(None if options.quick else options.out, rows, {"seconds a load": str(seconds), "repeats": str(repeats)})
-    _RESULTS.unlink(missing_ok=True)
+    conditions = {
+        "seconds a load": str(seconds),
+        "repeats": str(repeats),
+        "batches of mosec, LitServe and Ray Serve": f"wait for at most {WAIT_MS:.0f} ms",
+        "processors that others used, at most": f"{max(row['others'] for row in rows):.2f}",
+    }
+    write(options.out if whole else None, rows, conditions)
+    if whole:
+        _RESULTS.unlink(missing_ok=True)
 
 
 def measure(
     bundles: dict[str, Bundle], peers: Sequence[Peer], repeats: int, seconds: float
 ) -> Iterator[dict[str, Any]]:
     """Yields a row for each repeat, model and server, from the last run where it has it."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
     kept = [json.loads(line) for line in _RESULTS.read_text().splitlines()] if _RESULTS.is_file() else []
-    done = {(row["repeat"], row["model"], row["peer"], row["seconds"]): row for row in kept}
+    done = {tuple(row[name] for name in _KEY): row for row in kept}
     for repeat in range(repeats):
         for model, bundle in bundles.items():
             for peer in (None, *peers):
-                key = (repeat, model, peer.name if peer else "in process", seconds)
+                key = (repeat, model, peer.name if peer else "in process", seconds, commit)
                 if key not in done:
-                    figures = run_peer(peer, bundle, seconds) if peer else in_process(bundle, seconds)
-                    done[key] = {**dict(zip(("repeat", "model", "peer", "seconds"), key, strict=True), **figures)}
+                    with others_used() as used:
+                        figures = run_peer(peer, bundle, seconds) if peer else in_process(bundle, seconds)
+                    done[key] = {**dict(zip(_KEY, key, strict=True)), **figures, "others": used[0]}
                     with _RESULTS.open("a") as file:
                         file.write(json.dumps(done[key]) + "\n")
                 yield done[key]

@@ -1,7 +1,8 @@
 """The part that every peer shares: decoding a JPEG as the bundle says, and running its graph.
 
 Environment variables configure a peer: PEER_GRAPH (the ONNX file), PEER_RULE (the bundle's image rule as JSON),
-PEER_PORT, PEER_WORKERS, PEER_THREADS (of ONNX Runtime, for each worker) and PEER_BATCH (the largest batch).
+PEER_PORT, PEER_WORKERS, PEER_THREADS (of ONNX Runtime, for each worker), PEER_BATCH (the largest batch) and
+PEER_WAIT_MS.
 """
 
 import io
@@ -19,7 +20,7 @@ WORKERS = int(os.environ.get("PEER_WORKERS", "1"))
 THREADS = int(os.environ.get("PEER_THREADS", "2"))
 BATCH = int(os.environ.get("PEER_BATCH", "32"))
 #: Milliseconds that a batch may wait for more pictures.
-WAIT_MS = 5.0
+WAIT_MS = float(os.environ.get("PEER_WAIT_MS", "0"))
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 

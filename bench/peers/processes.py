@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.peers import clients
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, cores
 
 ROOT = Path(__file__).parents[2]
 #: The interpreter of the peers' environment.
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+#: Milliseconds that a batch of a peer may wait for more pictures.
+WAIT_MS = 5.0
 _START_SECONDS, _STOP_SECONDS = 120.0, 20.0
 
 
@@ -63,8 +65,9 @@ def peer_environment(bundle: Bundle, workers: int = 1, port: int = 0) -> dict[st
         "PEER_RULE": rule.model_dump_json(),
         "PEER_PORT": str(port),
         "PEER_WORKERS": str(workers),
-        "PEER_THREADS": str(max(1, 2 // workers)),
+        "PEER_THREADS": str(max(1, cores() // workers)),
         "PEER_BATCH": "32" if workers == 1 else "4",
+        "PEER_WAIT_MS": str(WAIT_MS),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 
@@ -129,8 +132,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    file = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in file.read_text().split()] if file.is_file() else []
+    files = Path(f"/proc/{pid}/task").glob("*/children")  # a thread has the children that it has started
+    children = [int(child) for file in files for child in file.read_text().split()]
     return [*children, *(inner for child in children for inner in _descendants(child))]
 
 
