@@ -139,10 +139,13 @@ def _stop_on_signal() -> asyncio.Event:
     """Returns an event that the first SIGTERM or SIGINT sets. A second signal ends the process at once."""
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
+    signalled = False  # the event is also set when a device is lost
 
     def stop() -> None:
-        if stop_requested.is_set():
+        nonlocal signalled
+        if signalled:
             sys.exit(1)
+        signalled = True
         stop_requested.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

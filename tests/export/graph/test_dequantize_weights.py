@@ -12,6 +12,7 @@ from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.backbone import load_bundle
 from glimpse.export.graph.dequantize_weights import dequantize_weights, dequantized_every_run
 from glimpse.export.onnx.onnx_image import wrap_image_encoder
+from glimpse.export.onnx.onnx_model import read_model, take_part
 
 RNG = np.random.default_rng(3)
 PICTURE = RNG.standard_normal((2, 3, 8, 8), np.float32)
@@ -96,3 +97,36 @@ def test_a_real_networks_bundle_dequantises_nothing(evaluation_data: Path, tmp_p
     assert not [node for node in onnx.load(bundle.path / "image.onnx").graph.node if "Dequantize" in node.op_type]
     assert bundle.manifest.provenance["dequantized_weights"] == 52  # that of the classifier is left out
     assert lines[0].startswith("storing 52 quantised weights as floats")
+
+
+def test_quantised_weights_in_another_file_are_not_kept(tmp_path: Path) -> None:
+    constants = {
+        "w": RNG.integers(-127, 128, (64, 64), np.int8),
+        "w_scale": np.float32(0.01),
+        "plain": RNG.standard_normal((64, 64), np.float32),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "w_scale"], ["w_float"]),
+        helper.make_node("MatMul", ["x", "w_float"], ["between"]),
+        helper.make_node("MatMul", ["between", "plain"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 64])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    given = tmp_path / "given" / "m.onnx"
+    given.parent.mkdir()
+    onnx.save(model, given, save_as_external_data=True, location="weights", size_threshold=0)
+    (tmp_path / "part").mkdir()
+    part = take_part(read_model(given), given, "y", tmp_path / "part" / "image.onnx")
+    assert part.dequantized == 1
+    assert part.data.stat().st_size == constants["plain"].nbytes
+    assert sorted(file.name for file in part.data.parent.iterdir()) == ["image.onnx", "image.onnx.data"]
+    rows = RNG.standard_normal((3, 64), np.float32)
+    session = ort.InferenceSession(str(part.file), providers=["CPUExecutionProvider"])
+    expected = rows @ (constants["w"] * np.float32(0.01)) @ constants["plain"]
+    np.testing.assert_allclose(session.run(None, {"x": rows})[0], expected, atol=1e-3)

@@ -39,7 +39,7 @@ SPARE_BYTES = 32 << 20
 #: A worker that holds this much more memory than at its start (a decoder leaks) exits, and the pool starts another.
 KEPT_BYTES = 64 << 20
 # From malloc.h. Large blocks go back to the system immediately, so that they are free for the next picture. A few MiB
-# of small ones are kept: to get them again for each picture took as long as to decode it.
+# of small blocks are kept: allocating them again for each picture took as long as decoding it.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 

@@ -39,7 +39,7 @@ def convert_fp16(graph: Path, out: Path, inputs: Sequence[Inputs], progress: Cal
             progress(f"fp16 with {len(kept)} more nodes in float: smallest cosine {cosine:.6f}")
             return cosine
 
-        # Between half a hundred nodes of two precisions stand as many casts, each of them a kernel on a GPU.
+        # Each change of precision adds a cast, and on a GPU each cast is a kernel; a ViT-B/32 would have about fifty.
         cosine, large, kept = run([], half_norms=True), list[str](), list[Layer]()
         if cosine >= GOAL:
             note = "fp16; in fp32: scaling of pictures, sums"

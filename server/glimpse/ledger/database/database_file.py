@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
 WATCH: Final = "glimpse_file_watch"
 # Files beside the database. SQLite names them after the file itself, not after a link to it.
 _BESIDE = ("-wal", "-shm")
+# Emptying the log is tried again after the pause, for this long.
+_EMPTY_SECONDS, _EMPTY_PAUSE = 5.0, 0.01
 _Identity = tuple[int, int]
 
 
@@ -86,8 +89,19 @@ def _identity(path: str) -> _Identity | None:
 def _empty_log(connection: Connection) -> None:
     # Write the log's commits into the file that they belong to. A log with commits would be applied to whatever file
     # has the name at the next start, and destroy that file.
+    end = time.monotonic() + _EMPTY_SECONDS
     with suppress(Exception):
-        connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # SQLite does not wait for a checkpoint that another thread has begun, and that may not be on disk yet.
+        while _checkpoint(connection) and time.monotonic() < end:
+            time.sleep(_EMPTY_PAUSE)
+
+
+def _checkpoint(connection: Connection) -> bool:
+    """Empties the log; returns whether another connection prevented it."""
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    row = cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 class LedgerLock:
