@@ -118,7 +118,7 @@ def open_session(bundle: Bundle, graph: str, config: SessionConfig) -> ort.Infer
 def _start(bundle: Bundle, graph: str, config: SessionConfig, providers: Sequence[str]) -> ort.InferenceSession:
     options = _session_options(config, _level(bundle))
     if providers[0] != CPU:
-        # Planned memory would be kept for each prepared shape on its own: 140 MiB in place of 57 for a ViT-B/32.
+        # Planned memory would be kept for each prepared shape on its own.
         options.enable_mem_pattern = False
     return ort.InferenceSession(
         str(bundle.path / graph),
