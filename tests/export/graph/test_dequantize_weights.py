@@ -128,5 +128,5 @@ def test_quantised_weights_in_another_file_are_not_kept(tmp_path: Path) -> None:
     assert sorted(file.name for file in part.data.parent.iterdir()) == ["image.onnx", "image.onnx.data"]
     rows = RNG.standard_normal((3, 64), np.float32)
     session = ort.InferenceSession(str(part.file), providers=["CPUExecutionProvider"])
-    expected = rows @ (constants["w"] * np.float32(0.01)) @ constants["plain"]
+    expected = rows @ (np.asarray(constants["w"], np.float32) * 0.01) @ constants["plain"]
     np.testing.assert_allclose(session.run(None, {"x": rows})[0], expected, atol=1e-3)
