@@ -10,6 +10,8 @@ import pytest
 
 # Some tests fork processes, and gRPC's own fork handlers sometimes hang.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+# A command sets it too; if it changed during the tests, later servers would not be forks.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # Servers keep what they prepare in a cache, which lives as long as the tests. Their processes inherit the variable.
 if "GLIMPSE_TEST_CACHE" not in os.environ:
     os.environ["GLIMPSE_TEST_CACHE"] = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="glimpse-cache-")

@@ -51,7 +51,7 @@ class ServerProcess:
     def start(self) -> None:
         arguments = ["serve", "--listen", self.listen, *self._arguments]
         with (self.folder / "server.log").open("a") as log:
-            if self.program is None and can_fork(self._environment):
+            if self.prepare or (self.program is None and can_fork(self._environment)):
                 self.process = ForkedProcess(arguments, self._environment, stderr=log, prepare=self.prepare)
             else:
                 self.process = subprocess.Popen(

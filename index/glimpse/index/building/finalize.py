@@ -176,7 +176,7 @@ def _written(
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Yields the path of a file beside another one, and removes it at the end if it is still there."""
-    file = path.with_name(f"{path.name}.next")
+    file = path.with_name(f"{path.name.removesuffix('.tmp')}.next.tmp")
     try:
         yield file
     finally:
