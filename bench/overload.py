@@ -30,7 +30,7 @@ from bench.closed_loop import closed_loop
 from bench.inputs import drawings, photographs
 from bench.open_loop import Call, Outcomes, open_loop, until_answered
 from bench.report import Target, page_head, write_tables
-from bench.serve import Subject, echo_server, enroll
+from bench.serve import Subject, echo_server, enroll, response_to
 from bench.server import serving
 from bench.vit import vit_bundle
 from glimpse.backbone import bundled, load_bundle
@@ -137,9 +137,12 @@ def main() -> None:
                 continue
             os.sched_setaffinity(0, _SERVER_CORES)
             floor = measure_floor(subject.bundle, subject.pictures, 1, seconds / 4)
-            settings = {"encode_threads": 1, "decode_threads": 1}
-            with serving(folder / subject.name, subject.bundle, cores=_SERVER_CORES, **settings) as served:
-                response = enroll(served.address, subject)
+            server = serving(
+                folder / subject.name, subject.bundle, cores=_SERVER_CORES, encode_threads=1, decode_threads=1
+            )
+            with server as served:
+                enroll(served.address, subject)
+                response = response_to(served.address, subject.requests("vector")[0])
                 with echo_server(folder, response) as echo:  # on the server's core, which it inherits
                     os.sched_setaffinity(0, _CALLER_CORES)
                     measured, new_rows = asyncio.run(_measure(served.address, echo, subject, seconds))

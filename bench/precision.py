@@ -54,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exported = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
-        bundles, eager = _from_open_clip(folder, threads) if exported else (_same_shape(folder), None)
+        bundles, eager = from_open_clip(folder, threads) if exported else (_same_shape(folder), None)
         with ExitStack() as servers:
             # One server per bundle: backbones that share cores do not spin, and only one of them is loaded at a time.
             addresses = {
@@ -71,7 +71,7 @@ def main() -> None:
     write_report(None if options.quick else options.out, figures, conditions)
 
 
-def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:
+def from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:
     """Returns both bundles as `glimpse export open_clip` makes them, and the checkpoint's image tower in torch."""
     import open_clip
     import torch

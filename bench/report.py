@@ -18,7 +18,7 @@ from bench.machine import describe
 
 @dataclass(frozen=True)
 class Row:
-    """One load, and the same load on the echo server. The ratios compare calls per second."""
+    """One load, and the same load on the servers of bench.echo. The ratios compare calls per second."""
 
     backbone: str
     kind: str
@@ -26,6 +26,8 @@ class Row:
     load: Load
     echo: Load
     to_echo: float
+    builder: Load
+    to_builder: float
     to_session: float | None
 
 
@@ -45,7 +47,19 @@ class Target:
         return bool(self.measured >= self.wanted if self.relation == ">=" else self.measured <= self.wanted)
 
 
-_HEAD = ["backbone", "input", "n", "calls/s", "p50 ms", "p99 ms", "echo/s", "/ echo", "/ session"]
+_HEAD = [
+    "backbone",
+    "input",
+    "n",
+    "calls/s",
+    "p50 ms",
+    "p99 ms",
+    "echo/s",
+    "/ echo",
+    "protobuf/s",
+    "/ protobuf",
+    "/ session",
+]
 
 
 Section = tuple[str, list[str], list[list[str]]]
@@ -59,7 +73,7 @@ def write_report(
     cells = [_cells(row) for row in rows]
     floor_cells = [_floor_cells(name, floor) for name, floor in floors.items()]
     sections = [
-        ("Classify over gRPC, one input a call, n callers", _HEAD, cells),
+        ("Classify over gRPC, n callers", _HEAD, cells),
         ("Bare session: ms, and pictures/s by batch, without and with decoding", _FLOOR_HEAD, floor_cells),
     ]
     record = {
@@ -95,7 +109,12 @@ def write_tables(
     """
     title, targets = aims
     reached = [
-        [target.name, f"{target.measured:.2f}", f"{target.relation} {target.wanted}", "yes" if target.reached else "NO"]
+        [
+            target.name,
+            "–" if target.measured is None else f"{target.measured:.2f}",
+            f"{target.relation} {target.wanted}",
+            "yes" if target.reached else "NO",
+        ]
         for target in targets
     ]
     sections = [*sections, (title, ["figure", "measured", "wanted", "reached"], reached)]
@@ -135,6 +154,8 @@ def _cells(row: Row) -> list[str]:
         f"{load.p99_ms:.2f}",
         f"{row.echo.per_second:.0f}",
         f"{row.to_echo:.2f}",
+        f"{row.builder.per_second:.0f}",
+        f"{row.to_builder:.2f}",
         "" if row.to_session is None else f"{row.to_session:.2f}",
     ]
 

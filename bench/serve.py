@@ -3,9 +3,10 @@
     make bench            or: python -m bench.serve [--quick] [--seconds S] [--repeats N] [--out DIR]
 
 Two real `glimpse serve` processes have one backbone each: the bundled glimpse-mini, and a ViT-B/32 with random weights.
-A closed loop of 1, 8 and 32 callers sends one input per call. The floors are the bare ONNX Runtime session at batches
-of the same size, and a grpc.aio server that only returns a response of the same size. Every figure is the median of the
-repeats. The callers run on the same cores as the server.
+A closed loop of 1, 8 and 32 callers sends one image or one vector per call, or 64 vectors with a top_k of 3. The floors
+are the bare ONNX Runtime session at batches of the same size, and two grpc.aio servers: one only returns a response of
+the same size (echo), the other parses the request and builds an equal response (protobuf). Every figure is the median
+of the repeats. The callers run on the same cores as the server.
 """
 
 import argparse
@@ -39,6 +40,8 @@ from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 
 CALLERS = BATCHES
 _LABELS, _SHOTS = 20, 5
+# The kinds of calls, and the number of inputs in each.
+KINDS = {"image": 1, "vector": 1, "64 vectors": 64}
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,19 @@ class Subject:
         return self.bundle.manifest.name
 
     def requests(self, kind: str) -> list[pb.ClassifyRequest]:
-        """Returns requests with one input each, of this kind: "image" or "vector"."""
+        """Returns requests of a kind, which KINDS lists."""
+        count, each = len(self.pictures), KINDS[kind]
         if kind == "image":
             inputs = [types_pb2.Input(image=picture) for picture in self.pictures]
         else:
             space = self.bundle.manifest.embedding_space
-            rows = _vectors(len(self.pictures), self.bundle.manifest.dimension, seed=1)
+            rows = _vectors(count * each, self.bundle.manifest.dimension, seed=1)
             inputs = [types_pb2.Input(vector=types_pb2.Vector(data=v.tobytes(), embedding_space=space)) for v in rows]
-        return [pb.ClassifyRequest(collections=[f"collections/{self.name}"], inputs=[query]) for query in inputs]
+        names, options = [f"collections/{self.name}"], pb.ClassifyOptions(top_k=3) if each > 1 else None
+        return [
+            pb.ClassifyRequest(collections=names, inputs=inputs[i * each : (i + 1) * each], options=options)
+            for i in range(count)
+        ]
 
 
 def _vectors(count: int, dimension: int, seed: int) -> np.ndarray:
@@ -84,14 +92,20 @@ def main() -> None:
                 subject.name: servers.enter_context(server_of(subject.bundle, folder / subject.name))
                 for subject in subjects
             }
-            responses = {subject.name: enroll(addresses[subject.name], subject) for subject in subjects}
+            for subject in subjects:
+                enroll(addresses[subject.name], subject)
+            responses = {
+                (subject.name, kind): response_to(addresses[subject.name], subject.requests(kind)[0])
+                for subject in subjects
+                for kind in KINDS
+            }
             rows, floors = _repeat(folder, addresses, subjects, responses, seconds, repeats)
     conditions = {"seconds a load": str(seconds), "repeats": str(repeats)}
     write_report(None if options.quick else options.out, rows, _targets(rows, floors), floors, conditions)
 
 
-def enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
-    """Fills the subject's collection; returns a response of the size that the measured calls get."""
+def enroll(address: str, subject: Subject) -> None:
+    """Fills the subject's collection."""
     manifest = subject.bundle.manifest
     rows = _vectors(_LABELS * _SHOTS, manifest.dimension, seed=0)
     with Client(address) as client:
@@ -100,22 +114,27 @@ def enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
             NewExample(Vector(row, manifest.embedding_space), f"label-{i % _LABELS}") for i, row in enumerate(rows)
         ]
         client.enroll(subject.name, examples, create_labels=True)
+
+
+def response_to(address: str, request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+    """Returns the response of a server, which has the size that the measured calls get."""
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary(
             "/glimpse.v1.ClassificationService/Classify",
             request_serializer=pb.ClassifyRequest.SerializeToString,
             response_deserializer=pb.ClassifyResponse.FromString,
         )
-        response: pb.ClassifyResponse = call(subject.requests("vector")[0])
+        response: pb.ClassifyResponse = call(request)
         return response
 
 
 @contextmanager
-def echo_server(folder: Path, response: pb.ClassifyResponse) -> Iterator[str]:
-    """Runs a server that always returns `response`; yields its address."""
+def echo_server(folder: Path, response: pb.ClassifyResponse, *options: str) -> Iterator[str]:
+    """Runs a server that always returns `response`; `options` are those of bench.echo. Yields its address."""
     file = folder / "response"
     file.write_bytes(response.SerializeToString())
-    process = subprocess.Popen([sys.executable, "-m", "bench.echo", file], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bench.echo", *options, str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
         yield process.stdout.readline().split()[-1]
@@ -129,37 +148,36 @@ def _repeat(
     folder: Path,
     addresses: dict[str, str],
     subjects: list[Subject],
-    responses: dict[str, pb.ClassifyResponse],
+    responses: dict[tuple[str, str], pb.ClassifyResponse],
     seconds: float,
     repeats: int,
 ) -> tuple[list[Row], dict[str, Floor]]:
-    """Measures floor, echo and server in turn, so that a slow moment of the machine affects all of them."""
-    loads: dict[tuple[str, str, int], list[tuple[Load, Load]]] = {}
+    """Measures the floors and the server in turn, so that a slow moment of the machine affects all of them."""
+    loads: dict[tuple[str, str, int], list[list[Load]]] = {}
     floors: dict[str, list[Floor]] = {subject.name: [] for subject in subjects}
     threads = load_settings().encode_threads or cores()
     with Progress() as progress:
-        task = progress.add_task("measuring", total=repeats * len(subjects) * (1 + 2 * len(CALLERS)))
+        task = progress.add_task("measuring", total=repeats * len(subjects) * (1 + len(KINDS) * len(CALLERS)))
         for _ in range(repeats):
             for subject in subjects:
                 floors[subject.name].append(measure_floor(subject.bundle, subject.pictures, threads, seconds / 2))
                 progress.advance(task)
-                with echo_server(folder, responses[subject.name]) as echo:
-                    for kind in ("image", "vector"):
+                for kind in KINDS:
+                    response = responses[subject.name, kind]
+                    with echo_server(folder, response) as echo, echo_server(folder, response, "--build") as builder:
                         for callers in CALLERS:
-                            address = addresses[subject.name]
-                            pair = asyncio.run(_pair(subject.requests(kind), echo, address, callers, seconds))
-                            loads.setdefault((subject.name, kind, callers), []).append(pair)
+                            targets = [echo, builder, addresses[subject.name]]
+                            measured = asyncio.run(_loads(subject.requests(kind), targets, callers, seconds))
+                            loads.setdefault((subject.name, kind, callers), []).append(measured)
                             progress.advance(task)
     medians = {name: _median_floor(repeated) for name, repeated in floors.items()}
-    return [_row(*key, pairs, medians[key[0]]) for key, pairs in loads.items()], medians
+    return [_row(*key, repeated, medians[key[0]]) for key, repeated in loads.items()], medians
 
 
-async def _pair(
-    requests: list[pb.ClassifyRequest], echo: str, address: str, callers: int, seconds: float
-) -> tuple[Load, Load]:
-    """Returns the loads of the echo server and of the real one."""
+async def _loads(requests: list[pb.ClassifyRequest], addresses: list[str], callers: int, seconds: float) -> list[Load]:
+    """Returns the load of each server."""
     loads = []
-    for target in (echo, address):
+    for target in addresses:
         async with grpc.aio.insecure_channel(target) as channel:
             stub = ClassificationServiceStub(channel)
 
@@ -170,7 +188,7 @@ async def _pair(
             loads.append(
                 await closed_loop(lambda number, call=classify: until_answered(call, number), callers, seconds)  # type: ignore[misc]
             )
-    return loads[0], loads[1]
+    return loads
 
 
 def _median_load(loads: list[Load]) -> Load:
@@ -189,11 +207,13 @@ def _median_floor(floors: list[Floor]) -> Floor:
     )
 
 
-def _row(name: str, kind: str, callers: int, pairs: list[tuple[Load, Load]], floor: Floor) -> Row:
-    echo, load = (_median_load([pair[i] for pair in pairs]) for i in (0, 1))
-    to_echo = statistics.median(server.per_second / empty.per_second for empty, server in pairs)
+def _row(name: str, kind: str, callers: int, repeated: list[list[Load]], floor: Floor) -> Row:
+    echo, builder, load = (_median_load([loads[i] for loads in repeated]) for i in range(3))
+    to_echo, to_builder = (
+        statistics.median(loads[2].per_second / loads[i].per_second for loads in repeated) for i in (0, 1)
+    )
     to_session = load.per_second / floor.session_rate[callers] if kind == "image" else None
-    return Row(name, kind, callers, load, echo, to_echo, to_session)
+    return Row(name, kind, callers, load, echo, to_echo, builder, to_builder, to_session)
 
 
 def _targets(rows: list[Row], floors: dict[str, Floor]) -> list[Target]:
@@ -210,6 +230,9 @@ def _targets(rows: list[Row], floors: dict[str, Floor]) -> list[Target]:
         for callers in CALLERS:
             ratio = by_key[name, "vector", callers].to_echo
             targets.append(Target(f"{name}: vectors/s to echo, n={callers}", ratio, ">=", 0.6))
+    fast = min(floors, key=lambda name: floors[name].session_ms)
+    rate = KINDS["64 vectors"] * by_key[fast, "64 vectors", 8].load.per_second
+    targets.append(Target(f"{fast}: vectors/s in calls of 64, n=8", rate, ">=", 20_000))
     return targets
 
 

@@ -42,19 +42,22 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, bundle: Bundle, *, cores: set[int] | None = None, **settings: object) -> Iterator[Served]:
+def serving(
+    folder: Path, bundle: Bundle, *, cores: set[int] | None = None, module: str = "glimpse.cli.main", **settings: object
+) -> Iterator[Served]:
     """Runs a `glimpse serve` process with one backbone and settings.
 
     Args:
         folder: The folder for its data and log, which this function creates.
         bundle: The backbone.
         cores: The cores that the process may use; by default all.
+        module: The module that runs the command.
         settings: Server settings by name.
     """
     folder.mkdir()
     log = folder / "server.log"
     environment = {**os.environ, **{f"GLIMPSE_{name.upper()}": str(value) for name, value in settings.items()}}
-    command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", module, "serve", "--listen", "127.0.0.1:0"]
     command += ["--data", str(folder / "data"), "--backbone", str(bundle.path)]
     with log.open("wb") as log_file:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, text=True, env=environment)

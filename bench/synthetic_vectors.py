@@ -24,10 +24,10 @@ from bench.vectors import ROOT, Array
 from glimpse.fewshot.statistics.unit_vectors import normalize
 from glimpse.index import Codes, Shards, rows_table, write_shard
 
-__all__ = ["DIMENSION", "KEPT", "draw", "shards_of"]
+__all__ = ["DIMENSION", "KEPT", "PER_LABEL", "draw", "drawn_rows", "shards_of"]
 
 KEPT = ROOT / "build" / "bench"
-_PER_LABEL, _DIRECTIONS, _BETWEEN = 100, 50, 1 / 3
+PER_LABEL, _DIRECTIONS, _BETWEEN = 100, 50, 1 / 3
 _ROWS_PER_SHARD = 100_000
 
 
@@ -52,8 +52,8 @@ def draw(count: int, data: Path) -> dict[str, dict[str, float]]:
         labels = np.unique(source.labels, return_inverse=True)[1]
         statistics = {"photographs": _neighbor_statistics(real, labels)}
         each = len(real) // (labels.max() + 1)
-        statistics["drawn, same size"] = _neighbor_statistics(*_rows(*moments, labels.max() + 1, each))
-        rows, owners = _rows(*moments, count // _PER_LABEL, _PER_LABEL)
+        statistics["drawn, same size"] = _neighbor_statistics(*drawn_rows(*moments, labels.max() + 1, each))
+        rows, owners = drawn_rows(*moments, count // PER_LABEL, PER_LABEL)
         statistics["drawn"] = _neighbor_statistics(rows, owners)
         _write(count, rows, owners)
         facts.write_text(json.dumps(statistics), "utf-8")
@@ -61,9 +61,9 @@ def draw(count: int, data: Path) -> dict[str, dict[str, float]]:
     return result
 
 
-def _rows(mean: Any, between: Any, within: Any, labels: int, each: int) -> tuple[Array, np.ndarray]:
+def drawn_rows(mean: Any, between: Any, within: Any, labels: int, each: int, seed: int = 0) -> tuple[Array, np.ndarray]:
     """Returns unit rows, (labels * each, d), in random order, and their labels."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     between_root, within_root = np.float32(_BETWEEN**0.5) * root(between), np.float32(_DIRECTIONS**-0.5) * root(within)
     order = rng.permutation(labels * each).reshape(labels, each)
     rows, owners = np.empty((labels * each, DIMENSION), np.float32), np.empty(labels * each, np.int64)

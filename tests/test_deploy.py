@@ -29,7 +29,7 @@ FILES = sorted(DEPLOY.rglob("*.y*ml"))
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Variables of the client and of the tests.
-NOT_SETTINGS = {"server", "format", "api_key", "eval_data", "fuzz", "chaos_rounds", "chaos_seed"}
+NOT_SETTINGS = {"server", "format", "api_key", "eval_data", "fuzz", "chaos_rounds", "chaos_seed", "gpu"}
 NOT_SETTINGS |= {"tls", "tls_ca", "client_cert", "client_key", "client_insecure"}
 
 
@@ -135,26 +135,41 @@ def test_a_pod_has_only_the_rights_that_it_needs(components: str) -> None:
     assert {"cpu", "memory"} <= container["resources"]["limits"].keys() & container["resources"]["requests"].keys()
 
 
-@pytest.mark.parametrize("limit", ["kubernetes", "compose"])
-def test_the_memory_limit_covers_calls_messages_decoding_and_collections(limit: str) -> None:
-    """Computes the memory as docs/operations.md does."""
-    if limit == "kubernetes":
+def limits(files: str) -> dict[str, str]:
+    """Returns the limits of the server's processors and memory in some files."""
+    if files == "kubernetes":
         [container] = loaded("kubernetes/base/servers.yaml")["spec"]["template"]["spec"]["containers"]
-        memory = container["resources"]["limits"]["memory"].removesuffix("i")
+    elif files == "kubernetes gpu":
+        [patch] = loaded("kubernetes/gpu/kustomization.yaml")["patches"]
+        [container] = yaml.safe_load(patch["patch"])["spec"]["template"]["spec"]["containers"]
     else:
-        memory = SERVICES["glimpse"]["deploy"]["resources"]["limits"]["memory"]
-    defaults, threads = load_settings(), 2
+        name = "compose.gpu.yaml" if files == "compose gpu" else "compose.yaml"
+        container = loaded(name)["services"]["glimpse"]["deploy"]
+    found: dict[str, str] = container["resources"]["limits"]
+    return found
+
+
+@pytest.mark.parametrize("files", ["kubernetes", "compose", "kubernetes gpu", "compose gpu"])
+def test_the_memory_limit_covers_calls_messages_decoding_and_collections(files: str) -> None:
+    """Computes the memory as docs/operations.md does. On a GPU it leaves as docs/gpu.md says for CUDA."""
+    memory = limits(files)["memory"].removesuffix("i")
+    defaults, threads = load_settings(), int(limits(files).get("cpu") or limits(files)["cpus"])
     process = (30 << 20) + KEPT_BYTES + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
     decoding = (threads + 1) * process + defaults.max_decode_bytes
     text = (ROOT / "docs/operations.md").read_text("utf-8")
     [stated] = re.findall(r"defaults that is at most (\d\.\d) GiB", text)
-    assert 0 <= float(stated) * 2**30 - decoding < 0.1 * 2**30
+    assert threads != 2 or 0 <= float(stated) * 2**30 - decoding < 0.1 * 2**30
     largest = receive_limit(defaults)
     reads = max(inbound._MIN_READS, defaults.max_held_bytes // largest) + inbound._ANONYMOUS_READS
     arriving = reads * largest + (inbound._MAX_WAITING + inbound._MAX_ANONYMOUS) * UNREAD_BYTES
     collections = 2 * (221 << 20)
     calls = defaults.max_held_bytes + arriving
-    assert (190 << 20) + calls + decoding + collections <= int(memory.removesuffix("G")) << 30
+    left = (int(memory.removesuffix("G")) << 30) - ((190 << 20) + calls + decoding + collections)
+    if "gpu" in files:
+        [stated] = re.findall(r"leaves (\d\.\d) GiB for CUDA", (ROOT / "docs/gpu.md").read_text("utf-8"))
+        left -= int(float(stated) * 2**30)
+        assert left < 0.1 * 2**30
+    assert left >= 0
 
 
 def uid() -> int:
@@ -248,6 +263,7 @@ def test_the_threads_follow_the_cores() -> None:
         assert variables[name]["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert container["image"] == "glimpse:gpu"
+    assert variables["GLIMPSE_PROVIDERS"]["value"] == "cuda"
 
 
 SERVICES = loaded("compose.yaml")["services"]
@@ -295,10 +311,13 @@ def test_the_compose_file_names_things_that_exist() -> None:
     assert loaded("compose.gpu.yaml")["services"].keys() <= compose["services"].keys()
 
 
-def test_the_server_of_the_compose_file_has_its_gpu_alone() -> None:
-    deployment = loaded("compose.gpu.yaml")["services"]["glimpse"]["deploy"]
-    [device] = deployment["resources"]["reservations"]["devices"]
-    assert deployment["replicas"] == device["count"] == 1
+def test_the_server_of_the_compose_file_has_its_gpu_alone_and_does_not_start_without() -> None:
+    service = loaded("compose.gpu.yaml")["services"]["glimpse"]
+    [device] = service["deploy"]["resources"]["reservations"]["devices"]
+    assert service["deploy"]["replicas"] == device["count"] == 1
+    assert service["environment"]["GLIMPSE_PROVIDERS"] == "cuda"
+    for name in ("GLIMPSE_ENCODE_THREADS", "GLIMPSE_DECODE_THREADS"):
+        assert service["environment"][name] == service["deploy"]["resources"]["limits"]["cpus"]
 
 
 def test_the_servers_of_the_compose_file_read_the_password_of_the_ledger_from_its_file(tmp_path: Path) -> None:

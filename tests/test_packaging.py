@@ -92,22 +92,30 @@ def _requirements(wheel: zipfile.ZipFile, *extras: str) -> dict[str, Requirement
 
 
 CPU, GPU = {"onnxruntime", "faiss-cpu"}, {"onnxruntime-gpu", "faiss-gpu"}
+CUVS = {"onnxruntime-gpu", "faiss-gpu-cuvs"}
+BUILDS = CPU | GPU | CUVS
 
 
 @pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel"])
 def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
     extras = [other_extra] if other_extra else []
-    assert (CPU | GPU) & _requirements(wheel, *extras).keys() == set()
-    assert (CPU | GPU) & _requirements(wheel, "server", *extras).keys() == CPU
-    assert (CPU | GPU) & _requirements(wheel, "gpu", *extras).keys() == GPU
+    assert BUILDS & _requirements(wheel, *extras).keys() == set()
+    assert BUILDS & _requirements(wheel, "server", *extras).keys() == CPU
+    assert BUILDS & _requirements(wheel, "gpu", *extras).keys() == GPU
+    assert BUILDS & _requirements(wheel, "gpu-cuvs", *extras).keys() == CUVS
 
 
-def test_the_gpu_extra_installs_cuda_13_with_cudnn_and_cublas(wheel: zipfile.ZipFile) -> None:
-    needed = _requirements(wheel, "gpu")
+@pytest.mark.parametrize(
+    ("extra", "faiss", "versions"), [("gpu", "faiss-gpu", ">=1.14.3"), ("gpu-cuvs", "faiss-gpu-cuvs", ">=1.15.1")]
+)
+def test_the_gpu_extras_install_cuda_13_with_cudnn_and_cublas(
+    wheel: zipfile.ZipFile, extra: str, faiss: str, versions: str
+) -> None:
+    needed = _requirements(wheel, extra)
     assert needed["onnxruntime-gpu"].extras == {"cuda", "cudnn"}
     assert needed["onnxruntime-gpu"].specifier == SpecifierSet(">=1.28")
     assert needed["nvidia-cublas"].specifier == SpecifierSet(">=13,<14")
-    assert needed["faiss-gpu"].specifier == SpecifierSet(">=1.14.3")
+    assert needed[faiss].specifier == SpecifierSet(versions)
 
 
 def test_the_distribution_is_named_glimpse_fewshot(wheel: zipfile.ZipFile) -> None:
@@ -141,7 +149,7 @@ def test_an_install_command_for_an_extra_with_the_server_also_names_the_gpu(file
     assert [line for line in commands if "[gpu," not in line] == []
 
 
-@pytest.mark.parametrize("second", ["onnxruntime-gpu", "faiss-gpu"])
+@pytest.mark.parametrize("second", ["onnxruntime-gpu", "faiss-gpu", "faiss-gpu-cuvs"])
 def test_a_server_does_not_start_with_two_builds_of_a_library(second: str, tmp_path: Path) -> None:
     folder = tmp_path / f"{second.replace('-', '_')}-1.28.0.dist-info"
     folder.mkdir()

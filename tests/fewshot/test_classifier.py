@@ -546,3 +546,21 @@ def test_copies_under_other_labels_do_not_change_an_independent_label() -> None:
     fitted(engine, Examples(base[places], rows, NAMES, contents=places), independent=True)
     answers = ask(engine, tagged(2, 300, 2)[0], base, DecisionSettings(Policy(), 10.0, independent=True))
     assert np.mean([one.p_value or 0.0 for one in answers.predictions]) == pytest.approx(0.5, abs=0.08)
+
+
+def test_the_distance_relative_to_all_examples_follows_every_change() -> None:
+    vectors = blobs(0, SHOTS)
+    engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, np.array(SHOTS, np.intp), NAMES))
+    queries = blobs(1, SHOTS)
+
+    def wanted() -> npt.NDArray[np.float64]:
+        assert engine.fitted
+        return engine.fitted.pooled.distances(queries) - engine.lda.lengths(queries)
+
+    before = wanted()
+    assert engine.relative_lengths(queries) == pytest.approx(before, rel=1e-4, abs=1e-4)
+    engine.add(NAMES[:1], queries[:1])
+    assert np.abs(wanted() - before).max() > 0.1  # otherwise the next line could not fail
+    assert engine.relative_lengths(queries) == pytest.approx(wanted(), rel=1e-4, abs=1e-4)
+    engine.remove(NAMES[0], queries[0])
+    assert engine.relative_lengths(queries) == pytest.approx(before, rel=1e-4, abs=1e-4)

@@ -21,6 +21,7 @@ _FACTORIES = {
     "bits": "RR,IVF8,RaBitQ,Refine(SQfp16)",
     "four bits": "RR,IVF8,RaBitQ4",
     "bits without lists": "RaBitQ",
+    "fast bits": "RR29,IVF8,RaBitQfs,Refine(SQfp16)",
     "fast codes": "IVF8,PQ16x4fs,Refine(SQfp16)",
     "fast codes without lists": "PQ16x4fs,Refine(SQfp16)",
     "codes": "OPQ4,IVF8,PQ4x4",

@@ -1,5 +1,6 @@
 """FAISS on a GPU trains and fills lists as on the CPU, and searches copies of an index."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,26 @@ import faiss
 import numpy as np
 import pytest
 
-from glimpse.index import BulkIndex, Header, Shards, Vectors, rows_table, write_index, write_shard
+from glimpse.index import (
+    BulkIndex,
+    FlatIndex,
+    Header,
+    LayeredIndex,
+    Shards,
+    Vectors,
+    first_gpu,
+    rows_table,
+    write_index,
+    write_shard,
+)
 from glimpse.index.building.ground_truth import exact_nearest
 from glimpse.index.building.index_selection import CAGRA, choices
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import fill, make_index, trained_empty
-from glimpse.index.search.gpu import to_gpu
+from glimpse.index.search.copied_index import _rounding
+from glimpse.index.search.cuda import gpu_count
+from glimpse.index.search.gpu_copy import GpuCopy
+from support.gpu import gpu_missing
 
 COUNT, DIMENSION = 20_000, 64
 LISTS = ["IVF100,Flat", "IVF100,SQ8", "IVF100,PQ16"]
@@ -22,8 +37,8 @@ LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
 @pytest.fixture(scope="session", autouse=True)
 def cuda() -> None:
     """Skips all tests unless FAISS sees a GPU; overrides the fixture that asks ONNX Runtime."""
-    if not faiss.get_num_gpus():
-        pytest.skip("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
+    if not gpu_count():
+        gpu_missing("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +55,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
 
 def queries(shards: Shards) -> Vectors:
     return shards.vectors(range(0, COUNT, 100))
+
+
+def copied(index: Any) -> tuple[Any, str]:
+    """Returns FAISS's copy of an index on the GPU, or None, and the description."""
+    copy, description = GpuCopy.of(index)
+    return (copy._index if copy else None), description
 
 
 def recall_at_10(shards: Shards, index: Any) -> float:
@@ -76,7 +97,7 @@ def test_rows_go_into_the_same_lists_as_on_the_cpu(shards: Shards, factory: str)
 
 @pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8,Refine(SQfp16)", "HNSW16,SQfp16", *LISTS[3:]])
 def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: str) -> None:
-    copy, description = to_gpu(make_index(shards, factory, gpu=False))
+    copy, description = copied(make_index(shards, factory, gpu=False))
     assert description.endswith("on the GPU")
     assert recall_at_10(shards, copy) > 0.99
 
@@ -85,16 +106,16 @@ def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: s
 def test_lists_on_a_gpu_have_the_same_recall(shards: Shards, factory: str) -> None:
     index = make_index(shards, factory, gpu=False)
     tune(index, shards, shards.codes("label")[1], 0.9)
-    copy, description = to_gpu(index)
+    copy, description = copied(index)
     assert description.startswith("IndexIVF")
     # The search probes the same number of lists, but may compare codes in half precision.
     assert recall_at_10(shards, copy) == pytest.approx(recall_at_10(shards, index), abs=0.02)
 
 
 def test_an_index_type_without_a_gpu_version_stays_on_the_cpu_and_reports_it(shards: Shards) -> None:
-    index = make_index(shards, "SQ6", gpu=False)
-    copy, description = to_gpu(index)
-    assert copy is index
+    index = make_index(shards, "RR,IVF100,RaBitQ", gpu=False)
+    copy, description = copied(index)
+    assert copy is None
     assert description.startswith("on the processor")
 
 
@@ -120,6 +141,39 @@ def test_a_graph_is_built_on_the_gpu_and_searched_on_both(shards: Shards, tmp_pa
     _, measured = tune(index, shards, shards.codes("label")[1])
     assert measured
     assert measured.reached
-    copy, description = to_gpu(index)
+    copy, description = copied(index)
     assert description == "CAGRA on the GPU"
     assert recall_at_10(shards, copy) > 0.95
+
+
+def test_examples_that_change_are_searched_on_the_gpu_as_on_the_processor(shards: Shards) -> None:
+    device, vectors = first_gpu(1), shards.vectors(range(COUNT))
+    assert device
+    ids, half = np.arange(COUNT), COUNT // 2
+    plain, living = FlatIndex(DIMENSION), LayeredIndex(DIMENSION)
+    for index in (plain, living):
+        index.add(ids[:half], vectors[:half])
+    living.search_on(replace(device, start=lambda work: work()))
+    for start in range(half, COUNT, 500):
+        for index in (plain, living):
+            index.add(ids[start : start + 500], vectors[start : start + 500])
+            index.remove(ids[start - half : start - half + 400])
+        exact, nearest = plain.search(queries(shards), 10)
+        cosines, found = living.search(queries(shards), 10)
+        assert np.allclose(cosines, exact, atol=1e-5)
+        assert (found == nearest).mean() > 0.999  # equal cosines may change places
+    copy = living._living._copy  # type: ignore[attr-defined]
+    assert copy.search(queries(shards), 10) is not None
+
+
+def test_rounding_on_the_gpu_keeps_its_bound(shards: Shards) -> None:
+    device, vectors = first_gpu(1), shards.vectors(range(COUNT))
+    assert device
+    with device.lock:
+        store = device.create(DIMENSION)
+        store.add(vectors)
+        cosines, rows = store.search(queries(shards), 100)
+        back = store.reconstruct_n(100, 50)
+    exact = np.einsum("nd,nkd->nk", queries(shards), vectors[rows])
+    assert np.abs(cosines - exact).max() < _rounding(DIMENSION)
+    assert (back == vectors[100:150].astype(np.float16)).all()

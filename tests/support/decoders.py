@@ -5,6 +5,7 @@
 Ends with another code than 0 where a target raises what it must not.
 """
 
+import asyncio
 import contextlib
 import json
 import sys
@@ -46,13 +47,14 @@ def _pictures(folder: Path) -> tuple[Target, list[bytes]]:
 
 def _vectors(folder: Path) -> tuple[Target, list[bytes]]:
     class Source:
-        dimension = _DIMENSION
+        backbone, dimension = None, _DIMENSION
 
         def takes(self, space: str) -> bool:
             return True
 
     def decode(data: bytes) -> None:
-        found = embedding._check_vector(Source(), types_pb2.Vector(data=data), "inputs[0]")  # type: ignore[arg-type]
+        sent = types_pb2.Input(vector=types_pb2.Vector(data=data))
+        [found] = asyncio.run(embedding.embed_all(Source(), [sent], None, np.inf))  # type: ignore[arg-type]
         if not isinstance(found, RequestError):
             assert abs(np.linalg.norm(found.vector) - 1) < 1e-3
 

@@ -73,6 +73,20 @@ def conv_encoder(
     return file
 
 
+def dequantizing_encoder(file: Path) -> Path:
+    """Writes `conv_encoder` with weights of 8 bits, which it dequantises."""
+    model = onnx.load(conv_encoder(file))
+    [weights] = model.graph.initializer
+    quantised = (numpy_helper.to_array(weights) / 0.01).clip(-127, 127).astype(np.int8)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(quantised, "quantised"), numpy_helper.from_array(np.array(0.01, np.float32), "scale")]
+    )
+    model.graph.node.insert(0, helper.make_node("DequantizeLinear", ["quantised", "scale"], ["weights"]))
+    onnx.save(model, file)
+    return file
+
+
 def by_hand(file: Path, pixels: npt.NDArray[np.uint8], mean: float, std: float, layout: str = "NCHW") -> np.ndarray:
     """Computes in NumPy the encoder's vector of uint8 (S, S, 3) pixels, normalised to length 1."""
     import onnxruntime as ort

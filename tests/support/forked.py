@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from multiprocessing import forkserver
@@ -50,6 +50,7 @@ class ForkedProcess:
         stdout: IO[Any] | None = None,
         stderr: IO[Any],
         folder: Path | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         """Starts `glimpse` with these arguments.
 
@@ -59,6 +60,7 @@ class ForkedProcess:
             stdout: Where its output goes; by default a pipe that `stdout` reads.
             stderr: Where its errors go.
             folder: Its working folder; by default this process's own.
+            prepare: A function of a module, called in the new process first.
         """
         _start_fork_server()
         self.stdout: IO[str] | None = None
@@ -68,7 +70,7 @@ class ForkedProcess:
                 self.stdout = os.fdopen(reader, encoding="utf-8")
                 stdout = stack.enter_context(os.fdopen(writer, "wb"))
             descriptors = [_Descriptor(stdout.fileno()), _Descriptor(stderr.fileno())]
-            run = (list(arguments), dict(environment), descriptors, str(folder or Path.cwd()))
+            run = (list(arguments), dict(environment), descriptors, str(folder or Path.cwd()), prepare)
             self._process = _CONTEXT.Process(target=_run, args=run, daemon=True)
             self._process.start()
 
@@ -141,7 +143,13 @@ def _received(duplicate: Any) -> int:
     return int(duplicate.detach())
 
 
-def _run(arguments: list[str], environment: dict[str, str], descriptors: list[int], folder: str) -> None:
+def _run(
+    arguments: list[str],
+    environment: dict[str, str],
+    descriptors: list[int],
+    folder: str,
+    prepare: Callable[[], None] | None,
+) -> None:
     """Becomes the command."""
     os.environ.clear()
     os.environ.update(environment)
@@ -156,6 +164,8 @@ def _run(arguments: list[str], environment: dict[str, str], descriptors: list[in
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from glimpse.cli.main import main
 
+    if prepare:
+        prepare()
     try:
         main(arguments)
     finally:

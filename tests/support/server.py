@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +36,8 @@ class ServerProcess:
         }
         #: The program to run in place of a fork that has imported `glimpse` already.
         self.program: list[str] | None = None
+        #: A function of a module, called in the fork before it serves.
+        self.prepare: Callable[[], None] | None = None
         self.process: ForkedProcess | subprocess.Popen[str] | None = None
         self.address = ""
 
@@ -48,8 +51,8 @@ class ServerProcess:
     def start(self) -> None:
         arguments = ["serve", "--listen", self.listen, *self._arguments]
         with (self.folder / "server.log").open("a") as log:
-            if self.program is None and can_fork(self._environment):
-                self.process = ForkedProcess(arguments, self._environment, stderr=log)
+            if self.prepare or (self.program is None and can_fork(self._environment)):
+                self.process = ForkedProcess(arguments, self._environment, stderr=log, prepare=self.prepare)
             else:
                 self.process = subprocess.Popen(
                     [*(self.program or GLIMPSE), *arguments],

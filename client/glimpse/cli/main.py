@@ -1,7 +1,7 @@
 """The `glimpse` command: `glimpse --help`.
 
 An expected error prints one line on stderr that says what to do next. Exit codes: 1 for an error, 2 for wrong usage,
-130 for Ctrl-C.
+75 for a server that lost its GPU, 130 for Ctrl-C.
 """
 
 import io

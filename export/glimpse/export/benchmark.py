@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glimpse.backbone import Bundle, Encoder, cores
 from glimpse.backbone.inference.sessions import PROVIDERS
+from glimpse.export.graph.dequantize_weights import dequantized_every_run
 from glimpse.export.graph.graph_editing import IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.onnx.onnx_model import Inputs
@@ -80,6 +81,14 @@ def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) 
             p50 = statistics.median(times)
             reached = products * batch / p50
             yield Speed(modality, provider, batch, 1e3 * p50, batch / p50, 2e-9 * reached, reached / ceiling)
+
+
+def dequantized_weights(bundle: Bundle) -> int:
+    """Returns the number of weights that a bundle's graphs dequantise in every run, although once would do."""
+    graphs = [
+        onnx.load(bundle.path / f"{modality}.onnx", load_external_data=False) for modality in bundle.manifest.modalities
+    ]
+    return sum(len(dequantized_every_run(graph)) for graph in graphs)
 
 
 def products_per_second(precision: str, provider: str, threads: int, seconds: float) -> float:

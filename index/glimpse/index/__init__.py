@@ -8,6 +8,7 @@ from glimpse.index.integrity.verify import verify
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search.ann_index import CandidateIndex
 from glimpse.index.search.bulk_index import BulkIndex
+from glimpse.index.search.device import Device, first_gpu
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
 from glimpse.index.search.overlay_index import Among, Base, LayeredIndex, first_id
@@ -36,6 +37,7 @@ __all__ = [
     "BulkIndex",
     "CandidateIndex",
     "Codes",
+    "Device",
     "FaissIndex",
     "FlatIndex",
     "Header",
@@ -55,6 +57,7 @@ __all__ = [
     "compact",
     "digest",
     "finish",
+    "first_gpu",
     "first_id",
     "merge",
     "read_manifest",

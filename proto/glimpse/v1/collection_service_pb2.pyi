@@ -91,18 +91,20 @@ class Collection(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ...) -> None: ...
 
 class AttachedIndex(_message.Message):
-    __slots__ = ("name", "factory", "vector_count", "deleted_count", "unlabeled_count")
+    __slots__ = ("name", "factory", "vector_count", "deleted_count", "unlabeled_count", "searched")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FACTORY_FIELD_NUMBER: _ClassVar[int]
     VECTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
     DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FIELD_NUMBER: _ClassVar[int]
     name: str
     factory: str
     vector_count: int
     deleted_count: int
     unlabeled_count: int
-    def __init__(self, name: _Optional[str] = ..., factory: _Optional[str] = ..., vector_count: _Optional[int] = ..., deleted_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ...) -> None: ...
+    searched: str
+    def __init__(self, name: _Optional[str] = ..., factory: _Optional[str] = ..., vector_count: _Optional[int] = ..., deleted_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., searched: _Optional[str] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time", "role")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, 
 from glimpse.evaluate.figures.confusions import Confusions
 from glimpse.evaluate.trials.domain_shift import DomainShift, check_domains, domain_shifts
 from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, evaluate_held_out
+from glimpse.evaluate.trials.parallel import run_parallel
 from glimpse.evaluate.trials.trial import Contender, run
 from glimpse.fewshot import HeadKind
 from glimpse.inputs import Columns
@@ -195,8 +197,9 @@ def _try_all(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) 
             splits = _splits(evaluation, shots)
             for contender in some:
                 result = evaluation.results[name, contender.name, shots] = AggregatedResult(name, contender, shots)
-                for seed, one in enumerate(splits):
-                    outcome, truth = run(dataset, contender, one), dataset.rows[one.queries]
+                outcomes = run_parallel(partial(run, dataset, contender), splits)
+                for seed, (one, outcome) in enumerate(zip(splits, outcomes, strict=True)):
+                    truth = dataset.rows[one.queries]
                     result.add(seed, outcome, truth, dataset.settings.policy)
                     if shots == most and contender.name == compared_head(shots):
                         confusions.add(one, outcome.queries, truth)

@@ -18,7 +18,7 @@ from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
-from glimpse.fewshot.heads.lda import LdaHead
+from glimpse.fewshot.heads.lda import LdaHead, RelativeLength
 from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -56,6 +56,9 @@ class FewShotClassifier:
         self._noting = False
         self._adaptation: Adaptation | None = None
         self._texts: Array | None = None
+        # Made on demand, and None again after every change.
+        self._choice: HeadChoice | None = None
+        self._relative: RelativeLength | None = None
         # The column of each label in the batch head's scores; None if the set of labels has changed since the fit.
         self._columns: Rows | None = None
 
@@ -135,6 +138,7 @@ class FewShotClassifier:
     def mark_outdated(self) -> None:
         """Records that something else has changed which a fit depends on."""
         self.version += 1
+        self._forget()
 
     def begin(self) -> int:
         """Starts to record changes until `adopt`. Returns a token to pass to `adopt`."""
@@ -160,12 +164,14 @@ class FewShotClassifier:
             self.lda.adopt(fitted.lda.metric, fitted.lda.spread)
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
+        self._forget()
         self.mean, self._texts = ClassMeanHead(self.lda.moments), None
         self._columns = self._columns_in(fitted.labels) if fitted.batch_head else None
 
     def clear_fit(self, token: int) -> None:
         """Removes the fit: no example was left to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
+        self._forget()
         self._since, self._noting = [], False
         self.lda.moments.weigh_texts(TEXT_SHOTS)
         if self.lda.metric.freedom or self.lda.moments.gap.any():  # back to the state before the first example
@@ -174,6 +180,11 @@ class FewShotClassifier:
 
     def head(self) -> HeadChoice:
         """Returns the head that answers now, and the reason."""
+        if self._choice is None:
+            self._choice = self._choose()
+        return self._choice
+
+    def _choose(self) -> HeadChoice:
         moments = self.lda.moments
         if not moments.labels:
             return HeadChoice(HeadKind.NONE, "no label has an example or a prompt")
@@ -258,7 +269,7 @@ class FewShotClassifier:
 
     def similarities(self, queries: Array, rows: Rows) -> Floats:
         """Returns the cosines of queries, `(n, d)`, to label centres given by rows, `(n, k)`: `(n, k)` float64."""
-        return np.asarray(np.einsum("nkd,nd->nk", self.mean.directions(rows), queries), np.float64)
+        return np.asarray(np.vecdot(self.mean.directions(rows), queries[:, None]), np.float64)
 
     def measures(self, kind: HeadKind, queries: Array, nearest: Floats, scores: Array, temperature: float) -> Floats:
         """Returns the three measures of fit of queries, `(n, 3)` float64 (see calibration/open_set.py).
@@ -270,10 +281,22 @@ class FewShotClassifier:
             scores: `(n, C)`, the head's scores.
             temperature: the head's temperature.
         """
-        assert self.fitted is not None  # noqa: S101 (callers hold its evaluation)
         lda = scores if kind in (HeadKind.LDA, HeadKind.LDA_AND_PROMPTS) else self.lda.scores(queries)
-        around = self.fitted.pooled.distances(queries)
-        return fit_measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
+        relative = self.relative_lengths(queries) + 2 * np.maximum.reduce(lda, axis=1, initial=-np.inf)
+        return fit_measures(relative, nearest, scores, temperature)
+
+    def relative_lengths(self, queries: Array) -> Floats:
+        """Returns squared distances to the mean of all examples less x^T Sigma^-1 x, `(n, d)` → `(n,)` float64.
+
+        The first call after a change takes O(d²).
+        """
+        assert self.fitted is not None  # noqa: S101 (callers hold its evaluation)
+        if self._relative is None:
+            self._relative = self.lda.relative_length(self.fitted.pooled.mean, self.fitted.pooled.precision)
+        return self._relative.of(queries)
+
+    def _forget(self) -> None:
+        self._choice = self._relative = None
 
     def _why_mean(self, text: bool) -> str:
         if not text:
@@ -288,6 +311,7 @@ class FewShotClassifier:
         before, self._texts = len(self.labels), None
         change()
         self.version += 1
+        self._forget()
         if self._noting:
             self._since.append(change)
         moments = self.lda.moments

@@ -37,6 +37,7 @@ class Examples:
         contents: `(N,)`, equal numbers mark the same content under several labels; None if every content is distinct.
         groups: `(N,)`, equal numbers mark examples that are left out together, such as frames of a clip; None if there
             are no such groups. Near copies are found by the fit and need no number.
+        dimension: the dimension of the embedding space if all vectors are coordinates in a subspace of it, else None.
     """
 
     vectors: Array
@@ -48,6 +49,7 @@ class Examples:
     unlabeled: DomainVectors | None = None
     contents: Rows | None = None
     groups: Rows | None = None
+    dimension: int | None = None
 
     @property
     def unlabeled_vectors(self) -> Array:

@@ -75,7 +75,9 @@ class _Candidate:
     batch_head: BatchHead | None = None
 
 
-def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool = False) -> Fitted:
+def fit(
+    examples: Examples, pinned: HeadKind | None = None, *, independent: bool = False, choice_only: bool = False
+) -> Fitted:
     """Fits and evaluates every head that the examples allow, and selects one.
 
     Args:
@@ -83,6 +85,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         pinned: the head to use instead of the selected one, if the examples allow it.
         independent: True if any number of labels may hold for one input; then a regression on several-hot targets
             answers, or LDA, and nothing can be pinned.
+        choice_only: True leaves out heads that would be reported and cannot be selected.
 
     Returns:
         The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 4,000 examples), O(N m² +
@@ -91,7 +94,9 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     context = FitContext.of(examples)
     measures, spread = context.left_out_measures(examples), bool(context.lda.metric.freedom)
     regression = IndependentRegression.fit(examples, context) if independent else None
-    candidates = {candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent)}
+    candidates = {
+        candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent, choice_only)
+    }
     if regression:
         candidates[regression.kind] = _regression_candidate(regression, context)
     evaluations = {
@@ -159,7 +164,7 @@ def _texts(examples: Examples, context: FitContext) -> Array | None:
 
 
 def _candidates(
-    examples: Examples, context: FitContext, pinned: HeadKind | None, independent: bool
+    examples: Examples, context: FitContext, pinned: HeadKind | None, independent: bool, choice_only: bool
 ) -> Iterator[_Candidate]:
     moments, vectors, sampled = context.lda.moments, context.vectors, context.sampled
     scores = context.mask_further_labels(
@@ -174,7 +179,7 @@ def _candidates(
     if independent:
         return
     parts = fit_batch_heads(
-        vectors, context.rows, context.lda, context.left_out.scores, sampled, pinned, context.groups
+        vectors, context.rows, context.lda, context.left_out.scores, sampled, pinned, context.groups, choice_only
     )
     for kind, batch_head, left_out, alone in parts:
         yield _Candidate(kind, left_out, alone, batch_head.scores, batch_head)

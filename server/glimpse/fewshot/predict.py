@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isfinite
 from typing import Self
 
 import numpy as np
@@ -54,7 +55,9 @@ def predict(
     """
     head = classifier.head()
     if head.kind is HeadKind.NONE:
-        return Predictions(head.kind, head.reason, False, [Prediction(Decision.UNKNOWN, head.reason) for _ in queries])
+        nothing = [Prediction(Decision.UNKNOWN, head.reason) for _ in queries]
+        none = np.empty((len(queries), 0), np.float32)
+        return Predictions(head.kind, head.reason, False, nothing, none, [None] * len(queries))
     evaluation = classifier.evaluation(head.kind) if candidates is None else None
     call = _Call(
         classifier, head.kind, evaluation, settings, classifier.adapt(queries, [domain] * len(queries)), nearest
@@ -63,16 +66,15 @@ def predict(
     if candidates is not None:
         # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
         scores[(candidates < 0).all(1)] = 0.0
-    order = top_columns(scores, max(top_k, 2))
-    rows = order if candidates is None else np.take_along_axis(candidates, order, 1)
+    each, best = np.arange(len(scores))[:, None], top_columns(scores, max(top_k, 2))
+    rows = best if candidates is None else candidates[each, best]
     calibrated = _Calibrated.of(call, scores)
-    predictions = [
-        _prediction(
-            classifier, evidence, settings, rows[i, :top_k], scores[i, order[i]], calibrated.probabilities[i, order[i]]
-        )
-        for i, evidence in enumerate(_evidence(call, calibrated, order, rows))
-    ]
-    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions)
+    # Lists, because single numbers of an array are slow to read.
+    top_scores, probabilities = scores[each, best].tolist(), calibrated.probabilities[each, best].tolist()
+    evidence = _evidence(call, calibrated, rows, probabilities)
+    columns = (rows[:, :top_k].tolist(), top_scores, probabilities, evidence)
+    predictions = [_prediction(classifier.labels, settings, *query) for query in zip(*columns, strict=True)]
+    return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +117,41 @@ class _Calibrated:
         return cls(probabilities, sizes, fits, competition)
 
 
-def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> list[Evidence]:
-    similarities = call.classifier.similarities(call.queries, rows[:, :2])
+def _evidence(
+    call: _Call, calibrated: _Calibrated, rows: Rows, probabilities: Sequence[Sequence[float]]
+) -> list[Evidence]:
+    """Collects the evidence for the best label of each query.
+
+    Args:
+        call: the call.
+        calibrated: its comparable scores.
+        rows: `(n, k)`, rows of the best labels, best first, of which there are two if the collection has two labels.
+        probabilities: `(n, k)`, their probabilities.
+    """
+    first_two = rows[:, :2]
+    similarities = call.classifier.similarities(call.queries, first_two).tolist()
     # A label with text alone has no example to be near.
-    has_examples = call.classifier.lda.moments.counts[rows[:, 0]] > 0
+    has_examples = (call.classifier.lda.moments.counts[rows[:, 0]] > 0).tolist()
+    nearest, negatives = call.nearest.examples.tolist(), call.nearest.negatives.tolist()
     shares = calibrated.competition.shares.tolist() if calibrated.competition else [None] * len(similarities)
     by_prompts = call.kind is HeadKind.PROMPTS and call.evaluation is None
     unknown_tokens = (by_prompts and call.settings.unknown_tokens) or [0.0] * len(similarities)
-    results = []
-    for i, cosines in enumerate(similarities.tolist()):
-        by_fit = has_examples[i] or by_prompts
+    fits, results = calibrated.fits, []
+    for i, (cosines, places) in enumerate(zip(similarities, first_two.tolist(), strict=True)):
+        by_fit, has_second = has_examples[i] or by_prompts, len(places) > 1
         results.append(
             Evidence(
-                float(calibrated.probabilities[i, order[i, 0]]),
+                probabilities[i][0],
                 cosines[0],
-                cosines[0] - cosines[1] if len(cosines) > 1 and rows[i, 1] >= 0 else None,
-                float(call.nearest.examples[i]),
-                float(call.nearest.negatives[i]) if has_examples[i] else -1.0,
-                bool(has_examples[i]),
-                calibrated.fits.fits[i] if by_fit else None,
-                calibrated.fits.rejection,
-                calibrated.fits.p_values[i] if by_fit else None,
+                cosines[0] - cosines[1] if has_second and places[1] >= 0 else None,
+                nearest[i],
+                negatives[i] if has_examples[i] else -1.0,
+                has_examples[i],
+                fits.fits[i] if by_fit else None,
+                fits.rejection,
+                fits.p_values[i] if by_fit else None,
                 calibrated.sizes[i],
-                float(calibrated.probabilities[i, order[i, 1]]) if order.shape[1] > 1 else 0.0,
+                probabilities[i][1] if has_second else 0.0,
                 shares[i],
                 unknown_tokens[i],
             )
@@ -146,22 +160,22 @@ def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> 
 
 
 def _prediction(
-    classifier: FewShotClassifier,
-    evidence: Evidence,
+    labels: Sequence[str],
     settings: DecisionSettings,
-    rows: Rows,
-    scores: Array,
-    probabilities: Floats,
+    rows: Sequence[int],
+    scores: Sequence[float],
+    probabilities: Sequence[float],
+    evidence: Evidence,
 ) -> Prediction:
     """Builds the prediction of one query.
 
     Args:
-        classifier: the classifier.
-        evidence: the evidence for the best label.
+        labels: the labels that can score.
         settings: the decision settings.
-        rows: `(k,)`, rows of the best labels, best first.
-        scores: `(k,)` or `(2,)`, their scores.
-        probabilities: `(k,)` or `(2,)`, their probabilities.
+        rows: rows of the best labels, best first, at most `top_k`.
+        scores: their scores; two if `top_k` is 1.
+        probabilities: their probabilities; two if `top_k` is 1.
+        evidence: the evidence for the best label.
     """
     if rows[0] < 0:
         return Prediction(Decision.UNKNOWN, "no candidate label")
@@ -169,14 +183,15 @@ def _prediction(
     if not evidence.has_examples:  # cosines to texts have no common scale
         policy = replace(policy, default_threshold=None)
     decision, reason = decide_independent(evidence) if settings.independent else decide(evidence, policy)
-    known = [row for row in rows.tolist() if row >= 0]
-    values = scores[np.isfinite(scores)].tolist()
+    known = [labels[row] for row in rows if row >= 0]
+    values = [score for score in scores if isfinite(score)]
+    rest = 1.0 - (evidence.background or 0.0)
     return Prediction(
         decision,
         reason,
-        [classifier.labels[row] for row in known],
+        known,
         values[: len(known)],
-        (probabilities[: len(known)] * (1.0 - (evidence.background or 0.0))).tolist(),
+        [probability * rest for probability in probabilities[: len(known)]],
         values[0] - values[1] if len(values) > 1 else None,
         evidence.similarity,
         evidence.p_value,
@@ -213,11 +228,13 @@ def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:
         return probabilities, [0] * len(scores)
-    sizes = (probabilities >= floor).sum(1)
-    for i in np.flatnonzero(sizes == 0):
-        # No label reaches the floor: take as many as are needed for the coverage.
-        sizes[i] = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
-    return probabilities, np.minimum(sizes, scores.shape[1]).tolist()
+    sizes = np.add.reduce(probabilities >= floor, axis=1, dtype=np.intp).tolist()
+    for i, size in enumerate(sizes):
+        if not size:
+            # No label reaches the floor: take as many as are needed for the coverage.
+            needed = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
+            sizes[i] = min(needed, scores.shape[1])
+    return probabilities, sizes
 
 
 def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
@@ -226,8 +243,7 @@ def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     if fitted and fitted.regression_calibration and call.kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
         probabilities = fitted.regression_calibration.probabilities(scores)
     elif fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
-        around = fitted.pooled.distances(call.queries)
-        values = likelihood_ratios(around, classifier.lda.lengths(call.queries), scores)
+        values = likelihood_ratios(classifier.relative_lengths(call.queries), scores)
         probabilities = fitted.independent_calibration.probabilities(values)
     else:
         if call.kind is HeadKind.PROMPTS:

@@ -67,8 +67,9 @@ def measure_fits(
         typicality = evaluation.typicality
         measured = classifier.measures(kind, queries, nearest, scores, evaluation.temperature)
         rejection = _by_examples(typicality, policy)
-        p_values = typicality.p_values(measured).tolist() if is_calibrated(evaluation) else unknown
-        return Fits(typicality.combined_fits(measured).tolist(), p_values, rejection)
+        fits = typicality.combined_fits(measured)
+        p_values = typicality.p_values(fits).tolist() if is_calibrated(evaluation) else unknown
+        return Fits(fits.tolist(), p_values, rejection)
     if kind is HeadKind.PROMPTS:
         return Fits(max_softmax(scores).tolist(), unknown, _by_negatives(fitted.prompt_typicality, policy))
     labels = int((classifier.lda.moments.counts > 0).sum())

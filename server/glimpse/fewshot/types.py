@@ -8,7 +8,7 @@ import numpy as np
 from glimpse.fewshot.calibration.background_vocabulary import Background
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
-from glimpse.fewshot.statistics.unit_vectors import Floats
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class NearestSimilarities:
         return cls(np.full(count, -1.0), np.full(count, -1.0))
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there is one for each query, and a frozen dataclass takes five times as long to create.
+@dataclass(slots=True)
 class Prediction:
     """The prediction for one query. Labels are ordered best first, with their scores and probabilities.
 
@@ -84,9 +85,13 @@ class Predictions:
         reason: why that head answered.
         calibrated: whether enough examples were left out to calibrate the answers (`is_calibrated`).
         predictions: one per query.
+        scores: `(n, C)`, the head's scores, or `(n, k)` of candidates; `(n, 0)` if no label can score.
+        fits: how well each query fits, by the rule that decides UNKNOWN; None where there is none.
     """
 
     kind: HeadKind
     reason: str
     calibrated: bool
     predictions: Sequence[Prediction]
+    scores: Array
+    fits: Sequence[float | None]

@@ -55,6 +55,7 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` once every backbone is warm.
 
     Raises:
+        DeviceLost: A GPU answers every run with an error. The server has drained; only a new process can use the GPU.
         SettingsError: A setting is wrong.
         BundleError: A backbone cannot be loaded.
         DataFolderInUse: Another server uses the data folder.
@@ -94,11 +95,15 @@ async def _serve_runtime(
         dump_on_sigusr1(runtime)
         await _warm_up(runtime)
         await health_service.set(health_pb2.HealthCheckResponse.SERVING)
+        runtime.backbones.watch.on_loss(stop_requested.set)
         print(f"listening on {address}", flush=True)
         await stop_requested.wait()
         logger.info("draining for at most %g s", settings.drain_seconds)
         await health_service.set(health_pb2.HealthCheckResponse.NOT_SERVING)
         await _drain(runtime, server, settings.drain_seconds)
+        if error := runtime.backbones.watch.error:
+            # Its traceback keeps the sessions alive: closing them on a lost device may end the process by a signal.
+            raise error
 
 
 def _add_services(server: Any, runtime: Runtime, health_service: Health) -> None:
@@ -134,10 +139,13 @@ def _stop_on_signal() -> asyncio.Event:
     """Returns an event that the first SIGTERM or SIGINT sets. A second signal ends the process at once."""
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
+    signalled = False  # the event is also set when a device is lost
 
     def stop() -> None:
-        if stop_requested.is_set():
+        nonlocal signalled
+        if signalled:
             sys.exit(1)
+        signalled = True
         stop_requested.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
 """Builds, owns and closes the parts of a server."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,17 +10,19 @@ import faiss
 from threadpoolctl import threadpool_limits
 
 from glimpse.fewshot import PINNABLE
+from glimpse.index import Device, first_gpu
 from glimpse.ledger import FolderLock
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.classifier import Classifier
 from glimpse.server.classification.neighbors import NeighborSearch
+from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
-from glimpse.server.installation import check_installation
+from glimpse.server.installation import check_index_device, check_installation
 from glimpse.server.maintenance.backbone_switch import BackboneSwitch
 from glimpse.server.maintenance.compaction import Compactor
 from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
@@ -75,20 +77,26 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
         decoders = stack.enter_context(Decoders(settings))
-        # OpenMP keeps a thread count per calling thread, so the search thread sets its own.
-        search_pool = stack.enter_context(SearchPool(settings, partial(faiss.omp_set_num_threads, 1)))
+        check_index_device(settings)
+        gpu = settings.index_device != "cpu"
+        device = first_gpu(settings.index_device_min_bytes) if gpu else None
+        # OpenMP keeps a thread count per calling thread, so each search thread sets its own.
+        search_pool = stack.enter_context(
+            SearchPool(settings, partial(faiss.omp_set_num_threads, 1), combined=device is not None)
+        )
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
         fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
         stack.push_async_callback(fitter.close)
-        index_directory = IndexDirectory(settings.indexes or settings.data / "indexes")
+        index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)
         stack.enter_context(FolderLock(settings.data))
         snapshots = Snapshots(
             settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
         )
         with _garbage_collection_paused():
-            catalog = Catalog.open(settings.ledger_url, index_directory, snapshots, fitter.schedule)
+            changed = _searched_on(device, fitter.schedule) if device else fitter.schedule
+            catalog = Catalog.open(settings.ledger_url, index_directory, snapshots, changed)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
         neighbors, query_stats = NeighborSearch(search_pool), QueryStats()
@@ -114,6 +122,19 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             BackboneSwitch(catalog, backbones),
             query_stats,
         )
+
+
+def _searched_on(device: Device, changed: Callable[[CollectionView], None]) -> Callable[[CollectionView], None]:
+    """Returns `changed` with another step before it: each collection is searched on the device from its first change.
+
+    Loading counts as a change, so this reaches every collection, wherever its view is built.
+    """
+
+    def search_on_device(view: CollectionView) -> None:
+        view.search_on(device)
+        changed(view)
+
+    return search_on_device
 
 
 @contextmanager

@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], NoDecode, BeforeValidator(_names)] = Field(
         (), description="the providers that run backbones, best first; empty: cuda where available, then cpu"
     )
+    index_device: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        Field(description="where indexes are searched; auto: on a GPU that can hold them; gpu: one must exist"),
+    ] = "auto"
+    # Searches of a smaller collection run on the event loop, where nothing may wait for a GPU.
+    index_device_min_bytes: Annotated[
+        int, Field(ge=16 * MIB, description="of the float32 vectors that a GPU searches; fewer: the processor")
+    ] = 16 * MIB
     # ONNX Runtime uses every core. Decoding threads do not spin, so they run in the gaps between batches.
     encode_threads: Annotated[int | None, Field(ge=1, description="unset: every core of this process")] = None
     decode_threads: Annotated[int | None, Field(ge=1, description="unset: every core of this process")] = None

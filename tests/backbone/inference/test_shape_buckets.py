@@ -111,9 +111,9 @@ def test_warming_up_runs_every_shape(bucketed: Encoder, monkeypatch: pytest.Monk
     seen: list[int] = []
     encode = bucketed.encode_images
 
-    def spy(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def spy(pixels: npt.NDArray[np.uint8], *, single_core: bool) -> npt.NDArray[np.float32]:
         seen.append(len(pixels))
-        return encode(pixels)
+        return encode(pixels, single_core=single_core)
 
     monkeypatch.setattr(bucketed, "encode_images", spy)
     bucketed.warm_up()

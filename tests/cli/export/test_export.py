@@ -7,7 +7,8 @@ import pytest
 
 from glimpse.backbone import bundled
 from glimpse.cli.demo.server import own_server
-from support.encoders import conv_encoder, text_encoder, word_tokenizer
+from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
+from support.encoders import conv_encoder, dequantizing_encoder, text_encoder, word_tokenizer
 from support.pictures import picture
 
 from ..conftest import run_glimpse
@@ -112,6 +113,19 @@ def test_a_bundle_is_timed_against_the_ceiling(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert [one["batch"] for one in done.objects] == [1, 8, 32]
     assert all(one["per_second"] > 0 and 0 < one["ceiling"] < 1 for one in done.objects)
+
+
+def test_weights_that_every_run_dequantises_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ImageEncoderSource(size=12, mean=[0.5], std=[0.25])
+    model = dequantizing_encoder(tmp_path / "model.onnx")
+    wrap_image_encoder(model, tmp_path / "new", source, name="new")
+    monkeypatch.setattr("glimpse.export.onnx.onnx_model.dequantize_weights", lambda *_: 0)
+    wrap_image_encoder(model, tmp_path / "old", source, name="old")
+    command = ["backbones", "bench", "old", "new", "--provider", "cpu", "--seconds", "0.01"]
+    done = run_glimpse(command, cwd=tmp_path)
+    assert done.code == 0, done.err
+    note = "old dequantises 1 weight in every run; export it again to store it as floats"
+    assert [line for line in done.err.splitlines() if "dequantises" in line] == [note]
 
 
 def test_a_missing_provider_is_reported(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def test_groups_reach_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     material = EmbeddedDataset(vectors, np.arange(60), rows, ["a", "b", "c"], none, None, terms, groups)
     seen: list[Examples] = []
 
-    def noted(examples: Examples, pinned: HeadKind | None) -> Fitted:
+    def noted(examples: Examples, pinned: HeadKind | None, *, choice_only: bool) -> Fitted:
         seen.append(examples)
-        return fit(examples, pinned)
+        return fit(examples, pinned, choice_only=choice_only)
 
     monkeypatch.setattr(trial, "fit", noted)
     drawn = split(rows, 6, 0, groups)

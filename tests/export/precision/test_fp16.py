@@ -14,7 +14,8 @@ from glimpse.export.precision.fp16_convert import convert_nodes
 from support.quantizable_graphs import convolutions, pictures, texts, transformer
 
 IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(2)]
-SENSITIVE = {"LayerNormalization", "Softmax", "Pow", "Sqrt", "ReduceMean", "ReduceSum", "ReduceL2", "Max"}
+SUMS = {"Pow", "Sqrt", "ReduceMean", "ReduceSum", "ReduceL2", "Max"}
+NORMS = {"LayerNormalization", "Softmax"}
 
 
 def fp16(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[ConvertedGraph, onnx.ModelProto]:
@@ -55,10 +56,29 @@ def test_layers_are_half(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None
     assert {types[name] for node in products for name in [*node.input, *node.output]} == {TensorProto.FLOAT16}
 
 
-def test_norms_softmax_and_sums_are_single(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
+def test_sums_are_single(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
     types = element_types(halved[1])
-    nodes = [node for node in halved[1].graph.node if node.op_type in SENSITIVE]
+    nodes = [node for node in halved[1].graph.node if node.op_type in SUMS]
     assert {types[node.output[0]] for node in nodes} == {TensorProto.FLOAT}
+
+
+def test_norms_and_softmax_are_half_so_that_no_casts_stand_between_layers(tmp_path: Path) -> None:
+    converted, model = fp16(transformer(tmp_path / "graph.onnx"))
+    types = element_types(model)
+    norms = [node for node in model.graph.node if node.op_type in NORMS]
+    assert len(norms) == 7 + 3
+    assert {types[node.output[0]] for node in norms} == {TensorProto.FLOAT16}
+    assert converted.notes == ("fp16; in fp32: scaling of pictures, sums",)
+    # After the scaling of pixels, before and after the mean of the states, and before the last norm.
+    assert sum(node.op_type == "Cast" and node.input[0] != "images" for node in model.graph.node) == 4
+
+
+def test_norms_and_softmax_are_single_where_half_would_change_the_vectors(tmp_path: Path) -> None:
+    converted, model = fp16(transformer(tmp_path / "graph.onnx", loud=300))
+    types = element_types(model)
+    norms = [node for node in model.graph.node if node.op_type in NORMS]
+    assert {types[node.output[0]] for node in norms} == {TensorProto.FLOAT}
+    assert converted.notes == ("fp16; in fp32: scaling of pictures, normalisations, softmax, sums",)
 
 
 def test_the_operators_of_a_norm_stay_in_fp32(tmp_path: Path) -> None:

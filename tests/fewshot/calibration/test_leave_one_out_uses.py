@@ -1,5 +1,7 @@
 """Tests what leave-one-out is used for: temperature, kernel ridge, and inputs out of distribution."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -26,7 +28,7 @@ from glimpse.fewshot.calibration.open_set import (
     nearest_other_similarities,
     nearest_similarities,
 )
-from glimpse.fewshot.heads.kernel_ridge import KernelRidge
+from glimpse.fewshot.heads.kernel_ridge import BETAS, RIDGES, KernelRidge
 from glimpse.fewshot.heads.knn import votes
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
@@ -100,6 +102,20 @@ def test_kernel_ridge_left_out_equals_leaving_out(seed: int, n: int) -> None:
         assert fitted.label_left_out[i] == pytest.approx(without(rows == rows[i], i), abs=1e-5)
     inside = np.linalg.solve(kernel + fitted.ridge * np.eye(n), target)
     assert fitted.scores(vectors) == pytest.approx(kernel @ inside, abs=1e-4)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3, 0.6, 1.2])
+def test_kernel_ridge_has_the_least_error_of_leaving_out(noise: float) -> None:
+    vectors, rows = blobs(1, 120, noise=noise)
+    groups, target, errors = np.arange(120) // 2, np.eye(3)[rows], {}
+    cosines = (vectors @ vectors.T).astype(np.float64)
+    for beta, ridge in itertools.product(BETAS, RIDGES):
+        whole = np.linalg.inv(np.exp(-beta * (1 - cosines)) + ridge * np.eye(120))
+        pairs = [slice(start, start + 2) for start in range(0, 120, 2)]
+        residuals = [np.linalg.solve(whole[pair, pair], (whole @ target)[pair]) for pair in pairs]
+        errors[beta, ridge] = float(np.mean(np.square(residuals)))
+    fitted = KernelRidge.fit(vectors, rows, 3, groups)
+    assert (fitted.beta, fitted.ridge) == min(errors, key=errors.__getitem__)
 
 
 def test_votes_are_softmax_over_the_neighbours() -> None:
@@ -177,11 +193,11 @@ def test_known_inputs_are_rejected_at_the_target_rate(together: float, target: f
     for _ in range(60):
         typical = Typicality.of(some(80))
         for shift, found in ((0.0, rejected), (5.0, outside)):
-            found.append(float((typical.p_values(some(200, shift)) <= target).mean()))
+            found.append(float((typical.p_values(typical.combined_fits(some(200, shift))) <= target).mean()))
     assert np.mean(rejected) == pytest.approx(target, abs=0.02)
     assert np.mean(outside) > 0.95
-    assert typical.p_values(np.full((1, 3), -1e6))[0] == pytest.approx(1 / 81)
-    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros((1, 3)))[0] == 1  # no example to compare with
+    assert typical.p_values(typical.combined_fits(np.full((1, 3), -1e6)))[0] == pytest.approx(1 / 81)
+    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros(1))[0] == 1  # no example to compare with
 
 
 def test_the_background_left_out_is_that_of_the_others() -> None:

@@ -81,7 +81,7 @@ def test_votes_agree_where_the_weightier_label_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "factory", ["IVF60,SQ8", "HNSW8,SQfp16", "RR,IVF60,RaBitQ,Refine(SQfp16)", "RaBitQ,Refine(SQfp16)"]
+    "factory", ["IVF60,SQ8", "HNSW4,SQfp16", "RR,IVF60,RaBitQ,Refine(SQfp16)", "RaBitQ,Refine(SQfp16)"]
 )
 def test_parameters_are_raised_until_the_recall_is_reached_and_no_further(shards: Shards, factory: str) -> None:
     _, low, less = tuned(shards, factory, 0.5)

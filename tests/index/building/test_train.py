@@ -12,14 +12,16 @@ from glimpse.index.building.index_selection import layers
 from glimpse.index.building.train import (
     can_merge,
     check_factory,
+    faiss_bytes,
     fill,
+    from_bytes,
     make_index,
     merge_into,
     thread_count,
     trained_empty,
 )
 from glimpse.index.faiss_validation.faiss_io import write_faiss
-from glimpse.index.search.gpu import add_assigned, to_gpu
+from glimpse.index.search.gpu import add_assigned
 
 COUNT, DIMENSION = 3_000, 32
 MERGED = ["Flat", "SQfp16", "SQ8", "SQ8,Refine(SQfp16)", "RaBitQ", "IVF20,Flat", "IVF20,SQ8", "IVF20,PQ8x4"]
@@ -107,6 +109,12 @@ def test_a_type_without_inner_product_is_refused(shards: Shards) -> None:
         make_index(shards, "HNSW8_PQ4")
 
 
+@pytest.mark.parametrize("factory", ["HNSW8,SQfp16", "RR,HNSW8,Flat"])
+def test_a_graph_has_more_candidates_for_links_than_faiss_takes(shards: Shards, factory: str) -> None:
+    for index in (make_index(shards, factory), from_bytes(faiss_bytes(trained_empty(shards, factory)))):
+        assert layers(index)[-1].hnsw.efConstruction == 160
+
+
 def test_progress_ends_with_every_row(shards: Shards) -> None:
     counts: list[int] = []
     fill(trained_empty(shards, "SQ8"), shards.blocks(700), advance=counts.append)
@@ -120,20 +128,15 @@ def test_threads_are_put_back() -> None:
     assert faiss.omp_get_max_threads() == before
 
 
-@pytest.mark.skipif(faiss.get_num_gpus() > 0, reason="there is a GPU")
-def test_without_a_gpu_search_stays_on_the_cpu(shards: Shards) -> None:
-    index = make_index(shards, "Flat")
-    there, where = to_gpu(index)
-    assert there is index
-    assert "no GPU" in where
-
-
-@pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])
+@pytest.mark.parametrize(
+    "factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA", "IVF20,RaBitQfs4", "IVF20,RaBitQfs_64"]
+)
 def test_an_unknown_type_is_refused_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("glimpse.index.building.train.gpus", lambda: 0)
+    monkeypatch.setattr("glimpse.index.building.train.gpu_count", lambda: 0)
     with pytest.raises(RuntimeError, match=f"cannot make {factory}"):
         check_factory(DIMENSION, factory)
     check_factory(DIMENSION, "RR,IVF20,RaBitQ,Refine(SQfp16)")
+    check_factory(DIMENSION, "RR,IVF20,RaBitQfs,Refine(SQfp16)")
 
 
 def test_a_file_that_is_not_whole_is_an_error(shards: Shards, tmp_path: Path) -> None:

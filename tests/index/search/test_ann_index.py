@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from glimpse.index import CandidateIndex
 from glimpse.index.types import Ids, Vectors
+from support.device import FakeDevice
 
 COUNT, DIMENSION, FIRST = 20_000, 64, 1_000_000_000_000
 IDS = FIRST + 7 * np.arange(COUNT)
@@ -186,3 +187,44 @@ def test_ids_of_any_kind_are_taken(small: CandidateIndex) -> None:
     ids: Ids = np.array([-5, 2**62], np.int64)
     small.put(ids, directions(2, seed=9))
     assert nearest(small, directions(2, seed=9), 1) == [{-5}, {2**62}]
+
+
+def test_a_device_finds_the_exact_candidates_of_what_is_there_at_the_moment() -> None:
+    fake, rng, present = FakeDevice(), np.random.default_rng(6), dict[int, Vectors]()
+    index = CandidateIndex.build(IDS[:3_000], directions(3_000), fake.device())
+    present |= dict(zip(IDS[:3_000].tolist(), directions(3_000), strict=True))
+    for round in range(4):
+        replaced = rng.choice(IDS[:3_000], 700, replace=False)
+        changed = directions(700, seed=50 + round)
+        index.put(replaced, changed)
+        present |= dict(zip(replaced.tolist(), changed, strict=True))
+        removed = rng.choice(IDS[:3_000], 200, replace=False)
+        index.remove(removed)
+        present = {id: vector for id, vector in present.items() if id not in removed}
+        ids, vectors, queries = np.array(list(present)), np.stack(list(present.values())), directions(20, seed=round)
+        similarities, found = index.search(queries, 16)
+        exact = np.sort(queries @ vectors.T, axis=1)[:, ::-1][:, :16]
+        assert np.isin(found, ids).all()
+        assert np.allclose(similarities, exact, atol=2e-3)
+    assert fake.uses["search"] == 4
+    assert fake.freed  # the first part had many tombstones
+
+
+def test_candidates_that_a_device_cannot_hold_are_found_by_the_processor(caplog: pytest.LogCaptureFixture) -> None:
+    plain, queries = CandidateIndex.build(IDS[:500], directions(500)), similar(directions(20))
+    full, failing = FakeDevice(free=0), FakeDevice()
+    refused = CandidateIndex.build(IDS[:500], directions(500), full.device())
+    failed = CandidateIndex.build(IDS[:500], directions(500), failing.device())
+    failing.failing = "search"
+    assert nearest(refused, queries) == nearest(failed, queries) == nearest(plain, queries)
+    assert full.created == 0
+    assert [line.split(",")[0] for line in caplog.messages] == [
+        "the GPU has no room for 500 candidates",
+        "a GPU has failed",
+    ]
+
+
+def test_few_candidates_are_not_copied_to_a_device() -> None:
+    fake = FakeDevice()
+    CandidateIndex.build(IDS[:500], directions(500), fake.device(min_bytes=4 * 500 * DIMENSION + 1))
+    assert fake.created == 0

@@ -26,6 +26,7 @@ FACTORIES = [
     "HNSW16,SQfp16",
     "RR,IVF64,RaBitQ,Refine(SQfp16)",
     "IVF64,PQ8x4fs,Refine(SQfp16)",
+    "RR,IVF64,RaBitQfs,Refine(SQfp16)",
     "IVF64,SQ8",
     # Neither of these types supports a selector.
     "NSG16",
@@ -158,6 +159,9 @@ def test_rows_have_their_metadata(index: BulkIndex) -> None:
     assert [index.row_of(f"set/{row}") for row in (0, 1_500, 2_999)] == [0, 1_500, 2_999]
     assert index.row_of("set/3000") is None
     assert len(index.digest(0)) == 32
+    keys = [int.from_bytes(index.digest(row)[:8], "little", signed=True) for row in range(0, COUNT, 300)]
+    assert index.content_keys()[::300].tolist() == keys
+    assert len(index.content_keys()) == COUNT
     assert index.labels == ["label 0", "label 1", "label 2", "label 3"]
     assert index.label_codes.tolist() == [-1 if row % 10 == 0 else row % 4 for row in range(COUNT)]
     assert index.domains == ["photo"]

@@ -1,6 +1,8 @@
 """Tests that data of every released version survive the migration unchanged, in either database."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from sqlalchemy import MetaData, Table, create_engine, insert, select, text
 from glimpse import ledger as package
 from glimpse.ledger import Ledger, LedgerError, sqlite_url
 from glimpse.ledger.changes.hash_chain import FIRST, link
-from glimpse.ledger.database.database import current_schema, migrate
+from glimpse.ledger.database.database import migrate
+from glimpse.ledger.database.schema_version import current_schema
 from glimpse.ledger.database.url import parse_url
 from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import quiet, sha256, unit
@@ -201,3 +204,11 @@ def test_a_later_versions_ledger_is_refused_and_left_as_it_is(full: str) -> None
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
     engine.dispose()
+
+
+def test_a_current_ledger_is_opened_without_alembic(tmp_path: Path) -> None:
+    code = f"import sys\nfrom glimpse.ledger import Ledger\nLedger.open('sqlite:///{tmp_path}/ledger.sqlite').close()\n"
+    code += "print('alembic' in sys.modules)"
+    for migrated in ("True", "False"):  # the first run makes the ledger
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout.strip() == migrated

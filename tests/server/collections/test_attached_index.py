@@ -498,7 +498,9 @@ def test_index_without_labels_is_reported(here: Stubs, indexes: Path, labels: li
     collection, count = Attached(here), labels.count(None)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, labels)
-    assert collection.attach(index).index.unlabeled_count == count
+    attached = collection.attach(index).index
+    assert attached.unlabeled_count == count
+    assert attached.searched == "on the processor: FAISS sees no GPU"
     assert f"{count} vectors of the index have no label" in collection.report().advice[0]
     if count == 48:
         assert collection.classify(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"

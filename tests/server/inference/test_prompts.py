@@ -10,6 +10,7 @@ from glimpse.backbone import load_bundle
 from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.decoders import Decoders
+from glimpse.server.inference.device import DeviceWatch
 from glimpse.server.inference.embedding_spaces import source_of_backbone
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.inference.prompt_embeddings import prompt_directions
@@ -28,11 +29,11 @@ class Counted:
         self.fails = False
         encode = backbone.encoder.encode_texts
 
-        def count(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        def count(ids: np.ndarray, mask: np.ndarray, *, single_core: bool) -> np.ndarray:
             if self.fails:
                 raise RuntimeError("the device is gone")
             self.texts += len(ids)
-            return encode(ids, mask)
+            return encode(ids, mask, single_core=single_core)
 
         monkeypatch.setattr(backbone.encoder, "encode_texts", count)
 
@@ -40,7 +41,7 @@ class Counted:
 @pytest.fixture
 async def counted(bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
     with Decoders(load_settings(decode_threads=1)) as decoders:
-        backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders)
+        backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders, DeviceWatch())
         yield Counted(backbone, monkeypatch)
         await backbone.close()
 
@@ -49,7 +50,8 @@ async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls
     """ClassifyZeroShot's answer to a picture, which needs no text."""
     labels = [cls.PromptedLabel(prompts=[prompt]) for prompt in prompts]
     request = cls.ClassifyZeroShotRequest(labels=labels, inputs=[Input(image=picture("red"))], use_templates=templates)
-    [result] = await classify_zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
+    response = await classify_zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
+    [result] = response.results
     return result.classification
 
 

@@ -36,14 +36,14 @@ _PATIENCE = 30.0
 class Gate:
     """Holds back an encoder's runs while it is closed."""
 
-    def __init__(self, encode: Callable[[Sequence[Any]], Any]) -> None:
+    def __init__(self, encode: Callable[[Sequence[Any], bool], Any]) -> None:
         self._encode, self._open, self._came = encode, threading.Event(), threading.Event()
         self._open.set()
 
-    def __call__(self, items: Sequence[Any]) -> Any:
+    def __call__(self, items: Sequence[Any], single_core: bool) -> Any:
         self._came.set()
         assert self._open.wait(_PATIENCE), "the gate was never opened"
-        return self._encode(items)
+        return self._encode(items, single_core)
 
     def shut(self) -> None:
         self._came.clear()

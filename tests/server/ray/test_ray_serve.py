@@ -1,5 +1,6 @@
 """The deployment on a real Ray, over Serve's own gRPC proxy: two replicas on one PostgreSQL."""
 
+import asyncio
 import itertools
 import queue
 import re
@@ -20,6 +21,7 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.client import Client, Decision, NewExample, NotFound, Unauthenticated, Vector
+from glimpse.server.inference.device import DeviceLost
 from glimpse.server.ray.options import Options, settings_of
 from glimpse.server.settings import SettingsError
 from glimpse.v1 import classification_service_pb2 as cls
@@ -233,6 +235,29 @@ def test_a_replica_that_is_killed_comes_back_and_has_everything(cluster: RayServ
         assert on_each(cluster, stubs, collection, done.revision, vector(stubs, number)) == {label}
     # The new replica took the folder of the killed one.
     assert {folder.name for folder in (cluster.folder / "data" / "replicas").iterdir()} == {"0", "1"}
+
+
+@QUIET
+async def test_a_replica_whose_device_is_lost_is_unhealthy(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glimpse.server.ray.replica import Replica
+
+    monkeypatch.setenv("GLIMPSE_INSECURE", "1")
+    monkeypatch.setenv("GLIMPSE_BACKBONE", str(bundle))
+    monkeypatch.setenv("GLIMPSE_DATA", str(tmp_path))
+    replica = Replica.__new__(Replica)
+    await replica.__init__(Options(max_replicas=1))  # type: ignore[misc]
+    try:
+        await replica.check_health()
+        replica.runtime.backbones.watch.report(DeviceLost("the device of backbone tiny is lost"))
+        await asyncio.sleep(0)  # lets the loop record it
+        with pytest.raises(DeviceLost, match="tiny is lost"):
+            await replica.check_health()
+    finally:
+        closing = replica.__del__()
+        assert closing
+        await closing
 
 
 @QUIET

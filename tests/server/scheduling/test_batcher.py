@@ -17,6 +17,7 @@ from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.batcher import Batcher
 from glimpse.server.scheduling.queue_slot import Encoded
+from glimpse.server.scheduling.run_slots import RunSlots
 
 pytestmark = pytest.mark.serial
 
@@ -31,9 +32,11 @@ class Encoder:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[float]] = []
+        self.single_core: list[bool] = []
         self.seconds = 0.0
 
-    def __call__(self, items: Sequence[Rows]) -> Rows:
+    def __call__(self, items: Sequence[Rows], single_core: bool) -> Rows:
+        self.single_core.append(single_core)
         self.gate.wait(5)
         time.sleep(self.seconds)
         values = [float(item[0]) for item in items]
@@ -52,16 +55,13 @@ def encoder() -> Encoder:
 @pytest.fixture
 async def make(encoder: Encoder) -> AsyncIterator[Make]:
     made: list[Batcher[Any]] = []
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(4) as executor:
 
         def make(
-            max_batch: int = 4, queue_limit: int = 100, patient: bool = False, seconds: float = 60.0
+            max_batch: int = 4, queue_limit: int = 100, patient: bool = False, seconds: float = 60.0, runs: int = 1
         ) -> Batcher[Any]:
-            made.append(
-                Batcher(
-                    encoder, executor, max_batch, Admission(queue_limit, seconds, 64, Queue.INPUTS), patient=patient
-                )
-            )
+            admission = Admission(queue_limit, seconds, 64, Queue.INPUTS)
+            made.append(Batcher(encoder, executor, max_batch, admission, RunSlots(runs), patient=patient))
             return made[-1]
 
         yield make
@@ -248,8 +248,9 @@ async def test_work_after_closing_is_cancelled(make: Make) -> None:
 
 async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: Encoder) -> None:
     encoder.seconds = 0.05
+    slots = RunSlots()
     with ThreadPoolExecutor(1) as executor:
-        images, texts = (Batcher(encoder, executor, 4, Admission(100, 60, 64, Queue.INPUTS)) for _ in range(2))
+        images, texts = (Batcher(encoder, executor, 4, Admission(100, 60, 64, Queue.INPUTS), slots) for _ in range(2))
         first = asyncio.create_task(encode(images, item(1)))
         await asyncio.sleep(0.01)
         found = await encode(texts, item(2))
@@ -289,3 +290,61 @@ async def test_an_input_over_the_longest_wait_is_refused_before_it_is_decoded(ma
     encoder.gate.set()
     await asyncio.gather(*tasks)
     batcher.admission.check()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (threads make it true)
+            await asyncio.sleep(0.001)
+
+
+async def test_many_inputs_are_encoded_side_by_side_and_a_lone_one_on_all_cores(make: Make, encoder: Encoder) -> None:
+    batcher = make(runs=2)
+    await encode(batcher, item(1))
+    encoder.gate.clear()
+    tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(2, 6)]
+    await until(lambda: len(encoder.single_core) == 3)
+    assert encoder.single_core == [False, True, True]  # the second run began before the first has ended
+    encoder.gate.set()
+    results = await asyncio.gather(*tasks)
+    assert [float(result.vector[0]) for result in results] == [4.0, 6.0, 8.0, 10.0]
+    assert [len(batch) for batch in encoder.batches] == [1, 2, 2]
+    await encode(batcher, item(1))
+    assert encoder.single_core[-1] is False
+
+
+async def test_a_run_on_all_cores_is_alone(make: Make, encoder: Encoder) -> None:
+    batcher = make(runs=2)
+    encoder.gate.clear()
+    first = asyncio.create_task(encode(batcher, item(1)))
+    await until(lambda: encoder.single_core == [False])
+    others = [asyncio.create_task(encode(batcher, item(value))) for value in (2, 3)]
+    await asyncio.sleep(0.02)
+    assert encoder.single_core == [False]
+    encoder.gate.set()
+    await asyncio.gather(first, *others)
+    assert encoder.single_core == [False, True, True]
+
+
+async def test_a_run_that_fails_leaves_its_core_free(make: Make, encoder: Encoder) -> None:
+    batcher = make(runs=2)
+    for _ in range(3):
+        results = await asyncio.gather(*(encode(batcher, item(-1)) for _ in range(2)), return_exceptions=True)
+        assert all(isinstance(result, RuntimeError) for result in results)
+    await asyncio.gather(*(encode(batcher, item(value)) for value in range(4)))
+    assert True in encoder.single_core
+
+
+async def test_images_and_texts_take_turns_while_both_wait(encoder: Encoder) -> None:
+    encoder.seconds = 0.001
+    slots = RunSlots(2)
+    with ThreadPoolExecutor(2) as executor:
+        images, texts = (Batcher(encoder, executor, 1, Admission(100, 60, 64, Queue.INPUTS), slots) for _ in range(2))
+        both = [encode(batcher, item(value)) for value in range(1, 31) for batcher in (images, texts)]
+        done: list[str] = []
+        tasks = [asyncio.ensure_future(one) for one in both]
+        for name, task in zip(("images", "texts") * 30, tasks, strict=True):
+            task.add_done_callback(lambda _, name=name: done.append(name))  # type: ignore[misc]
+        await asyncio.gather(*tasks)
+        await asyncio.gather(images.close(), texts.close())
+    assert 10 <= done[:30].count("images") <= 20

@@ -127,12 +127,15 @@ def bench(
     """
     try:
         from glimpse.backbone import BundleError
-        from glimpse.export.benchmark import available, measure
+        from glimpse.export.benchmark import available, dequantized_weights, measure
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     table, writer = Table(_SPEED_COLUMNS), RecordWriter(output)
     for bundle in [_load(folder) for folder in folders]:
         name, precision = bundle.manifest.name, bundle.manifest.precision
+        if count := dequantized_weights(bundle):
+            weights, them = ("weight", "it") if count == 1 else ("weights", "them")
+            print_note(f"{name} dequantises {count} {weights} in every run; export it again to store {them} as floats")
         try:
             for name_of_provider in map(str, provider or available()):
                 for speed in measure(bundle, name_of_provider, threads, seconds):

@@ -76,7 +76,12 @@ def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePo
 
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
     return resources.AttachedIndex(
-        message.name, message.factory, message.vector_count, message.deleted_count, message.unlabeled_count
+        name=message.name,
+        factory=message.factory,
+        vector_count=message.vector_count,
+        deleted_count=message.deleted_count,
+        unlabeled_count=message.unlabeled_count,
+        searched=message.searched,
     )
 
 

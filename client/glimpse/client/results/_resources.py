@@ -103,6 +103,7 @@ class AttachedIndex:
         deleted_count: Number of vectors that were deleted since the index was built. A compaction removes them.
         unlabeled_count: Number of vectors without a label, including deleted ones. They are found by search and are
             never an answer.
+        searched: The device on which it is searched, and the reason.
     """
 
     name: str
@@ -110,6 +111,7 @@ class AttachedIndex:
     vector_count: int
     deleted_count: int
     unlabeled_count: int = 0
+    searched: str = ""
 
     @property
     def id(self) -> str:

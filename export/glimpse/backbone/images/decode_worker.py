@@ -1,8 +1,9 @@
 """The process that decodes pictures, so that a decode can be stopped and a crash affects only its picture.
 
-`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker FD LIMITS`. For each picture it receives a
-request as JSON and the picture's bytes on the socket FD, and sends one answer. The kernel bounds each decode: memory by
-RLIMIT_DATA, processor time by a timer whose signal ends the process.
+`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker SOCKET BLOCK LIMITS`. For each picture it
+receives a request as JSON and sends one answer. The picture's bytes and its pixels are in the block that it shares with
+the server, or follow on the socket if they do not fit. The kernel bounds each decode: memory by RLIMIT_DATA, processor
+time by a timer whose signal ends the process.
 """
 
 import ctypes
@@ -15,16 +16,18 @@ from contextlib import suppress
 from functools import lru_cache
 from multiprocessing.connection import Connection
 
+import numpy as np
 from PIL import Image
 
 from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.images.decode_cost import DecodeCost
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.preprocess import decode_image
+from glimpse.backbone.images.shared_block import PIXELS, SHARED_PIXELS, SharedBlock
 from glimpse.backbone.manifest import ImageRule
 
 # First byte of an answer.
-READY, PIXELS, REFUSED, LARGE = b"R", b"P", b"E", b"L"
+READY, REFUSED, LARGE = b"R", b"E", b"L"
 #: Memory that a picture may take without asking: enough for 8 megapixels.
 SMALL_BYTES = 64 << 20
 # The bound until the header has been read.
@@ -35,20 +38,23 @@ COPIES = 2
 SPARE_BYTES = 32 << 20
 #: A worker that holds this much more memory than at its start (a decoder leaks) exits, and the pool starts another.
 KEPT_BYTES = 64 << 20
-# From malloc.h. Large blocks go back to the system immediately, so that they are free for the next picture.
-_M_MMAP_THRESHOLD = -3
+# From malloc.h. Large blocks go back to the system immediately, so that they are free for the next picture. A few MiB
+# of small blocks are kept: allocating them again for each picture took as long as decoding it.
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
 def main() -> None:
     """Answers requests until the other end of the socket closes."""
-    connection, limits = Connection(int(sys.argv[1])), ImageLimits(**json.loads(sys.argv[2]))
+    connection, block = Connection(int(sys.argv[1])), SharedBlock(int(sys.argv[2]))
+    limits = ImageLimits(**json.loads(sys.argv[3]))
     _prepare(limits)
     resting = _data_bytes()
     connection.send_bytes(READY)
     while (held := _data_bytes()) < resting + KEPT_BYTES:
         try:
-            request, data = json.loads(connection.recv_bytes()), connection.recv_bytes()
-            connection.send_bytes(_answer(request, data, limits, held + len(data)))
+            request = json.loads(connection.recv_bytes())
+            data = block.read(request["bytes"]) if request["shared"] else connection.recv_bytes()
+            connection.send_bytes(_answer(request, data, limits, held + len(data), block))
         except (EOFError, OSError):  # the pool has closed its end
             return
 
@@ -63,12 +69,13 @@ def _prepare(limits: ImageLimits) -> None:
         file.write("1000")
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 4 << 20)
     Image.MAX_IMAGE_PIXELS = limits.pixels
     # The decoders' C libraries write warnings to standard error, with text that the file decides.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int) -> bytes:
+def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int, block: SharedBlock) -> bytes:
     """Decodes one picture and returns the answer; `held` is the memory the process holds before, in bytes."""
     allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]))
     held += COPIES * len(data) + SPARE_BYTES
@@ -80,7 +87,8 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, hel
 
     _bound(held, _OPENING)
     try:
-        return PIXELS + decode_image(data, rule, limits, charge).tobytes()
+        pixels = np.ascontiguousarray(decode_image(data, rule, limits, charge))
+        return SHARED_PIXELS if block.write(pixels.data.cast("B")) else PIXELS + pixels.tobytes()
     except LargeImage as error:
         return LARGE + str(error.memory_bytes).encode()
     except InputError as error:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone.errors import InputError, LargeImage
-from glimpse.backbone.images.decode_worker import LARGE, PIXELS, REFUSED, SMALL_BYTES
+from glimpse.backbone.images.decode_worker import LARGE, REFUSED, SMALL_BYTES
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.memory_budget import MemoryBudget
+from glimpse.backbone.images.shared_block import PIXELS
 from glimpse.backbone.images.worker_process import WorkerProcess
 from glimpse.backbone.manifest import ImageRule
 
@@ -90,17 +91,19 @@ class DecoderPool:
             self._idle.put(self._kept(worker))
         return self._pixels(answer, rule) if answer else self._run(data, rule, memory_bytes)
 
-    def _ask(self, worker: WorkerProcess, data: bytes, rule: ImageRule, memory_bytes: int) -> bytes:
-        """Returns a worker's answer; empty if the worker had exited by itself before the request."""
+    def _ask(
+        self, worker: WorkerProcess, data: bytes, rule: ImageRule, memory_bytes: int
+    ) -> tuple[bytes, memoryview] | None:
+        """Returns a worker's answer; None if the worker had exited by itself before the request."""
         try:
             return worker.ask(data, rule, memory_bytes)
         except (EOFError, OSError):
             if failure := self._failure(worker):
                 raise failure from None
-            return b""
+            return None
 
-    def _pixels(self, answer: bytes, rule: ImageRule) -> Pixels:
-        kind, content = answer[:1], memoryview(answer)[1:]
+    def _pixels(self, answer: tuple[bytes, memoryview], rule: ImageRule) -> Pixels:
+        kind, content = answer
         if kind == PIXELS:
             return np.frombuffer(content, np.uint8).reshape(rule.size, rule.size, 3)
         if kind == LARGE:

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from multiprocessing.connection import Connection
 
 from glimpse.backbone.images.limits import ImageLimits
+from glimpse.backbone.images.shared_block import PIXELS, SHARED_PIXELS, SharedBlock, new_block
 from glimpse.backbone.manifest import ImageRule
 
 # Environment variables that a worker needs, none of which may hold a secret. HOME is needed because packages may be
@@ -21,21 +23,22 @@ _BUFFER_BYTES = 1 << 20
 
 
 class WorkerProcess:
-    """One decoding process and the socket to it. Only one thread at a time may use it."""
+    """One decoding process, the socket to it and the block that it shares. Only one thread at a time may use it."""
 
     def __init__(self, limits: ImageLimits) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, new_block() as block:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
             self._connection = Connection(ours.detach())
-            descriptor = theirs.fileno()
+            self._block = SharedBlock(block)
+            descriptors = [theirs.fileno(), block]
             module = [sys.executable, "-P", "-m", "glimpse.backbone.images.decode_worker"]
             self._process = subprocess.Popen(
-                [*module, str(descriptor), json.dumps(asdict(limits))],
+                [*module, *map(str, descriptors), json.dumps(asdict(limits))],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[descriptor],
+                pass_fds=descriptors,
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
             )
         self.ready = False
@@ -45,14 +48,23 @@ class WorkerProcess:
         """True while the process runs."""
         return self._process.poll() is None
 
-    def ask(self, data: bytes, rule: ImageRule, memory_bytes: int) -> bytes:
-        """Sends a picture and returns the answer. Raises EOFError or OSError if the process ends before it answers."""
+    def ask(self, data: bytes, rule: ImageRule, memory_bytes: int) -> tuple[bytes, memoryview]:
+        """Sends a picture; returns the answer's first byte and its content.
+
+        Raises EOFError or OSError if the process ends before it answers.
+        """
         if not self.ready:
             self._connection.recv_bytes()
             self.ready = True
-        self._connection.send_bytes(json.dumps({"memory_bytes": memory_bytes, "rule": rule.model_dump_json()}).encode())
-        self._connection.send_bytes(data)
-        return self._connection.recv_bytes()
+        shared = self._block.write(data)
+        request = {"memory_bytes": memory_bytes, "rule": _text(rule), "bytes": len(data), "shared": shared}
+        self._connection.send_bytes(json.dumps(request).encode())
+        if not shared:
+            self._connection.send_bytes(data)
+        answer = self._connection.recv_bytes()
+        if answer == SHARED_PIXELS:
+            return PIXELS, memoryview(self._block.read(3 * rule.size**2))
+        return answer[:1], memoryview(answer)[1:]
 
     def wait(self) -> int:
         """Waits for the process, which has closed its end of the socket, and returns its exit code."""
@@ -64,5 +76,11 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """Closes the socket of a process that has ended."""
+        """Closes the socket and the block of a process that has ended."""
         self._connection.close()
+        self._block.close()
+
+
+@lru_cache(maxsize=16)
+def _text(rule: ImageRule) -> str:
+    return rule.model_dump_json()

@@ -9,7 +9,7 @@ import onnxruntime as ort
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.inference.io_binding import BoundRuns
-from glimpse.backbone.inference.sessions import CPU, CUDA, SessionConfig, open_session, shrinking
+from glimpse.backbone.inference.sessions import CPU, CUDA, SessionConfig, open_sessions, shrinking
 from glimpse.backbone.inference.shape_buckets import SHORTEST, Buckets, Inputs
 from glimpse.backbone.manifest import TEXT_GRAPH, TextRule
 
@@ -36,8 +36,11 @@ class Graph:
         Raises:
             BundleError: the graph cannot be opened, or has other inputs or outputs.
         """
-        session = open_session(bundle, name, config)
+        session, single = open_sessions(bundle, name, config)
         _check(bundle, name, session, inputs)
+        #: Whether runs on one core each may go side by side.
+        self.side_by_side = single is not None
+        self._single_core = single or session
         text = bundle.manifest.text if name == TEXT_GRAPH else None
         #: ONNX Runtime's names of the providers in use, best first.
         self.providers: list[str] = session.get_providers()
@@ -51,18 +54,24 @@ class Graph:
         self._shrink = shrinking(session)
         self._bound = BoundRuns(session, OUTPUT, "cuda") if self.providers[0] == CUDA else None
 
-    def run(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        """Returns the graph's output for n rows of inputs, float32 (n, d)."""
+    def run(self, inputs: Inputs, *, single_core: bool = False) -> npt.NDArray[np.float32]:
+        """Returns the graph's output for n rows of inputs, float32 (n, d).
+
+        Args:
+            inputs: the graph's inputs by name, each (n, ...).
+            single_core: whether to use one core, so that other runs can use the others.
+        """
+        session = self._single_core if single_core else self._session
         [count, *_] = [len(values) for values in inputs.values()]
         if self.buckets:
             inputs = self.buckets.pad(inputs)
         if _size(inputs) > self._kept:
             # Return the memory of an unusually large run. Usual runs would need theirs again immediately.
-            [vectors] = self._session.run([OUTPUT], dict(inputs), self._shrink)
+            [vectors] = session.run([OUTPUT], dict(inputs), self._shrink)
         elif self._bound:
             vectors = self._bound.run(inputs)
         else:
-            [vectors] = self._session.run([OUTPUT], dict(inputs))
+            [vectors] = session.run([OUTPUT], dict(inputs))
         return np.asarray(vectors[:count], np.float32)
 
 

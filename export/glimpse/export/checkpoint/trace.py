@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from glimpse.export.checkpoint.attention import plain_attention
+from glimpse.export.checkpoint.attention import RUNTIME_OPERATORS, plain_attention
 from glimpse.export.checkpoint.reference_model import ImageReference, ImageTower, TextReference, TextTower
 from glimpse.export.errors import ExportError, first_line
 from glimpse.export.graph.graph_editing import EMBEDDING, IMAGES
@@ -50,6 +50,7 @@ def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[in
                 output_names=[EMBEDDING],
                 dynamic_axes={**axes, EMBEDDING: {0: "n"}},
                 opset_version=OPSET,
+                custom_opsets=RUNTIME_OPERATORS,
                 dynamo=False,
                 f=str(file),
             )

@@ -43,13 +43,16 @@ def finalize_wrapped(
         options: as for `finalize`.
         progress: as for `finalize`.
     """
-    provenance = {"source": model.given.name, "command": command, "onnx": onnx.__version__}
+    provenance: dict[str, Any] = {"source": model.given.name, "command": command, "onnx": onnx.__version__}
     if looped:
         if options.precision != "fp32":
             message = f"{ROWS_ONE_BY_ONE}, which --precision {options.precision} does not support"
             raise ExportError(f"{message}; export the model again with a batch of any size, or give --precision fp32")
         provenance["batches"] = ROWS_ONE_BY_ONE
         progress(f"{ROWS_ONE_BY_ONE}; a model exported for any batch is faster on a GPU")
+    if model.dequantized:
+        provenance["dequantized_weights"] = model.dequantized
+        progress(f"storing {model.dequantized} quantised weights as floats, which saves their conversion in every run")
     manifest_fields = {
         **fields,
         "description": fields["description"] or f"{model.given.name}, wrapped",

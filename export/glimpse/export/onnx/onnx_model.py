@@ -4,7 +4,7 @@ A model may be larger than 2 GB: weights in other files are never loaded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from onnx import ModelProto, TypeProto, ValueInfoProto, helper
 from glimpse.backbone import BundleError
 from glimpse.backbone.onnx_validation import check_graph
 from glimpse.export.errors import ExportError
+from glimpse.export.graph.dequantize_weights import dequantize_weights, dequantized_every_run
 from glimpse.export.graph.operators import opset_of
 from glimpse.export.graph.subgraphs import inputs_for, keep_part
 from glimpse.export.onnx.external_data import gather_weights
@@ -38,11 +39,13 @@ class PlainModel:
         given: the file that the model was read from.
         file: the part, in its own folder, with the name of the bundle's graph.
         output: the name of the output.
+        dequantized: the number of quantised weights that are stored as floats.
     """
 
     given: Path
     file: Path
     output: str
+    dequantized: int = 0
 
     @property
     def data(self) -> Path:
@@ -140,8 +143,15 @@ def take_part(model: ModelProto, given: Path, output: str, file: Path) -> PlainM
     """
     part = PlainModel(given, file, output)
     keep_part(model, output)
-    gather_weights(model, given, part.data)
+    # Quantised weights may lie in another file too. They are read from there once, and not kept.
+    quantised = bool(dequantized_every_run(model))
+    first = file.with_name("quantised.data") if quantised else part.data
+    gather_weights(model, given, first)
     try:
+        part = replace(part, dequantized=dequantize_weights(model, file.parent))
+        if quantised:
+            gather_weights(model, first, part.data)
+            first.unlink(missing_ok=True)
         _save_checked(model, file)
         check_graph(file, {file.name, part.data.name})
     except BundleError as error:

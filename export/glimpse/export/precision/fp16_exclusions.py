@@ -6,10 +6,12 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from glimpse.export.graph.graph_editing import EMBEDDING
 
+# Operators that CUDA's kernels compute in fp32 inside, also if they read and write fp16.
+_EXACT_INSIDE = {"LayerNormalization", "Softmax"}
 # Normalisations and the operators that older exports build them from, softmax, and sums over many values.
-_SENSITIVE = {
-    "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization", "GroupNormalization",
-    "InstanceNormalization", "LpNormalization", "Softmax", "LogSoftmax", "Pow", "Sqrt", "Reciprocal",
+_SENSITIVE = _EXACT_INSIDE | {
+    "SimplifiedLayerNormalization", "RMSNormalization", "GroupNormalization",
+    "InstanceNormalization", "LpNormalization", "LogSoftmax", "Pow", "Sqrt", "Reciprocal",
     "ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare", "CumSum",
 }  # fmt: skip
 # Operators with an input that must be fp32, or without an fp16 kernel in any provider.
@@ -22,16 +24,22 @@ _BEGINNING = _ARITHMETIC | {"Cast", "Transpose", "Reshape"}
 _ENDING = _SENSITIVE | {"Sub", "Mul", "Div", "Cast", "Clip", "Expand", "Flatten", "Max", "Squeeze"}
 
 
-def find_exclusions(model: ModelProto, kept: Collection[str] = ()) -> list[str]:
+def find_exclusions(model: ModelProto, kept: Collection[str] = (), *, half_norms: bool = False) -> list[str]:
     """Returns the names of the nodes that stay in fp32; `kept` are among them.
 
     These are the scaling of pixels, normalisations (also if built from simpler operators), softmax, sums, and the final
     normalisation with all nodes between it and the pooled states.
+
+    Args:
+        model: a model with named nodes.
+        kept: names of further nodes.
+        half_norms: whether layer normalisation and softmax, where they are one operator, read and write fp16.
     """
+    sensitive = _SENSITIVE - _EXACT_INSIDE if half_norms else _SENSITIVE
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name for tensor in graph.initializer}
-    excluded = {node.name for node in graph.node if node.name in kept or node.op_type in _SENSITIVE | _BOUND}
+    excluded = {node.name for node in graph.node if node.name in kept or node.op_type in sensitive | _BOUND}
     excluded |= {node.name for node in _ending(makers, [EMBEDDING])}
     pixels = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
     for node in graph.node:  # nodes are in execution order

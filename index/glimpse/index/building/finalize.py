@@ -4,20 +4,22 @@ manifest last.
 
 import importlib.metadata
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import faiss
 
-from glimpse.index.building.index_selection import choices, gpus
-from glimpse.index.building.recall import tune
+from glimpse.index.building.index_selection import choices
+from glimpse.index.building.recall import copy_parameters, tune
+from glimpse.index.building.rescored import RescoredIndex, rescored_types
 from glimpse.index.building.train import Make, make_index
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.faiss_io import write_faiss
 from glimpse.index.memory_limit import memory_bytes
 from glimpse.index.progress import Watch, silent
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.storage.atomic_files import atomic, digest, synced
 from glimpse.index.storage.label_sums import write_sums
 from glimpse.index.storage.manifest import (
@@ -30,6 +32,7 @@ from glimpse.index.storage.manifest import (
     Header,
     Manifest,
     Measured,
+    Search,
     Shard,
     write_manifest,
 )
@@ -122,11 +125,14 @@ def _index(
     """Trains, fills, tunes and writes an index: the first type with enough recall, or the one with the most."""
     kept: FaissIndex | None = None
     for candidate, chosen in [(factory, GIVEN)] if factory else _chosen(rows):
-        try:
-            index = make(rows, candidate, threads, progress)
-            search, measured = tune(index, rows, codes, min_recall, threads, progress)
+        with _replacing(path) as file:
+            try:
+                search, measured = _written(rows, codes, file, candidate, min_recall, threads, make, progress)
+            except RuntimeError as error:
+                file, message = path.parent / INDEX_NAME, f"FAISS cannot make {candidate}: {faiss_message(error)}"
+                raise IndexFolderError(file, message, "name another --type") from None
             if kept is None or kept.measured is None or measured is None or _better(measured, kept.measured):
-                write_faiss(index, path)
+                file.replace(path)
                 kept = FaissIndex(
                     sha256=digest(path),
                     bytes=path.stat().st_size,
@@ -135,13 +141,46 @@ def _index(
                     search=search,
                     measured=measured,
                 )
-        except RuntimeError as error:
-            file, message = path.parent / INDEX_NAME, f"FAISS cannot make {candidate}: {faiss_message(error)}"
-            raise IndexFolderError(file, message, "name another --type") from None
         if measured is None or measured.reached:
             break
     assert kept is not None  # noqa: S101 (there is at least one candidate)
     return kept
+
+
+def _written(
+    rows: Shards,
+    codes: Codes,
+    path: Path,
+    factory: str,
+    min_recall: float,
+    threads: int,
+    make: Make,
+    progress: Watch,
+) -> tuple[Search, Measured | None]:
+    """Trains, fills, tunes and writes an index of one type."""
+    types = rescored_types(factory)
+    if types is None or not len(rows):
+        index = make(rows, factory, threads, progress)
+        results = tune(index, rows, codes, min_recall, threads, progress)
+        write_faiss(index, path)
+        return results
+    made = RescoredIndex.make(rows, types, path, threads, make, progress)
+    mapped = made.mapped()
+    results = tune(mapped, rows, codes, min_recall, threads, progress, size=path.stat().st_size)
+    copy_parameters(mapped, made.index)
+    del mapped
+    made.rewrite()
+    return results
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yields the path of a file beside another one, and removes it at the end if it is still there."""
+    file = path.with_name(f"{path.name.removesuffix('.tmp')}.next.tmp")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _better(measured: Measured, best: Measured) -> bool:
@@ -149,7 +188,7 @@ def _better(measured: Measured, best: Measured) -> bool:
 
 
 def _chosen(rows: Shards) -> list[tuple[str, str]]:
-    candidates = choices(len(rows), rows.dimension, memory_bytes(), gpus())
+    candidates = choices(len(rows), rows.dimension, memory_bytes(), gpu_count())
     return [(factory, f"auto: {reason}") for factory, reason in candidates]
 
 

@@ -13,12 +13,14 @@ CAGRA = "CAGRA"
 
 # Bytes that one thread compares in 4 ms (Flat) to 7 ms (SQ8): the longest acceptable exhaustive search.
 _READ_WHOLE = 100_000_000
-# With 100,000 vectors a graph finds as many as lists in two thirds of the time, after four times the build time. With a
-# million clustered vectors it finds 0.71 of the nearest, whatever its search parameter. So it is only used if lists
-# find too few.
+# With 200,000 vectors a graph finds as many as lists in a third of the time, after four times the build time. With a
+# million clustered vectors one of FAISS's 40 candidates for links finds 0.71 of the nearest, whatever its search
+# parameter (building/train.py takes more). So it is only used if lists find too few.
 _MAX_GRAPH_VECTORS, _LINKS = 2_000_000, 32
 # With a million vectors of 512 coordinates, product codes find 0.95 in 7.8 ms (64 queries: 146 ms). One bit per
 # coordinate takes half the memory, and 13.7 ms (589 ms). With 128 coordinates bits carry too little information.
+# FAISS's fast scan of bits, RaBitQfs, gains nothing: with 250,000 vectors in 1,000 lists, both take 2.9 ms of processor
+# time a query (64 queries: 171 and 176 ms), and product codes 2.6 ms (83 ms).
 _BITS_FROM = 256
 # As for CandidateIndex: more is found than with sqrt(n) lists when the same share is read.
 _LISTS, _LEAST_IN_LIST = 4, 8
@@ -39,8 +41,14 @@ class Choice(NamedTuple):
 
 class _Kind(NamedTuple):
     factory: str
-    bytes: float  # per vector
+    bytes: float  # per vector, in the file
     why: str
+    #: Bytes per vector that a build keeps in memory: all, or those without the rescoring codes (building/rescored.py).
+    built: float
+
+    def fits(self, count: int, memory: int) -> bool:
+        """Returns whether a build fits into memory, and the finished file, so that a search need not read a disk."""
+        return max(_GROWING * self.built, self.bytes) * count <= memory
 
 
 def choices(count: int, dimension: int, memory: int, gpus: int = 0) -> list[Choice]:
@@ -49,25 +57,20 @@ def choices(count: int, dimension: int, memory: int, gpus: int = 0) -> list[Choi
     Args:
         count: number of vectors.
         dimension: dimension of a vector.
-        memory: bytes that FAISS may take while it builds; a finished file is mapped and needs less.
+        memory: bytes that FAISS may take while it builds, and that the finished file's mapped pages may take.
         gpus: number of GPUs that FAISS sees.
     """
     kinds, smaller = _suitable(count, dimension, gpus)
     size = f"{count:,} vectors of {dimension:,}"
-    fitting = [kind for kind in kinds if _GROWING * kind.bytes * count <= memory]
+    fitting = [kind for kind in kinds if kind.fits(count, memory)]
     if fitting:
         return [Choice(kind.factory, f"{size}: {kind.why}") for kind in fitting]
     for kind in smaller:
-        if _GROWING * kind.bytes * count <= memory:
+        if kind.fits(count, memory):
             short = f"better types need more than {memory / 1e9:.1f} GB"
             return [Choice(kind.factory, f"{size}: {kind.why}; {short}")]
     least = min([*kinds, *smaller], key=lambda kind: kind.bytes)
     return [Choice(least.factory, f"{size} do not fit into {memory / 1e9:.1f} GB; this is the smallest type")]
-
-
-def gpus() -> int:
-    """Returns the number of GPUs that FAISS sees; 0 with the CPU package."""
-    return int(faiss.get_num_gpus())
 
 
 def layers(index: Any) -> list[Any]:
@@ -87,26 +90,27 @@ def layers(index: Any) -> list[Any]:
 def _suitable(count: int, dimension: int, gpus: int) -> tuple[list[_Kind], list[_Kind]]:
     """Returns the types, best first, and fallbacks for little memory, each smaller than the one before."""
     if 4 * count * dimension <= _READ_WHOLE:
-        return [_Kind("Flat", 4 * dimension, "few enough to compare all")], []
+        return [_Kind("Flat", 4 * dimension, "few enough to compare all", 4 * dimension)], []
     if count * dimension <= _READ_WHOLE:
         why = "one byte per coordinate is read in some milliseconds"
-        return [_Kind("SQ8,Refine(SQfp16)", 3 * dimension, why)], []
+        return [_Kind("SQ8,Refine(SQfp16)", 3 * dimension, why, dimension)], []
     lists = max(1, min(int(_LISTS * count**0.5), count // _LEAST_IN_LIST, _MAX_LISTS))
     coarse, code, why = _product_codes(lists, dimension)
-    kinds = [_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored")]
+    kinds = [_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored", code)]
     if gpus and hasattr(faiss, "GpuIndexCagra"):
-        kinds.insert(0, _Kind(CAGRA, 4 * dimension + 8 * _LINKS, "a graph built and searched on the GPU"))
+        size = 4 * dimension + 8 * _LINKS
+        kinds.insert(0, _Kind(CAGRA, size, "a graph built and searched on the GPU", size))
     if count <= _MAX_GRAPH_VECTORS:
-        links = 4 * 2.1 * _LINKS
-        kinds.append(_Kind(f"HNSW{_LINKS},SQfp16", 2 * dimension + links, "a graph"))
+        linked = 2 * dimension + 4 * 2.1 * _LINKS
+        kinds.append(_Kind(f"HNSW{_LINKS},SQfp16", linked, "a graph", linked))
     if dimension >= _BITS_FROM:
         coarse, code, why = (
             f"RR,IVF{lists},RaBitQ",
             dimension / 8 + _BESIDE_BITS + _ROW,
             "lists of one bit per coordinate",
         )
-    rescored = _Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored with one byte per coordinate")
-    return kinds, [rescored, _Kind(coarse, code, f"{why}, not rescored")]
+    rescored = _Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored with one byte per coordinate", code)
+    return kinds, [rescored, _Kind(coarse, code, f"{why}, not rescored", code)]
 
 
 def _product_codes(lists: int, dimension: int) -> tuple[str, float, str]:

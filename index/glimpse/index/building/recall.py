@@ -46,7 +46,13 @@ class _Parameter(NamedTuple):
 
 
 def tune(
-    index: Any, shards: Shards, codes: Codes, min_recall: float = 0.95, threads: int = 1, progress: Watch = silent
+    index: Any,
+    shards: Shards,
+    codes: Codes,
+    min_recall: float = 0.95,
+    threads: int = 1,
+    progress: Watch = silent,
+    size: int | None = None,
 ) -> tuple[Search, Measured | None]:
     """Sets the smallest search parameters that reach the recall, or the largest there are, and measures the index.
 
@@ -60,6 +66,7 @@ def tune(
         min_recall: recall@10.
         threads: threads for exact search and for finding the parameters. Latency is measured with one thread.
         progress: reports progress.
+        size: bytes of the index's file; None to count them, which reads the whole index.
 
     Returns:
         The parameters set, and the measurements; None for an index without rows.
@@ -74,10 +81,19 @@ def tune(
     with progress("search parameters", 1) as advance, thread_count(threads):
         reached = _raise(parameters, lambda: recall(exact, _found(index, exact)[1], shards), min_recall)
         advance(1)
-    return _search(parameters), measure(index, exact, shards, codes, min_recall, reached)
+    size = size or file_bytes(index)
+    return _search(parameters), measure(index, exact, shards, codes, min_recall, reached, size)
 
 
-def measure(index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: float, reached: bool) -> Measured:
+def copy_parameters(tuned: Any, index: Any) -> None:
+    """Sets the search parameters of an index to those of another one of the same type."""
+    for parameter, value in zip(_parameters(index), _parameters(tuned), strict=True):
+        parameter.set(value.value)
+
+
+def measure(
+    index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: float, reached: bool, size: int
+) -> Measured:
     """Measures recall, agreement of votes and latency of an index as it is, with one thread."""
     with thread_count(1):
         cosines, found = _found(index, exact)
@@ -88,7 +104,7 @@ def measure(index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: 
             batch_1_ms=_median_ms(index, exact.queries, 1, _SINGLE_RUNS),
             batch_64_ms=_median_ms(index, exact.queries, _BATCH, _BATCH_RUNS),
             threads=1,
-            bytes_per_vector=file_bytes(index) / index.ntotal,
+            bytes_per_vector=size / index.ntotal,
             min_recall=min_recall,
             reached=reached,
         )

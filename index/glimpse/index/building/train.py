@@ -7,11 +7,12 @@ from typing import Any
 import faiss
 import numpy as np
 
-from glimpse.index.building.index_selection import CAGRA, gpus, layers
+from glimpse.index.building.index_selection import CAGRA, layers
 from glimpse.index.errors import faiss_message
 from glimpse.index.faiss_validation.validator import readable
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search import gpu as on_gpu
+from glimpse.index.search.cuda import gpu_count
 from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Vectors
 
@@ -23,6 +24,10 @@ _TRAINED_PER_LIST, _ROUNDS = 40, 6
 # Sample size without lists: enough for ranges of coordinates, or for 256 centres of some of them.
 _TRAINED = 65_536
 _MAX_TRAINING_BYTES = 1 << 30
+# Candidates for the links of a new node of a graph; FAISS's default is 40. With 200,000 clustered vectors of 512
+# coordinates a graph of 40 finds 0.92 of the nearest with 64 search candidates, and needs 2.1 ms for 0.97; one of 160
+# finds 0.98 with 64, in 0.7 ms, after 2.6 times the build time. A graph is built where lists find too few.
+_LINK_CANDIDATES = 160
 _SEED = 1
 #: Trains and fills an index; takes shards, factory string, threads and progress.
 Make = Callable[[Shards, str, int, Watch], Any]
@@ -50,7 +55,7 @@ def make_index(
         return faiss.IndexFlatIP(shards.dimension)
     if factory == CAGRA:
         return _graph(shards, progress)
-    gpu = gpus() > 0 if gpu is None else gpu
+    gpu = gpu_count() > 0 if gpu is None else gpu
     with progress("training", 1) as advance:
         index = trained_empty(shards, factory, threads, gpu)
         advance(1)
@@ -89,6 +94,9 @@ def untrained(dimension: int, factory: str) -> Any:
     index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise RuntimeError(f"FAISS has no {factory} by inner product")
+    for layer in layers(index):
+        if isinstance(layer, _faiss.IndexHNSW):
+            layer.hnsw.efConstruction = _LINK_CANDIDATES
     if any(isinstance(layer, _faiss.IndexIDMap | _faiss.IndexIDMap2) for layer in layers(index)):
         raise RuntimeError("rows are numbered from 0, and need no IDMap")
     return index
@@ -104,7 +112,7 @@ def check_factory(dimension: int, factory: str) -> None:
         if factory != CAGRA:
             if not readable(untrained(dimension, factory)):
                 raise RuntimeError("Glimpse cannot validate files of this type, so it could not be opened")
-        elif not (gpus() and hasattr(faiss, "GpuIndexCagra")):
+        elif not (gpu_count() and hasattr(faiss, "GpuIndexCagra")):
             raise RuntimeError("it needs a GPU and a FAISS with cuVS")
     except RuntimeError as error:
         raise RuntimeError(f"FAISS cannot make {factory}: {faiss_message(error)}") from None
@@ -228,4 +236,4 @@ def _sample(shards: Shards, count: int) -> Vectors:
     rows = np.arange(len(shards))
     if count < len(rows):
         rows = np.sort(np.random.default_rng(_SEED).choice(len(rows), count, replace=False))
-    return shards.vectors(rows)
+    return shards.vectors(rows, once=True)

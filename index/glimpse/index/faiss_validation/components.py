@@ -32,6 +32,8 @@ _TRAINED_VALUES: dict[int, Callable[[int], int]] = {
 }
 _MAX_BITS, _MAX_RABITQ_BITS = 16, 9
 _MAX_LEVELS, _MAX_CANDIDATES = 64, 1 << 20
+#: Bytes of the two numbers that RaBitQ stores with a code of one bit per coordinate.
+VECTOR_NUMBERS = 8
 _EVERY_SIZE, _SOME_SIZES = b"full", b"sprs"
 
 
@@ -74,7 +76,7 @@ def rabitq(reader: FaissReader, dimension: int, *, several: bool) -> int:
 
 def dimension_bytes(dimension: int) -> int:
     """Returns the bytes of a code of one bit per coordinate, with the two numbers stored with it."""
-    return (dimension + 7) // 8 + 8
+    return (dimension + 7) // 8 + VECTOR_NUMBERS
 
 
 def transform(reader: FaissReader, dimension: int) -> int:

@@ -2,7 +2,18 @@
 
 from collections.abc import Callable
 
-from glimpse.index.faiss_validation.components import blocks, hnsw, lists, nsg, product, rabitq, scalar, transform
+from glimpse.index.faiss_validation.components import (
+    VECTOR_NUMBERS,
+    blocks,
+    dimension_bytes,
+    hnsw,
+    lists,
+    nsg,
+    product,
+    rabitq,
+    scalar,
+    transform,
+)
 from glimpse.index.faiss_validation.reader import FaissReader, Shape, check
 
 _NIBBLE = 4
@@ -130,6 +141,22 @@ def _listed_bits(several: bool) -> Callable[[FaissReader], Shape]:
     return read
 
 
+def _listed_fast_bits(reader: FaissReader) -> Shape:
+    shape, count = _with_lists(reader)
+    code = rabitq(reader, shape.dimension, several=True)
+    # More bits of a coordinate, or codes of vectors that are not relative to their list's centre, are stored otherwise.
+    check(code == dimension_bytes(shape.dimension) and reader.flag(), "codes of another kind")
+    stated, block, qbs, even, implementation = (reader.number(form) for form in ("Q", "i", "Q", "Q", "i"))
+    check(stated == code, "codes of another size")
+    check((implementation, qbs) == (0, 0), "a search of another type")
+    check(1 <= reader.number("B") <= _MAX_QUERY_BITS and not reader.flag(), "queries of other bits")
+    parts = -(-shape.dimension // _NIBBLE)
+    _check_blocks(block, parts, even)
+    # Each block ends with the two numbers of each of its vectors.
+    blocks(reader, shape, count, block, block * even // 2 + block * VECTOR_NUMBERS)
+    return shape
+
+
 def _check_blocks(block: int, parts: int, even: int) -> None:
     check(block == BLOCK_VECTORS and even == parts + parts % 2, "codes packed in another way")
 
@@ -187,6 +214,7 @@ _READERS: dict[bytes, Callable[[FaissReader], Shape]] = {
     b"IwPf": _listed_fast_products,
     b"Iwrq": _listed_bits(several=False),
     b"Iwrr": _listed_bits(several=True),
+    b"Iwrn": _listed_fast_bits,
     b"IxPT": _transformed,
     b"IxRF": _refined,
     b"IHNf": _graph(b"IxFI"),
@@ -207,6 +235,7 @@ CLASSES = {
     "IndexIVFPQ",
     "IndexIVFPQFastScan",
     "IndexIVFRaBitQ",
+    "IndexIVFRaBitQFastScan",
     "IndexPreTransform",
     "IndexRefine",
     "IndexRefineFlat",

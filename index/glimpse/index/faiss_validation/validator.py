@@ -47,8 +47,10 @@ def readable(index: Any) -> bool:
     view: Any = faiss.downcast_index(index)
     parts = [getattr(view, name, None) for name in ("quantizer", "base_index", "refine_index", "index", "storage")]
     transforms = [_faiss.downcast_VectorTransform(view.chain.at(i)) for i in range(_chain(view))]
-    # Codes packed in other blocks are searched in another way.
-    known_type = type(view).__name__ in CLASSES and getattr(view, "bbs", BLOCK_VECTORS) == BLOCK_VECTORS
+    # Codes packed in other blocks are searched in another way, and several bits are packed in another way.
+    packed = getattr(view, "bbs", BLOCK_VECTORS) == BLOCK_VECTORS
+    packed &= not isinstance(view, _faiss.IndexIVFRaBitQFastScan) or view.rabitq.nb_bits == 1
+    known_type = type(view).__name__ in CLASSES and packed
     known = known_type and all(type(step).__name__ in TRANSFORMS for step in transforms)
     return known and all(readable(part) for part in parts if part is not None)
 

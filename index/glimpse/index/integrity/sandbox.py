@@ -7,6 +7,7 @@ many ways, and a few bytes of a page can expand to gigabytes. So every column is
 memory and time.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def try_out(folder: Path) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-m", __spec__.name, str(folder)],
+            # An untrusted file is not copied to a GPU.
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,14 +1,20 @@
 """Approximate search over very many vectors that change."""
 
+import logging
 import threading
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import faiss
 import numpy as np
 
 from glimpse.index.types import Ids, Vectors
 
+if TYPE_CHECKING:  # imported only where there is a device
+    from glimpse.index.search.device import Device
+    from glimpse.index.search.growing_copy import GrowingCopy
+
+logger = logging.getLogger(__name__)
 # FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
@@ -27,6 +33,8 @@ _SEED = 1
 _LOCKED_CODES, _LOCKED_VECTORS = 500_000, 32
 # Vectors added at a time when building, which bounds the copy.
 _FILLED = 50_000
+# Results asked of a device for each one wanted: up to half of its vectors are deleted, by chance more of the near ones.
+_ASKED = 4
 
 
 class CandidateIndex:
@@ -36,6 +44,8 @@ class CandidateIndex:
     bit after a random rotation (RaBitQ, Gao and Long 2024). Similarities are therefore estimates with an error of some
     hundredths, and so is their order: ask for more results than needed and compare those exactly. A vector of 512
     coordinates takes about 165 bytes.
+
+    On a device all vectors are compared instead, in half precision.
     """
 
     def __init__(self, dimension: int, lists: int) -> None:
@@ -56,9 +66,12 @@ class CandidateIndex:
         self._trained = 0
         # FAISS allows concurrent searches, but not during a change.
         self._lock = threading.Lock()
+        # Held during a search: with several that wait, a change would wait for the other lock for long.
+        self._searching = threading.Lock()
+        self._copy: GrowingCopy | None = None
 
     @classmethod
-    def build(cls, ids: Sequence[int] | Ids, vectors: Vectors) -> Self:
+    def build(cls, ids: Sequence[int] | Ids, vectors: Vectors, device: "Device | None" = None) -> Self:
         """Trains on the vectors and adds them; takes some minutes for a million.
 
         The same ids and vectors in the same order give the same index. If an id occurs twice, its last vector counts.
@@ -66,6 +79,7 @@ class CandidateIndex:
         Args:
             ids: ids, (n,).
             vectors: unit vectors, (n, d).
+            device: where they are copied to if they are large enough and it has room; None for no copy.
 
         Raises:
             ValueError: there are no vectors.
@@ -82,7 +96,26 @@ class CandidateIndex:
             part = slice(start, start + _FILLED)
             index._index.add_with_ids(np.ascontiguousarray(vectors[rows[part]], np.float32), given[part])
         index._trained = len(given)
+        if device is not None and vectors.nbytes >= device.min_bytes:
+            index._copy_to(device, given, vectors, rows)
         return index
+
+    def _copy_to(self, device: "Device", ids: Ids, vectors: Vectors, rows: Ids) -> None:
+        """Copies vectors to a device if it has room for them.
+
+        Args:
+            device: the device.
+            ids: ids in ascending order, (m,).
+            vectors: vectors, (n, d).
+            rows: the row of each id, (m,).
+        """
+        from glimpse.index.search.growing_copy import GrowingCopy, has_room
+
+        if not has_room(device, len(ids), self._index.d):
+            logger.warning("the GPU has no room for %d candidates, the processor searches them", len(ids))
+            return
+        self._copy = GrowingCopy(device, self._index.d)
+        self._copy.fill(ids, lambda block: (block, vectors[rows[np.searchsorted(ids, block)]]))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -108,11 +141,16 @@ class CandidateIndex:
             with self._lock:
                 self._index.remove_ids(faiss.IDSelectorArray(given[part]))
                 self._index.add_with_ids(new, given[part])
+            if self._copy is not None:
+                self._copy.put(given[part], new)
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
         """Removes ids and ignores unknown ones. The time depends on the number of ids only."""
+        removed = np.ascontiguousarray(ids, np.int64)
         with self._lock:
-            self._index.remove_ids(faiss.IDSelectorArray(np.ascontiguousarray(ids, np.int64)))
+            self._index.remove_ids(faiss.IDSelectorArray(removed))
+        if self._copy is not None:
+            self._copy.remove(removed)
 
     def search(self, queries: Vectors, k: int) -> tuple[Vectors, Ids]:
         """Finds the likely k nearest of each query.
@@ -125,15 +163,28 @@ class CandidateIndex:
             Estimated cosines and ids, each (n, k), nearest first; id -1 if there are fewer.
         """
         rows = np.ascontiguousarray(queries, np.float32)
+        if (found := self._search_copy(rows, k)) is not None:
+            return found
         similarities, ids = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int64)
         read = max(1, len(self) * self._lists.nprobe // self._lists.nlist)
         # A change waits for the lock, so a long list of queries releases it now and then.
         step = max(1, _LOCKED_CODES // read)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            with self._lock:
+            with self._searching, self._lock:
                 similarities[part], ids[part] = self._index.search(rows[part], k)
         return similarities, ids
+
+    def _search_copy(self, queries: Vectors, k: int) -> tuple[Vectors, Ids] | None:
+        """Searches the copy; None if there is none, or too many of its nearest are deleted."""
+        found = self._copy.search(queries, _ASKED * k) if self._copy is not None and len(queries) else None
+        if found is None:
+            return None
+        similarities, ids = found
+        if (((ids >= 0).sum(1) < k) & np.isfinite(similarities[:, -1])).any():
+            return None
+        first = np.argsort(ids < 0, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(similarities, first, 1), np.take_along_axis(ids, first, 1)
 
 
 def _sample(vectors: Vectors, count: int) -> Vectors:

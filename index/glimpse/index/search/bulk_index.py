@@ -8,11 +8,10 @@ from typing import Any, Self
 import faiss
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
-from glimpse.index.search.gpu_copy import Device
+from glimpse.index.search.gpu_copy import GpuCopy
 from glimpse.index.search.id_selectors import Mask, search_among
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
@@ -44,32 +43,37 @@ class BulkIndex:
         label_codes: position of each row's label in `labels`, (N,); -1 for none.
         domains: domain names, sorted.
         domain_codes: position of each row's domain in `domains`, (N,); -1 for none.
+        searched: the device that is searched, and the reason.
     """
 
-    def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path) -> None:
+    def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path, *, gpu: bool) -> None:
         """Wraps opened parts; use `open`."""
         self.manifest = manifest
         self._shards, self._index = shards, index
-        self._device = Device.of(index)
+        self._gpu, self.searched = GpuCopy.of(index) if gpu else (None, "on the processor, as the setting asks")
         # Some GPU searches compute in half precision.
-        self._exact = self._device is None and _has_cosines(index)
+        self._exact = self._gpu is None and _has_cosines(index)
         self._sums = mapped(folder / LABELS_NAME) if manifest.labels_sha256 else None
         self._ids = shards.column("id")
         self.labels, self.label_codes = shards.codes("label")
         self.domains, self.domain_codes = shards.codes("domain")
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, gpu: bool = True) -> Self:
         """Opens a folder; takes some tenths of a second for a million rows.
 
         Files are not compared with their digests; see `verify`.
+
+        Args:
+            folder: the index's folder.
+            gpu: whether a copy on a GPU is searched, where there is one that can hold it.
 
         Raises:
             IndexFolderError: the folder is not a valid index.
         """
         manifest = read_manifest(folder)
         shards = open_shards(folder, manifest)
-        opened = cls(manifest, shards, open_faiss(folder, manifest), folder)
+        opened = cls(manifest, shards, open_faiss(folder, manifest), folder, gpu=gpu)
         counts = {"labels": len(opened.labels), "domains": len(opened.domains)}
         wanted = {"labels": manifest.label_count, "domains": manifest.domain_count}
         if counts != wanted:
@@ -133,16 +137,24 @@ class BulkIndex:
         return metadata_in(self._shards.cell("about", row))
 
     def groups(self) -> Iterator[tuple[int, str]]:
-        """Yields each row that is in a group, with the group; reads all rows."""
-        column = self._shards.column("about")
-        some = np.flatnonzero(pc.match_substring(column, _GROUP).fill_null(False).to_numpy())
-        for row, text in zip(some.tolist(), column.take(some).to_pylist(), strict=True):
-            if group := group_in(text):
-                yield row, group
+        """Yields each row that is in a group, with the group; reads all rows, shard by shard."""
+        import pyarrow.compute as pc  # takes a twentieth of a second
 
-    def digests(self) -> list[bytes]:
-        """Returns the SHA-256 of every row's content; takes some tenths of a second for a million rows."""
-        return list(self._shards.column("digest").to_pylist())
+        first = 0
+        for piece in self._shards.pieces("about"):
+            some = np.flatnonzero(pc.match_substring(piece, _GROUP).fill_null(False).to_numpy(zero_copy_only=False))
+            for row, text in zip((first + some).tolist(), piece.take(some).to_pylist(), strict=True):
+                if group := group_in(text):
+                    yield row, group
+            first += len(piece)
+
+    def content_keys(self) -> Ids:
+        """Returns the first 8 bytes of every row's SHA-256 as a number, (N,), shard by shard.
+
+        Takes some tenths of a second for a million rows.
+        """
+        parts = (b"".join(digest[:8] for digest in piece.to_pylist()) for piece in self._shards.pieces("digest"))
+        return np.frombuffer(b"".join(parts), "<i8")
 
     def label_sums(self) -> tuple[Counts, Sums]:
         """Returns the number of rows of each label, (C,), and the sums of their vectors, (C, d). Raises
@@ -190,7 +202,7 @@ class BulkIndex:
         if allowed is not None and count < _COMPARED:
             cosines, nearest = self._compare(rows, some, np.flatnonzero(allowed))
             return _filled(cosines, nearest, k)
-        found = self._device.search(rows, some, allowed, count) if self._device else None
+        found = self._gpu.search(rows, some, allowed, count) if self._gpu else None
         if found is None:
             found = self._here(rows, some, allowed, count)
         cosines, nearest = found if self._exact else self._corrected(rows, found[1])

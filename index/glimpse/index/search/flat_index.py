@@ -9,6 +9,9 @@ import numpy as np
 
 from glimpse.index.types import Ids, Vectors
 
+# FAISS's type stubs lack some names.
+_faiss: Any = faiss
+
 # Multiply-adds while holding the lock once: some milliseconds.
 _LOCKED_SEARCH = 30_000_000
 _READ_AT_ONCE = 1_000
@@ -22,9 +25,11 @@ class FlatIndex:
         self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         # FAISS allows concurrent searches, but not during a change.
         self._lock = threading.Lock()
+        # A copy of `ntotal`: every search asks for it several times, and FAISS's attribute takes a microsecond.
+        self._count = 0
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return self._count
 
     def reserve(self, count: int) -> None:
         """Allocates memory for `count` vectors in an empty index, because growing in steps would copy them."""
@@ -37,11 +42,13 @@ class FlatIndex:
         """Adds vectors, (n, d), with new ids, (n,)."""
         with self._lock:
             self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.asarray(ids, np.int64))
+            self._count = int(self._index.ntotal)
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
         """Removes ids and ignores unknown ones; makes one pass over all vectors."""
         with self._lock:
             self._index.remove_ids(np.asarray(ids, np.int64))
+            self._count = int(self._index.ntotal)
 
     def vector(self, id: int) -> Vectors:
         """Returns the vector of an id, (d,). Raises KeyError."""
@@ -62,6 +69,19 @@ class FlatIndex:
                 except RuntimeError as error:
                     raise KeyError("one of the ids") from error
         return found
+
+    def ids(self) -> Ids:
+        """Returns the ids of all vectors, (n,), in the order in which they were added."""
+        with self._lock:
+            return np.asarray(_faiss.vector_to_array(self._index.id_map), np.int64)
+
+    def present(self, ids: Ids) -> tuple[Ids, Vectors]:
+        """Returns those of some ids that exist, and their vectors."""
+        while True:
+            try:
+                return ids, self.vectors(ids)
+            except KeyError:
+                ids = ids[np.isin(ids, self.ids())]
 
     def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
         """Finds the k nearest vectors of each query.

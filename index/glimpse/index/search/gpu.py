@@ -1,9 +1,11 @@
-"""FAISS on GPUs: list centres, graphs, and search in a copy.
+"""FAISS on the first GPU: list centres, graphs and copies.
 
 An index is filled and written on the CPU, so its file does not depend on where it was built. Building spends its time
 on comparing vectors with centres, and only that runs on the GPU.
 """
 
+import threading
+from functools import cache
 from typing import Any
 
 import faiss
@@ -15,10 +17,14 @@ from glimpse.index.types import Vectors
 # The CPU package lacks the names of GPU classes.
 _faiss: Any = faiss
 _GRAPH_DEGREE, _FIRST_DEGREE = 64, 128
+# FAISS's default of 1.5 GB is for searches of thousands of queries.
+_TEMPORARY_BYTES = 64 << 20
+#: FAISS's GPU resources serve one thread at a time.
+GPU_LOCK = threading.Lock()
 
 
 def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
-    """Returns an index of centres on all GPUs, by inner product.
+    """Returns an index of centres on the first GPU, by inner product.
 
     Args:
         centres: (n, d); None for an empty index that k-means fills.
@@ -27,7 +33,7 @@ def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
     flat: Any = faiss.IndexFlatIP(dimension)
     if centres is not None:
         flat.add(centres)
-    return _faiss.index_cpu_to_all_gpus(flat)
+    return on_first_gpu(flat)
 
 
 def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
@@ -61,7 +67,7 @@ def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
 def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
     """Builds CAGRA's graph (Ootomo et al. 2023) of vectors (n, d), as an IndexHNSWCagra that needs no GPU afterwards.
 
-    It needs FAISS with cuVS, such as conda's faiss-gpu-cuvs; PyPI's faiss-gpu has none.
+    It needs FAISS with cuVS (the extra `gpu-cuvs`); the package faiss-gpu has none.
     """
     config = _faiss.GpuIndexCagraConfig()
     config.graph_degree, config.intermediate_graph_degree = _GRAPH_DEGREE, _FIRST_DEGREE
@@ -71,33 +77,29 @@ def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
     return _faiss.index_gpu_to_cpu(graph)
 
 
-def to_gpu(index: Any) -> tuple[Any, str]:
-    """Copies an index to all GPUs for search.
+def on_first_gpu(index: Any) -> Any:
+    """Returns a copy on the first GPU. Raises RuntimeError if FAISS has no such type for GPUs, or no memory.
 
-    Of an index that rescores, and of a graph, the vectors are copied and all of them compared, which is exact and
-    faster than finding candidates. Rows keep their numbers. FAISS's GPU indexes support neither selectors nor
-    concurrent searches.
-
-    Returns:
-        The copy and a description; the index itself if GPUs cannot hold it.
+    With several GPUs FAISS's cloner silently returns copies on the CPU of the types that GPUs lack, so it gets one.
     """
-    if not faiss.get_num_gpus():
-        return index, "on the processor: FAISS sees no GPU"
-    held, what = _held(faiss.downcast_index(index))
-    try:
-        there = _faiss.index_cpu_to_all_gpus(held)
-    except RuntimeError as error:
-        return index, f"on the processor: {str(error).splitlines()[-1]}"
-    # A graph on the GPU reads vectors in host memory.
-    there.referenced_objects = [index]
-    return there, f"{what} on the GPU"
+    options = _faiss.GpuClonerOptions()
+    options.use_cuvs = hasattr(faiss, "GpuIndexCagra") and isinstance(index, _faiss.IndexHNSWCagra)
+    copy = _faiss.index_cpu_to_gpu(gpu_resources(), 0, index, options)
+    if not isinstance(faiss.downcast_index(copy), _faiss.GpuIndex):  # this view does not own the copy
+        raise RuntimeError(f"FAISS has no {type(index).__name__} for GPUs")
+    return copy
 
 
-def _held(index: Any) -> tuple[Any, str]:
-    if isinstance(index, _faiss.IndexRefine):
-        return faiss.downcast_index(index.refine_index), "the vectors that it rescores by, all compared,"
-    if isinstance(index, _faiss.IndexHNSWCagra) and hasattr(faiss, "GpuIndexCagra"):
-        return index, "CAGRA"
-    if isinstance(index, _faiss.IndexHNSW):
-        return faiss.downcast_index(index.storage), "the graph's vectors, all compared,"
-    return index, type(index).__name__
+def create_flat(dimension: int) -> Any:
+    """Returns an empty index on the first GPU that stores vectors in 16 bits and compares all. Hold GPU_LOCK in use."""
+    config = _faiss.GpuIndexFlatConfig()
+    config.useFloat16, config.use_cuvs = True, False
+    return _faiss.GpuIndexFlatIP(gpu_resources(), dimension, config)
+
+
+@cache
+def gpu_resources() -> Any:
+    """Returns this process's only GPU resources: each would take temporary memory of its own. Hold GPU_LOCK in use."""
+    resources = _faiss.StandardGpuResources()
+    resources.setTempMemory(_TEMPORARY_BYTES)
+    return resources

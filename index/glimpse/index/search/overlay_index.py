@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from glimpse.index.search.bulk_index import BulkIndex, ordered
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
 from glimpse.index.types import Ids, Vectors
+
+if TYPE_CHECKING:
+    from glimpse.index.search.device import Device
 
 # Rows of an index folder have larger ids than vectors that were added one by one.
 _ROW_BITS = 40
@@ -75,6 +79,13 @@ class LayeredIndex:
     def __init__(self, dimension: int) -> None:
         self._living = FlatIndex(dimension)
         self._base: Base | None = None
+
+    def search_on(self, device: "Device") -> None:
+        """Searches the vectors that were added one by one on a device, once there are enough of them."""
+        from glimpse.index.search.copied_index import CopiedIndex  # imported only where there is a device
+
+        if not isinstance(self._living, CopiedIndex):
+            self._living = CopiedIndex(self._living, device)
 
     def __len__(self) -> int:
         base = self._base

@@ -125,8 +125,16 @@ class Shards:
                 if len(kept):
                     yield kept
 
-    def vectors(self, rows: Ids | Sequence[int]) -> Vectors:
-        """Returns the unit vectors, (n, d), of rows, (n,), in that order. Raises IndexError."""
+    def vectors(self, rows: Ids | Sequence[int], *, once: bool = False) -> Vectors:
+        """Returns the unit vectors, (n, d), of rows, (n,), in that order.
+
+        Args:
+            rows: row numbers.
+            once: True releases the memory of each row group after it is read, for rows from the whole index.
+
+        Raises:
+            IndexError: there is no such row.
+        """
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError("no such row")
@@ -139,6 +147,8 @@ class Shards:
             first += int(ordered[at]) - within
             end = int(np.searchsorted(ordered, first + size))
             vectors[order[at:end]] = file.vectors(group)[ordered[at:end] - first]
+            if once:
+                file.forget(group)
             at = end
         return _unit(vectors)
 

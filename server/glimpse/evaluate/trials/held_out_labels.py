@@ -7,6 +7,7 @@ import numpy as np
 
 from glimpse.evaluate.data.splits import Split
 from glimpse.evaluate.figures.aggregation import AggregatedResult
+from glimpse.evaluate.trials.parallel import run_parallel
 from glimpse.evaluate.trials.trial import Contender, EmbeddedDataset, run
 from glimpse.fewshot.statistics.unit_vectors import Rows
 
@@ -26,14 +27,16 @@ def evaluate_held_out(
 ) -> AggregatedResult:
     """Runs one trial per split with the selected head and examples alone; known queries are of the remaining labels."""
     result = AggregatedResult(backbone, Contender(None), shots)
-    for seed, split in enumerate(splits):
-        held_out = held_out_labels(len(dataset.labels), seed)
-        support, queries = (
-            places[~np.isin(dataset.rows[places], held_out)] for places in (split.support, split.queries)
-        )
-        unknown = split.queries[np.isin(dataset.rows[split.queries], held_out)]
-        trial_data = replace(dataset, unknown=dataset.inputs[unknown])
-        outcome = run(trial_data, result.contender, Split(support, queries))
-        result.add(seed, outcome, dataset.rows[queries], dataset.settings.policy)
+    trials = [_without(dataset, held_out_labels(len(dataset.labels), seed), one) for seed, one in enumerate(splits)]
+    outcomes = run_parallel(lambda trial: run(trial[0], result.contender, trial[1]), trials)
+    for seed, ((_, split), outcome) in enumerate(zip(trials, outcomes, strict=True)):
+        result.add(seed, outcome, dataset.rows[split.queries], dataset.settings.policy)
         advance(1)
     return result
+
+
+def _without(dataset: EmbeddedDataset, held_out: Rows, split: Split) -> tuple[EmbeddedDataset, Split]:
+    """Returns a trial in which the queries of some labels are unknown inputs."""
+    support, queries = (places[~np.isin(dataset.rows[places], held_out)] for places in (split.support, split.queries))
+    unknown = split.queries[np.isin(dataset.rows[split.queries], held_out)]
+    return replace(dataset, unknown=dataset.inputs[unknown]), Split(support, queries)

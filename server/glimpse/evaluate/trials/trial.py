@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.evaluate.data.splits import Split
+from glimpse.evaluate.trials.span import Span
 from glimpse.fewshot import (
     Decision,
     DecisionSettings,
@@ -15,11 +16,13 @@ from glimpse.fewshot import (
     HeadKind,
     NearestSimilarities,
     Prediction,
+    Predictions,
     fit,
     predict,
 )
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
+from glimpse.fewshot.heads.head_selection import MANY_SHOTS, median_shots
 from glimpse.fewshot.rejection import is_calibrated
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
@@ -94,16 +97,21 @@ class Outcome:
     expected: float | None
     queries: QueryPredictions
     unknown: QueryPredictions | None
+    #: Duration of the fit, beside other trials.
     seconds: float
 
 
 def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome:
     """Runs one trial."""
-    support = dataset.of(split.support)
+    examples, rows = dataset.of(split.support), dataset.rows[split.support]
     texts = dataset.prompts if contender.text else None
     start = time.perf_counter()
+    spanned = examples if texts is None else np.concatenate([examples, np.asarray(texts, np.float32)])
+    span = Span.of(spanned, whole=may_project(contender.pinned, rows))
+    support, texts = span.coordinates(examples), None if texts is None else span.coordinates(texts)
     groups = None if dataset.groups is None else dataset.groups[split.support]
-    classifier = train_classifier(support, dataset.rows[split.support], dataset.labels, texts, contender.pinned, groups)
+    dimension = examples.shape[1]
+    classifier = train_classifier(support, rows, dataset.labels, texts, contender.pinned, groups, dimension)
     seconds = time.perf_counter() - start
     head = classifier.head()
     evaluation = classifier.evaluation(head.kind)
@@ -118,8 +126,8 @@ def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome
         least is not None,
         evaluation.accuracy if evaluation else None,
         expected,
-        _predict_rows(classifier, dataset.inputs[split.queries], dataset.rows[split.queries], support, dataset),
-        _predict_rows(classifier, dataset.unknown, None, support, dataset) if len(dataset.unknown) else None,
+        _predict_rows(classifier, dataset.inputs[split.queries], dataset.rows[split.queries], support, dataset, span),
+        _predict_rows(classifier, dataset.unknown, None, support, dataset, span) if len(dataset.unknown) else None,
         seconds,
     )
 
@@ -131,6 +139,7 @@ def train_classifier(
     texts: Array | None,
     pinned: HeadKind | None = None,
     groups: Rows | None = None,
+    dimension: int | None = None,
 ) -> FewShotClassifier:
     """Builds a classifier from examples and texts, and fits it.
 
@@ -141,6 +150,7 @@ def train_classifier(
         texts: `(C, d)`, directions of the labels' prompts, or None.
         pinned: the head to use instead of the selected one.
         groups: `(n,)`, examples with equal numbers are left out together; None: each alone.
+        dimension: that of the embedding space, if examples and texts are coordinates in a subspace of it.
     """
     classifier = FewShotClassifier(support.shape[1])
     named = {} if texts is None else dict(zip(labels, texts, strict=True))
@@ -151,20 +161,31 @@ def train_classifier(
         classifier.add(each, support)
         places = {label: place for place, label in enumerate(classifier.labels)}
         columns = np.array([places[label] for label in each], np.intp)
-        examples = Examples(support, columns, classifier.labels, named, groups=groups)
-        classifier.adopt(fit(examples, pinned), classifier.begin())
+        examples = Examples(support, columns, classifier.labels, named, groups=groups, dimension=dimension)
+        classifier.adopt(fit(examples, pinned, choice_only=True), classifier.begin())
     return classifier
 
 
+def may_project(pinned: HeadKind | None, rows: Rows) -> bool:
+    """Returns whether a trial may use the projected ridge, whose random projection is of all d dimensions."""
+    many = median_shots(np.bincount(rows).astype(np.float64)) >= MANY_SHOTS
+    return pinned is HeadKind.PROJECTED_RIDGE or (pinned is None and many)
+
+
 def _predict_rows(
-    classifier: FewShotClassifier, query_rows: Rows, truth: Rows | None, support: Array, dataset: EmbeddedDataset
+    classifier: FewShotClassifier,
+    query_rows: Rows,
+    truth: Rows | None,
+    support: Array,
+    dataset: EmbeddedDataset,
+    span: Span,
 ) -> QueryPredictions:
     """Predicts inputs by rows of their vectors, `(n,)`, with their right labels' rows, or None for unknown inputs."""
     places = {label: row for row, label in enumerate(dataset.labels)}
     blocks = []
     for start in range(0, len(query_rows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        queries = np.array(dataset.vectors[query_rows[part]], np.float32)
+        queries = span.coordinates(np.array(dataset.vectors[query_rows[part]], np.float32))
         own = [] if truth is None else [dataset.labels[row] for row in truth[part]]
         blocks.append(_predict_queries(classifier, queries, own, support, dataset.settings, places))
     columns = ([getattr(one, name) for one in blocks] for name in QueryPredictions.__slots__)
@@ -190,7 +211,7 @@ def _predict_queries(
         return np.array(value, np.float64)
 
     each: Sequence[Prediction] = answers.predictions
-    fits, ranks = _fits_and_ranks(classifier, answers.kind, queries, nearest, own)
+    fits, ranks = _fits_and_ranks(classifier, answers, queries, nearest, own)
     sizes = column([one.set_size or np.nan for one in each])
     return QueryPredictions(
         np.array([places[one.labels[0]] for one in each], np.intp),
@@ -207,19 +228,25 @@ def _predict_queries(
 
 
 def _fits_and_ranks(
-    classifier: FewShotClassifier, kind: HeadKind, queries: Array, nearest: NearestSimilarities, own: Sequence[str]
+    classifier: FewShotClassifier,
+    answers: Predictions,
+    queries: Array,
+    nearest: NearestSimilarities,
+    own: Sequence[str],
 ) -> tuple[Floats, Floats]:
     """Returns the measure of fit and the number of labels that score above the right one, `(n,)` each.
 
     A fit is finer than a p-value, which is a multiple of 1 / (N + 1). NaN without an evaluation.
     """
-    evaluation, nothing = classifier.evaluation(kind), np.full(len(queries), np.nan)
+    evaluation, nothing = classifier.evaluation(answers.kind), np.full(len(queries), np.nan)
     if evaluation is None:
         return nothing, nothing
-    scores = classifier.scores(kind, queries)
-    fits = evaluation.typicality.combined_fits(
-        classifier.measures(kind, queries, nearest.examples, scores, evaluation.temperature)
-    )
+    scores = answers.scores
+    if answers.calibrated:
+        fits = np.array(answers.fits, np.float64)
+    else:  # too few examples were left out for the fit to decide
+        measures = classifier.measures(answers.kind, queries, nearest.examples, scores, evaluation.temperature)
+        fits = evaluation.typicality.combined_fits(measures)
     if not own:
         return fits, nothing
     place = {label: column for column, label in enumerate(classifier.labels)}

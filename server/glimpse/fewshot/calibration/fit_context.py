@@ -67,12 +67,13 @@ class FitContext:
         left_out_groups = groups_among(together, vectors, rows, sampled)
         further = _further_labels(examples.contents, rows, sampled, len(moments.labels))
         # Copies of one example show no spread within labels.
-        metric = Metric.of(moments) if (others > 0).any() else Metric.identity(moments.dimension)
+        spread = bool((others > 0).any())
+        metric = Metric.of(moments, examples.dimension) if spread else Metric.identity(moments.dimension)
         select_text_weight(moments, metric, vectors[sampled], rows[sampled], left_out_groups, further)
         left_out = leave_one_out(moments, metric, vectors[sampled], rows[sampled], left_out_groups)
         if further is not None:
             left_out = left_out.without_labels(further)
-        pooled, around = _pooled(moments, vectors, sampled, together)
+        pooled, around = _pooled(moments, vectors, sampled, together, examples.dimension)
         moments.drop_second_moment()  # no longer needed; it would cost O(d²) per change
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
@@ -164,12 +165,14 @@ def _leave_out(examples: Examples, vectors: Array, rows: Rows, moments: Moments)
     return groups, others, sampled[((others > 0) | has_text)[sampled]]
 
 
-def _pooled(moments: Moments, vectors: Array, sampled: Rows, together: Sequence[Rows]) -> tuple[PooledGaussian, Floats]:
+def _pooled(
+    moments: Moments, vectors: Array, sampled: Rows, together: Sequence[Rows], dimension: int | None
+) -> tuple[PooledGaussian, Floats]:
     """Returns the Gaussian of all examples, and the distances of the examples left out to its mean: `(n,)`."""
     if len(moments.labels) == 1:  # the mean of all examples is the label's own, so no relative distance exists
         return PooledGaussian.empty(moments.dimension), np.zeros(len(sampled))
     pooled, one_label = moments.pooled(), np.zeros(len(vectors), np.intp)
-    metric, groups = Metric.of(pooled), groups_among(together, vectors, one_label, sampled)
+    metric, groups = Metric.of(pooled, dimension), groups_among(together, vectors, one_label, sampled)
     left_out = leave_one_out(pooled, metric, vectors[sampled], one_label[sampled], groups)
     return PooledGaussian.of(pooled, metric), left_out.own
 

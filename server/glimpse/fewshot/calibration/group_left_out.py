@@ -43,6 +43,7 @@ class Centres:
         weights: `(C, d)`, G c.
         squares: `(C,)`, c^T G c.
         means: `(C, d)`, the means of the examples alone.
+        turned_means: `(C, d)`, G times these means less the origin.
     """
 
     origin: Floats
@@ -50,14 +51,16 @@ class Centres:
     weights: Floats
     squares: Floats
     means: Floats
+    turned_means: Floats
 
     @classmethod
     def of(cls, moments: Moments, metric: Metric) -> Self:
         """Computes them once for all groups: O(C d²)."""
         origin = moments.centres.mean(0) if moments.labels else np.zeros(moments.dimension)
-        centres = moments.centres - origin
+        centres, means = moments.centres - origin, moments.means
         weights = centres @ metric.inverse
-        return cls(origin, centres, weights, np.einsum("cd,cd->c", centres, weights), moments.means)
+        turned = (means - origin) @ metric.inverse if moments.texts else weights
+        return cls(origin, centres, weights, np.einsum("cd,cd->c", centres, weights), means, turned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class IndependentCalibration:
         own[np.arange(len(own)), context.rows[context.sampled]] = True
         # The score of a further label of the same content is -inf: its copy is measured when it is left out itself.
         left_out = context.left_out
-        return cls.of(likelihood_ratios(context.around, left_out.lengths, left_out.scores), own)
+        return cls.of(likelihood_ratios(context.around - left_out.lengths, left_out.scores), own)
 
     def probabilities(self, values: Array | Floats) -> Floats:
         """Returns the probability of each label by itself: `(n, C)` → `(n, C)` float64."""
@@ -65,15 +65,14 @@ class IndependentCalibration:
         return float(np.logaddexp(0.0, -logits).mean())
 
 
-def likelihood_ratios(around: Floats, lengths: Floats, scores: Array | Floats) -> Floats:
+def likelihood_ratios(relative: Floats, scores: Array | Floats) -> Floats:
     """Returns LDA's values v_c, `(n, C)` float64.
 
     Args:
-        around: `(n,)`, squared distances to the mean of all examples.
-        lengths: `(n,)`, x^T Sigma^-1 x.
+        relative: `(n,)`, squared distances to the mean of all examples less x^T Sigma^-1 x.
         scores: `(n, C)`, LDA scores.
     """
-    return np.asarray((around - lengths)[:, None] + 2 * np.asarray(scores, np.float64), np.float64)
+    return np.asarray(relative[:, None] + 2 * np.asarray(scores, np.float64), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def _better(
     calibration: IndependentCalibration, left_out: Floats, holds: Mask, places: Rows, context: FitContext
 ) -> bool:
     """Compares with LDA on the pairs of a content and a label that LDA has measured, each once."""
-    ratios = likelihood_ratios(context.around, context.left_out.lengths, context.left_out.scores)
+    ratios = likelihood_ratios(context.around - context.left_out.lengths, context.left_out.scores)
     own = context.rows[context.sampled]
     values = np.full(holds.shape, -np.inf)
     values[places] = ratios  # of one of a content's copies; the labels that it has follow

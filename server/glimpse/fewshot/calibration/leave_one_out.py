@@ -66,10 +66,13 @@ def leave_one_out(
     base = Centres.of(moments, metric)
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        values = np.asarray(vectors[part], np.float64)
-        residuals = values - base.means[rows[part]]  # z; 0 for an only example
         linear[part], square[part], lengths[part], own[part] = _block(
-            values - base.origin, residuals, rows[part], counts[part], shots[part], base, metric.inverse
+            np.asarray(vectors[part], np.float64) - base.origin,
+            rows[part],
+            counts[part],
+            shots[part],
+            base,
+            metric.inverse,
         )
     others = counts - 1
     for group in groups:
@@ -158,7 +161,6 @@ def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
 
 def _block(
     vectors: Floats,
-    residuals: Floats,
     rows: Rows,
     counts: Floats,
     shots: Floats,
@@ -168,12 +170,14 @@ def _block(
     """Computes a block without each example itself: x^T G c and c^T G c `(n, C)`, x^T G x and own distances `(n,)`."""
     each = np.arange(len(rows))
     left = np.where(shots <= 1, 1.0, shots - 1)  # an only example is handled by the caller
-    directions = residuals @ inverse  # u
+    residuals = vectors - (base.means - base.origin)[rows]  # z; 0 for an only example
+    turned = vectors @ inverse  # G x, the one product of O(d²) for an example
+    directions = turned - base.turned_means[rows]  # u = G z
     inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
     factor = counts / np.maximum(counts - 1, 1)
     gain = factor / (1 - factor * inside)
     own = np.einsum("nd,nd->n", vectors, directions)  # x^T u
-    length = np.einsum("nd,nd->n", vectors @ inverse, vectors)  # x^T G x
+    length = np.einsum("nd,nd->n", turned, vectors)  # x^T G x
     across = residuals @ base.weights.T  # c^T u, (n, C)
     linear = vectors @ base.weights.T  # c^T G x, (n, C)
     square = np.broadcast_to(base.squares, linear.shape).copy()

@@ -27,7 +27,7 @@ from typing import Self
 
 import numpy as np
 
-from glimpse.fewshot.decision import softmax
+from glimpse.fewshot.decision import log_max_softmax, softmax
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -38,8 +38,8 @@ _CEILING = 0.05
 MIN_LEFT_OUT = 6
 # The fewest labels, and the quantile of the examples' cosines to another label, for collections of one example a label.
 MIN_LABELS, QUANTILE = 20, 0.1
-# Examples per block in searches for neighbours.
-_CHUNK = 64
+# Cosines per block in searches for neighbours, and the fewest inputs of a block. Products of few rows are slow.
+_COSINES, _FEWEST_ROWS = 1 << 21, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,12 @@ class PooledGaussian:
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps, dtype=np.float64), np.float64)
 
 
-def fit_measures(
-    distances: Floats, around: Floats, nearest: Floats, scores: Array | Floats, temperature: float
-) -> Floats:
+def fit_measures(relative: Floats, nearest: Floats, scores: Array | Floats, temperature: float) -> Floats:
     """Stacks the three measures, greater for a better fit.
 
     Args:
-        distances: `(n,)`, squared Mahalanobis distances to the nearest label's mean.
-        around: `(n,)`, squared Mahalanobis distances to the mean of all examples.
+        relative: `(n,)`, squared Mahalanobis distances to the mean of all examples less those to the nearest label's
+            mean.
         nearest: `(n,)`, cosines to the nearest example.
         scores: `(n, C)`, a head's scores.
         temperature: the head's temperature.
@@ -80,8 +78,10 @@ def fit_measures(
     Returns:
         `(n, 3)` float64.
     """
-    likely = np.log(softmax(scores, 1 / temperature).max(1))
-    return np.stack([around - distances, nearest, likely], axis=1)
+    measures = np.empty((len(scores), 3))
+    measures[:, 0], measures[:, 1] = relative, nearest
+    measures[:, 2] = log_max_softmax(scores, 1 / temperature)
+    return measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,11 @@ class Typicality:
 
     def combined_fits(self, measures: Floats) -> Floats:
         """Combines measures into one fit, greater for a better fit: `(n, 3)` → `(n,)` float64."""
-        return np.asarray((measures / self.units).sum(1), np.float64)
+        return np.asarray(np.add.reduce(measures / self.units, axis=1), np.float64)
 
-    def p_values(self, measures: Floats) -> Floats:
-        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): measures `(n, 3)` → `(n,)`
-        float64.
-        """
-        no_better = np.searchsorted(self.fits, self.combined_fits(measures), "right")
+    def p_values(self, fits: Floats) -> Floats:
+        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): fits `(n,)` → `(n,)` float64."""
+        no_better = self.fits.searchsorted(fits, "right")
         return np.asarray((1 + no_better) / (self.count + 1), np.float64)
 
     def min_fit(self, false_reject: float, false_accept: float | None) -> float | None:
@@ -205,15 +203,16 @@ def nearest_other_similarities(
     """
     each = np.arange(len(vectors)) if contents is None else contents
     nearest, other = np.full(len(some), -1.0), np.full(len(some), -1.0)
-    for start in range(0, len(some), _CHUNK):
-        part = some[start : start + _CHUNK]
+    rows_of_block = _block_rows(len(vectors))
+    for start in range(0, len(some), rows_of_block):
+        part = some[start : start + rows_of_block]
         cosines = vectors[part] @ vectors.T
         cosines[each[part, None] == each] = -1.0
         if groups is not None:
             cosines[groups[part, None] == groups] = -1.0
-        nearest[start : start + _CHUNK] = cosines.max(1)
+        nearest[start : start + rows_of_block] = cosines.max(1)
         cosines[rows[part, None] == rows] = -1.0
-        other[start : start + _CHUNK] = cosines.max(1)
+        other[start : start + rows_of_block] = cosines.max(1)
     return nearest, other
 
 
@@ -226,5 +225,13 @@ def max_softmax(cosines: Array) -> Floats:
 
 def nearest_similarities(queries: Array, vectors: Array) -> Floats:
     """Returns the cosine of each query to its nearest example: `(n, d)`, `(N, d)` → `(n,)` float64; -1 if N = 0."""
-    parts = [queries[start : start + _CHUNK] @ vectors.T for start in range(0, len(queries), _CHUNK)]
-    return np.concatenate([np.asarray(part.max(1, initial=-1.0), np.float64) for part in parts] or [np.empty(0)])
+    nearest, rows_of_block = np.empty(len(queries)), _block_rows(len(vectors))
+    for start in range(0, len(queries), rows_of_block):
+        part = slice(start, start + rows_of_block)
+        nearest[part] = (queries[part] @ vectors.T).max(1, initial=-1.0)
+    return nearest
+
+
+def _block_rows(count: int) -> int:
+    """Returns how many inputs to compare with `count` vectors at once."""
+    return max(_FEWEST_ROWS, _COSINES // max(1, count))

@@ -30,6 +30,7 @@ def fit_batch_heads(
     some: Rows,
     pinned: HeadKind | None,
     groups: Rows | None = None,
+    choice_only: bool = False,
 ) -> Iterator[tuple[HeadKind, BatchHead, Array | Floats, Array | Floats]]:
     """Fits each batch head that is worth comparing, or that is pinned.
 
@@ -41,6 +42,7 @@ def fit_batch_heads(
         some: `(n,)`, the examples to evaluate on.
         pinned: the head that the collection asks for, or None.
         groups: `(N,)`, equal numbers mark examples that are left out together; None if each is left out alone.
+        choice_only: True leaves out a head that cannot be selected.
 
     Yields:
         The kind, the head, and its scores of `some`, `(n, C)`, without each example and without its whole label.
@@ -52,7 +54,7 @@ def fit_batch_heads(
     # A regression neglects labels of few examples, which leave-one-out rarely shows: most examples are of the others.
     compare = pinned is None and count > 0 and float(counts.min()) >= MIN_SHOTS_TO_COMPARE
     turns = turns_of(rows, counts) if groups is None else None
-    report = pinned is None and turns is not None and len(rows) <= _MOST_REPORTED
+    report = not choice_only and pinned is None and turns is not None and len(rows) <= _MOST_REPORTED
     if (compare or report or pinned is HeadKind.KERNEL_RIDGE) and len(rows) <= MOST_EXAMPLES:
         kernel = KernelRidge.fit(vectors, rows, count, groups if turns is None else turns)
         joined = JoinedHeads.of(lda, lda_left_out, kernel, some, rows[some])

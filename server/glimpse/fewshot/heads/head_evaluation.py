@@ -143,7 +143,7 @@ def _typicality(
     temperature: float,
 ) -> Typicality:
     def of(fit: FitMeasures, scores: Array | Floats) -> Floats:
-        return fit_measures(fit.distances, fit.around, fit.nearest, scores, temperature)
+        return fit_measures(fit.around - fit.distances, fit.nearest, scores, temperature)
 
     alone = np.array(alone, np.float64)
     alone[np.arange(len(alone)), measured.rows] = -np.inf

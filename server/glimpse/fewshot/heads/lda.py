@@ -23,6 +23,7 @@ that have both.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +33,28 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 # Up to this many examples at once update the metric one by one; with more it stays as it is until the next inversion.
 _ONE_BY_ONE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeLength:
+    """The squared distance to the mean of another Gaussian, less x^T Sigma^-1 x: one quadratic form in x - o.
+
+    With P the other's inverse covariance, m its mean and z = x - o, it is
+
+        z^T (P - Sigma^-1) z + 2 z^T P (o - m) + (o - m)^T P (o - m)
+
+    This takes one product with a `(d, d)` matrix, where the two distances by themselves take two.
+    """
+
+    origin: Array
+    quadratic: Array
+    linear: Array
+    constant: float
+
+    def of(self, queries: Array) -> Floats:
+        """Returns the value of each query: `(n, d)` → `(n,)` float64."""
+        values = queries - self.origin
+        return np.asarray(np.vecdot(values @ self.quadratic + self.linear, values), np.float64) + self.constant
 
 
 class LdaHead:
@@ -49,9 +72,8 @@ class LdaHead:
         self._origin = np.zeros(dimension, np.float32)
         self._weights = np.zeros((8, dimension))  # (C, d): G m_c
         self._bias = np.zeros(8)  # 1/2 m_c^T G m_c
-        # A float32 copy of the weights for `scores`, made on demand.
-        self._single: Array | None = None
-        self._few: Floats | None = None  # the correction for few shots, (C,)
+        # What `scores` multiplies by and adds, (C, d) and (C,); made on demand.
+        self._linear: tuple[Array, Floats] | None = None
         if self.moments.labels:
             self._rebuild()
 
@@ -129,7 +151,7 @@ class LdaHead:
 
     def adopt(self, metric: Metric, spread: Spread | None = None) -> None:
         """Replaces the metric by a new inversion, and the spread by the leave-one-out estimate for it."""
-        self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
+        self._metric = replace(metric, inverse=metric.inverse.copy())
         self._spread = spread or Spread(0.0, 0.0)
         self._rebuild()
 
@@ -156,13 +178,28 @@ class LdaHead:
 
     def scores(self, queries: Array) -> Array:
         """Returns log-likelihoods up to a term that all labels share: `(n, d)` → `(n, C)` float32."""
-        count = len(self.labels)
-        if self._single is None:
-            self._single = self._weights[:count].astype(np.float32)
-        linear = (queries - self._origin) @ self._single.T
-        if self._few is None:
-            self._few = 0.5 * self._spread.noise(self.moments)
-        return np.asarray(self._metric.scale * (linear - self._bias[:count]) + self._few, np.float32)
+        if self._linear is None:
+            count, scale = len(self.labels), self._metric.scale
+            few = 0.5 * self._spread.noise(self.moments)  # the correction for few shots
+            self._linear = (scale * self._weights[:count]).astype(np.float32), few - scale * self._bias[:count]
+        weights, offsets = self._linear
+        return np.asarray((queries - self._origin) @ weights.T + offsets, np.float32)
+
+    def relative_length(self, mean: Array, precision: Array) -> "RelativeLength":
+        """Returns the function of a query that compares `lengths` with the distance under another Gaussian. O(d²).
+
+        Args:
+            mean: `(d,)`, the mean of the other Gaussian.
+            precision: `(d, d)`, its inverse covariance.
+        """
+        gap = np.asarray(self._origin, np.float64) - mean
+        turned = precision @ gap
+        return RelativeLength(
+            self._origin,
+            np.asarray(precision - self._metric.scale * self._metric.inverse, np.float32),
+            np.asarray(2 * turned, np.float32),
+            float(gap @ turned),
+        )
 
     def lengths(self, queries: Array) -> Floats:
         """Returns x^T Sigma^-1 x, `(n, d)` → `(n,)` float64. Less twice a label's score, it is the squared distance to
@@ -204,7 +241,7 @@ class LdaHead:
     def _refresh(self, label: str) -> None:
         row = self.moments.row(label)
         assert row is not None  # noqa: S101 (it was just changed)
-        self._few = None
+        self._linear = None
         if not self.dense:
             return
         if len(self._bias) < len(self.labels):
@@ -213,12 +250,11 @@ class LdaHead:
         centre = self._pulled(row) * (self.moments.centre(row) - self._origin)
         self._weights[row] = self._metric.inverse @ centre if self._metric.freedom else centre
         self._bias[row] = 0.5 * float(centre @ self._weights[row])
-        self._single = None
 
     def _rebuild(self) -> None:
-        self._few = None
+        self._linear = None
         if not self.dense:
-            self._weights, self._bias, self._single = self._weights[:8], self._bias[:8], None
+            self._weights, self._bias = self._weights[:8], self._bias[:8]
             return
         centres = self.moments.centres
         if len(centres):
@@ -228,4 +264,3 @@ class LdaHead:
         weights = centres @ self._metric.inverse if self._metric.freedom else centres
         self._weights = np.concatenate([weights, np.zeros((8, centres.shape[1]))])
         self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])
-        self._single = None

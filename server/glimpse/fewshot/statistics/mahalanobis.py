@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.positive_definite import inverse
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
 # A mean squared distance this small is rounding: each label's examples are copies of one vector.
@@ -53,31 +54,41 @@ class Spread:
 
 @dataclass(slots=True)
 class Metric:
-    """One inversion: G `(d, d)`, its ridge r, and the degrees of freedom (0: G is the identity)."""
+    """One inversion: G `(d, d)`, its ridge r, the degrees of freedom (0: G is the identity), and d.
+
+    In coordinates of a subspace that contains all examples, G has a side for each coordinate, and `dimension` is still
+    that of the embedding space, on which the shrinkage depends.
+    """
 
     inverse: Floats
     ridge: float
     freedom: int  # `shift` changes it
+    dimension: int
 
     @classmethod
     def identity(cls, dimension: int) -> "Metric":
         """Returns the Euclidean metric, for examples without a spread within labels."""
-        return cls(np.eye(dimension), 0.0, 0)
+        return cls(np.eye(dimension), 0.0, 0, dimension)
 
     @classmethod
-    def of(cls, moments: Moments) -> "Metric":
-        """Inverts the scatter: O(d³ + C d²)."""
+    def of(cls, moments: Moments, dimension: int | None = None) -> "Metric":
+        """Inverts the scatter: O(d³ + C d²).
+
+        Args:
+            moments: the class statistics.
+            dimension: d, if the statistics are of coordinates in a subspace of the embedding space.
+        """
         scatter, freedom = moments.scatter(), moments.freedom
         ridge = float(np.trace(scatter)) / freedom if freedom else 0.0
         if ridge <= _NO_SPREAD:
             return cls.identity(moments.dimension)
         scatter[np.diag_indices_from(scatter)] += ridge
-        return cls(np.asarray(np.linalg.inv(scatter), np.float64), ridge, freedom)
+        return cls(inverse(scatter), ridge, freedom, dimension or moments.dimension)
 
     @property
     def scale(self) -> float:
         """d + nu: the factor from x^T G y to the inner product under Sigma^-1."""
-        return float(len(self.inverse) + self.freedom) if self.freedom else 1.0
+        return float(self.dimension + self.freedom) if self.freedom else 1.0
 
     def shift(self, residual: Floats, by: float) -> tuple[Floats, float]:
         """Updates G for a change of W by `by` z z^T: the new G is G - g u u^T.

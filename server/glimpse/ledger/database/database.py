@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.database.database_file import WATCH, FileWatch, check_file, check_single_name, sqlite_file
 from glimpse.ledger.database.file_permissions import make_database
+from glimpse.ledger.database.schema_version import check_not_newer, current_schema, stored_schema
 from glimpse.ledger.database.url import POSTGRESQL, translate_open_errors
 from glimpse.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable, UnstorableText
 
@@ -237,7 +234,7 @@ def migrate(url: URL, revision: str = "head") -> None:
     Raises:
         LedgerError: a foreign key would be broken, or the schema is newer than this version.
     """
-    engine, config = _engine(url, foreign_keys=False), _alembic()
+    engine = _engine(url, foreign_keys=False)
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             if url.drivername == POSTGRESQL:
@@ -245,20 +242,21 @@ def migrate(url: URL, revision: str = "head") -> None:
                 for limit in ("lock_timeout", "statement_timeout"):
                     connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
                 lock_creation(connection)
-            config.attributes["connection"] = connection
-            context = MigrationContext.configure(connection)
-            before = context.get_current_heads()
-            if None in before:
-                raise _damaged("its schema's version is missing")
-            check_not_newer("".join(before))
-            command.upgrade(config, revision)
-            # The foreign key check reads the whole database, so skip it if nothing changed.
-            after = context.get_current_heads()
-            must_check = url.drivername == "sqlite" and after != before
-            if must_check and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+            before = stored_schema(connection)
+            found = next(iter(before), "")
+            if found is None or len(before) > 1:
+                raise _damaged("its schema's version is missing" if found is None else "its schema has two versions")
+            check_not_newer(found)
+            wanted = current_schema() if revision == "head" else revision
+            if found >= wanted:
+                return
+            from glimpse.ledger.database.schema_upgrade import upgrade
+
+            upgrade(connection, revision)
+            # The check reads the whole database.
+            if url.drivername == "sqlite" and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise LedgerError(f"the migration to {revision} would leave {len(lost)} rows that refer to nothing")
-        if after != before:  # committed
-            logger.info("ledger migrated %s → %s", "".join(before) or "from nothing", "".join(after))
+        logger.info("ledger migrated %s → %s", found or "from nothing", wanted)  # committed
     finally:
         engine.dispose()
 
@@ -266,22 +264,3 @@ def migrate(url: URL, revision: str = "head") -> None:
 def lock_creation(connection: Connection) -> None:
     """Blocks every other process from opening a PostgreSQL ledger until the transaction ends."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
-
-
-def current_schema() -> str:
-    """Returns the Alembic revision of this version's schema."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
-
-
-def check_not_newer(revision: str) -> None:
-    """Raises LedgerError if an Alembic revision is newer than this version's schema."""
-    if revision > current_schema():
-        raise LedgerError(
-            f"the ledger has schema {revision}, newer than this version supports; use the version that made it"
-        )
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "schema_migrations"))
-    return config

@@ -13,7 +13,8 @@ from sqlalchemy import URL, Column, Connection, Table, create_engine, delete, ev
 
 from glimpse.files.scratch import scratch_beside
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import current_schema, migrate
+from glimpse.ledger.database.database import migrate
+from glimpse.ledger.database.schema_version import current_schema
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.bulk_load import bulk_load, put

@@ -4,12 +4,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, ColumnElement, Connection, Table, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import check_not_newer, current_schema, open_reader
+from glimpse.ledger.database.database import open_reader
+from glimpse.ledger.database.schema_version import check_not_newer, current_schema, stored_schema
 from glimpse.ledger.database.url import parse_url, translate_open_errors
 from glimpse.ledger.errors import LedgerDamaged, LedgerError
 
@@ -52,7 +52,10 @@ def disable_timeouts(connection: Connection) -> None:
 
 def schema_revision(connection: Connection) -> str:
     """Returns the Alembic revision of a ledger's schema. Raises LedgerError if there is none."""
-    revision = MigrationContext.configure(connection).get_current_revision()
+    revisions = stored_schema(connection)
+    if len(revisions) > 1:
+        raise LedgerError(f"the ledger names several schemas, {', '.join(map(str, revisions))}; restore a backup")
+    revision = next(iter(revisions), None)
     if revision is None:
         raise LedgerError("the database holds no ledger; name another with --data or --ledger")
     check_not_newer(revision)

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from glimpse.files.scratch import scratch_beside
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import current_schema
 from glimpse.ledger.database.file_permissions import make_folder, opener
+from glimpse.ledger.database.schema_version import current_schema
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.arrow_schema import arrow_schema, from_arrow, to_arrow

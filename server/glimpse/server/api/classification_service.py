@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from glimpse.server import resource_names
 from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
 from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.classification.classifier import Options
-from glimpse.server.classification.messages import evidence
-from glimpse.server.classification.neighbors import Neighbor, SearchFilter
+from glimpse.server.classification.messages import evidence_fields
+from glimpse.server.classification.neighbors import SearchFilter
 from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.inference.batch_results import build_results, good_vectors
+from glimpse.server.inference.batch_results import add_results, good_vectors, set_timings
 from glimpse.server.inference.embedder import embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.server.runtime import Runtime
@@ -59,8 +58,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
         views = self.runtime.catalog.find_all(collection_ids, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
-        results = await self.runtime.classifier.classify(views, request.inputs, None, options, deadline)
-        return pb.ClassifyResponse(results=results)
+        return await self.runtime.classifier.classify(views, request.inputs, None, options, deadline)
 
     @streaming
     async def StreamClassify(
@@ -73,7 +71,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         """
         deadline = deadline_of(context)
 
-        async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
+        async def classify(item: types_pb2.Input) -> pb.ClassifyResponse:
             # Find the collections again for each input: one may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
@@ -83,7 +81,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             try:
                 if item.refusal:
                     raise item.refusal
-                [result] = await retry_while_queue_full(lambda: classify(item.input), deadline)
+                [result] = (await retry_while_queue_full(lambda: classify(item.input), deadline)).results
             except RequestError as refusal:
                 result = pb.ClassifyResult(id=item.input.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
@@ -115,8 +113,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             message = f"{backbone.name} has no logit bias, which independent labels need; use exclusive labels"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         fields = input_fields(request.inputs)
-        results = await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
-        return pb.ClassifyZeroShotResponse(results=results)
+        return await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
 
     @unary
     async def SearchExamples(self, request: pb.SearchExamplesRequest, context: Context) -> pb.SearchExamplesResponse:
@@ -139,11 +136,17 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         revision, searching = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
         neighbors = await self.runtime.neighbors.search_all(view, queries, top_k, search_filter)
-        answers = _neighbor_fields(view, neighbors)
+        response, size = pb.SearchExamplesResponse(revision=revision), 0
+        results = add_results(response.results.add, request.inputs, outcomes)
+        prefix = resource_names.example_name(view.record.id, "")
+        for result, nearest in zip(results, neighbors, strict=True):
+            for fields in evidence_fields(prefix, nearest):
+                result.neighbors.add(**fields)
+            check_answer_bytes(size := size + result.ByteSize(), "top_k")
         head_seconds = time.monotonic() - searching
         record_stage("head", searching, head_seconds)
-        results = build_results(pb.SearchExamplesResult, request.inputs, outcomes, answers, started, head_seconds)
-        return pb.SearchExamplesResponse(results=results, revision=revision)
+        set_timings(results, outcomes, started, head_seconds)
+        return response
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
         collection_ids = parse_collections(collections, _MAX_COLLECTIONS, field)
@@ -152,16 +155,6 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     def _view(self, name: str, field: str) -> CollectionView:
         [collection_id] = resource_names.parse_name(name, "collections/*", field)
         return self.runtime.catalog.find(collection_id, field)
-
-
-def _neighbor_fields(view: CollectionView, neighbors: Sequence[Sequence[Neighbor]]) -> list[dict[str, Any]]:
-    """Returns the answer's fields for each query, and checks the size of all of them. Raises RequestError."""
-    fields, size = list[dict[str, Any]](), 0
-    for nearest in neighbors:
-        messages = evidence(view.record.id, nearest)
-        fields.append({"neighbors": messages})
-        check_answer_bytes(size := size + sum(message.ByteSize() for message in messages), "top_k")
-    return fields
 
 
 def _search_filter(view: CollectionView, request: pb.SearchExamplesRequest) -> SearchFilter | None:

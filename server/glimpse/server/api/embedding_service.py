@@ -9,7 +9,7 @@ from glimpse.server.api.pages import page_of
 from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors
+from glimpse.server.inference.batch_results import Outcome, add_results, good_vectors, set_timings
 from glimpse.server.inference.embedder import embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.runtime import Runtime
@@ -36,7 +36,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         fields = input_fields(request.inputs)
         outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
-        return pb.EmbedResponse(results=_results(source, request.inputs, outcomes, started))
+        return _respond(source, request.inputs, outcomes, started)
 
     @streaming
     async def StreamEmbed(
@@ -56,7 +56,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 )
             except RequestError as refusal:
                 outcomes = [refusal]
-            [result] = _results(source, [item.input], outcomes, started)
+            [result] = _respond(source, [item.input], outcomes, started).results
             return pb.StreamEmbedResponse(result=result)
 
         async with opened(self, requests) as config:
@@ -81,13 +81,17 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         return pb.GetBackboneResponse(backbone=_backbone(self.runtime.backbones.find(request.name, "name")))
 
 
-def _results(
+def _respond(
     source: Source, inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome], started: float
-) -> list[pb.EmbedResult]:
+) -> pb.EmbedResponse:
     vectors = good_vectors(outcomes, source.dimension)
     space = source.embedding_space
-    fields = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
-    return build_results(pb.EmbedResult, inputs, outcomes, fields, started)
+    response = pb.EmbedResponse()
+    results = add_results(response.results.add, inputs, outcomes)
+    for result, row in zip(results, vectors, strict=True):
+        result.vector.data, result.vector.embedding_space = row.tobytes(), space
+    set_timings(results, outcomes, started)
+    return response
 
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:

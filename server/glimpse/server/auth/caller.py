@@ -40,8 +40,8 @@ class Caller:
 
     def check_need(self, need: Need) -> None:
         """Checks that some grant can allow an rpc. Raises RequestError PERMISSION_DENIED."""
-        asking = replace(self, scope=need.scope)
-        if not any(grant.scope >= need.scope for grant in self.grants) or (need.everywhere and not asking.everywhere):
+        allowed = any(grant.scope >= need.scope for grant in self.grants)
+        if not allowed or (need.everywhere and not replace(self, scope=need.scope).everywhere):
             raise self._denied(need.scope, "for every collection" if need.everywhere else "")
 
     def may(self, collection_id: str) -> bool:

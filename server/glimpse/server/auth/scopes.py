@@ -98,8 +98,9 @@ NEEDS: dict[str, Need] = {
 }
 #: Health checks need no key.
 OPEN = "/grpc.health.v1.Health/"
+_HIGHEST = Need(Scope.ADMIN, everywhere=True)
 
 
 def need_of(method: str) -> Need:
     """Returns what a call needs. An unlisted rpc needs the highest scope for every collection."""
-    return NEEDS.get(method, Need(Scope.ADMIN, everywhere=True))
+    return NEEDS.get(method, _HIGHEST)

@@ -8,16 +8,23 @@ from operator import attrgetter
 
 from glimpse.fewshot import DecisionSettings, HeadKind, predict
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import add_provenance, classifications, decision_settings
+from glimpse.server.classification.messages import classification_fields, decision_settings, evidence_fields
 from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones
-from glimpse.server.inference.batch_results import Outcome, build_results, good_kinds, good_vectors, unknown_tokens
+from glimpse.server.inference.batch_results import (
+    Outcome,
+    add_results,
+    good_kinds,
+    good_vectors,
+    set_timings,
+    unknown_tokens,
+)
 from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
-from glimpse.server.resource_names import normal
+from glimpse.server.resource_names import collection_name, example_name, normal
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
     MAX_ENTRIES,
@@ -96,7 +103,7 @@ class Classifier:
         fields: Sequence[str] | None,
         options: Options,
         deadline: float,
-    ) -> list[pb.ClassifyResult]:
+    ) -> pb.ClassifyResponse:
         """Classifies inputs by every collection. Each backbone embeds each input once.
 
         Args:
@@ -107,7 +114,8 @@ class Classifier:
             deadline: In time.monotonic() seconds.
 
         Returns:
-            One result for each input, in order; an input that fails has a status and does not fail the others.
+            A response with one result for each input, in order; an input that fails has a status and does not fail the
+            others.
 
         Raises:
             RequestError: The whole call fails.
@@ -121,11 +129,10 @@ class Classifier:
         by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
         passes = list(by_pass.values())
         outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
+        response, size = pb.ClassifyResponse(), 0
+        results = add_results(response.results.add, inputs, outcomes)
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
         decided_from = time.monotonic()
-        results = [list[pb.Classification]() for _ in good]
-        values = [{"classifications": messages} for messages in results]
-        size = 0
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
@@ -142,13 +149,17 @@ class Classifier:
                 view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
             )
             self._stats.add(view, map(attrgetter("decision"), predictions.predictions), nearest.examples)
-            messages = zip(results, classifications(predictions), neighborhood.neighbors, strict=True)
-            for result, message, neighbors in messages:
-                add_provenance(message, view, revision, neighbors)
-                result.append(message)
+            collection, prefix = collection_name(view.record.id), example_name(view.record.id, "")
+            answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=True)
+            for result, values, neighbors in answers:
+                evidence = evidence_fields(prefix, neighbors)
+                message = result.classifications.add(
+                    collection=collection, revision=revision, evidence=evidence, **values
+                )
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
         record_stage("head", decided_from)
-        return build_results(pb.ClassifyResult, inputs, outcomes, values, started, time.monotonic() - decided_from)
+        set_timings(results, outcomes, started, time.monotonic() - decided_from)
+        return response
 
 
 async def _prompt_settings(

@@ -1,16 +1,15 @@
 """Converts the classifier's predictions and the neighbours to messages of the contract."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from glimpse.fewshot import Decision, DecisionSettings, Policy, Predictions
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
-from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.resource_names import collection_name, example_name
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -38,47 +37,38 @@ def decision_settings(record: CollectionRecord, source: Source) -> DecisionSetti
     return DecisionSettings(policy, backbone.prompt_scale, independent, backbone.manifest.logit_bias)
 
 
-def classifications(predictions: Predictions) -> Iterator[pb.Classification]:
-    """Yields one message for each query; a caller can stop when the response gets too large."""
+def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    """Yields the fields of one Classification for each query.
+
+    Fields are added to a result at once. A message that is put into another one is copied, which takes as long as to
+    build it.
+    """
     head, calibrated = HEADS[predictions.kind], predictions.calibrated
     for prediction in predictions.predictions:
-        message = pb.Classification(
-            decision=_DECISIONS[prediction.decision],
-            decision_reason=prediction.reason,
-            head=head,
-            head_reason=predictions.reason,
-            calibrated=calibrated,
-            p_value=prediction.p_value,
-            set_size=prediction.set_size,
-            similarity=prediction.similarity,
-            margin=prediction.margin,
-            background_probability=prediction.background,
-        )
-        if prediction.labels:
-            message.label_id, message.probability = prediction.labels[0], prediction.probabilities[0]
-        for label, score, probability in zip(
-            prediction.labels, prediction.scores, prediction.probabilities, strict=True
-        ):
-            message.labels.add(label_id=label, score=score, probability=probability)
-        yield message
+        labels, probabilities = prediction.labels, prediction.probabilities
+        yield {
+            "decision": _DECISIONS[prediction.decision],
+            "decision_reason": prediction.reason,
+            "label_id": labels[0] if labels else "",
+            "probability": probabilities[0] if labels else 0.0,
+            "labels": [
+                {"label_id": label, "score": score, "probability": probability}
+                for label, score, probability in zip(labels, prediction.scores, probabilities, strict=True)
+            ],
+            "head": head,
+            "head_reason": predictions.reason,
+            "calibrated": calibrated,
+            "p_value": prediction.p_value,
+            "set_size": prediction.set_size,
+            "similarity": prediction.similarity,
+            "margin": prediction.margin,
+            "background_probability": prediction.background,
+        }
 
 
-def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evidence]:
-    """Converts the neighbours found in a collection."""
+def evidence_fields(prefix: str, neighbors: Sequence[Neighbor]) -> list[dict[str, Any]]:
+    """Returns the fields of one Evidence for each neighbour; the names of the examples start with `prefix`."""
     return [
-        pb.Evidence(
-            example=example_name(collection_id, neighbor.example_id),
-            label_id=neighbor.label_id,
-            similarity=neighbor.similarity,
-        )
+        {"example": prefix + neighbor.example_id, "label_id": neighbor.label_id, "similarity": neighbor.similarity}
         for neighbor in neighbors
     ]
-
-
-def add_provenance(
-    message: pb.Classification, view: CollectionView, revision: int, neighbors: Sequence[Neighbor]
-) -> None:
-    """Sets the collection, its revision and the evidence of a classification."""
-    message.evidence.extend(evidence(view.record.id, neighbors))
-    message.collection = collection_name(view.record.id)
-    message.revision = revision

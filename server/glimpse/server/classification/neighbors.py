@@ -18,7 +18,8 @@ from glimpse.server.scheduling.thread_pool import SearchPool
 _MAX_INLINE = 4_000_000
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a call makes many, and a frozen dataclass takes three times as long to create.
+@dataclass(slots=True)
 class Neighbor:
     """An example near a query, and their cosine."""
 
@@ -83,7 +84,7 @@ class NeighborSearch:
         if not len(queries) or not view.classifier.labels:
             return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
         # The decision needs the nearest similarity even if the caller wants no evidence, hence at least one.
-        negatives: Sequence[Sequence[Neighbor]] = [()] * len(queries)
+        negatives: Sequence[Sequence[Neighbor]] = ()
         if len(view.indexes.negatives):
             negatives = await self.search(view, view.indexes.negatives, queries, max(k, 1))
         while True:
@@ -92,8 +93,10 @@ class NeighborSearch:
                 examples = await self.search(view, view.indexes.answering, queries, max(k, 1))
             else:  # as the last step: the classifier's rows stay valid only until the next await
                 candidates, examples = await self._search_candidates(view, queries, max(k, 1))
-            neighbors = _merge(k, examples, negatives)
-            nearest = NearestSimilarities(_nearest_similarity(examples), _nearest_similarity(negatives))
+            neighbors = _merge(k, examples, negatives) if negatives else [near[:k] for near in examples]
+            nearest = NearestSimilarities(
+                _nearest_similarity(examples), _nearest_similarity(negatives or [()] * len(queries))
+            )
             # The label index may have been built or removed during the search.
             if (view.classifier.lda.dense, view.label_index) == (dense, label_index):
                 return Neighborhood(neighbors, nearest, candidates)

@@ -10,10 +10,17 @@ from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, predict
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.server.auth.caller import current_caller
-from glimpse.server.classification.messages import classifications
+from glimpse.server.classification.messages import classification_fields
 from glimpse.server.errors import invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import Outcome, build_results, good_kinds, good_vectors, unknown_tokens
+from glimpse.server.inference.batch_results import (
+    Outcome,
+    add_results,
+    good_kinds,
+    good_vectors,
+    set_timings,
+    unknown_tokens,
+)
 from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.inference.prompt_embeddings import prompt_directions
@@ -28,7 +35,7 @@ _MAX_PROMPTS, _MAX_BACKGROUND_TEXTS = 4_096, 256
 
 async def classify_zero_shot(
     backbone: LoadedBackbone, request: pb.ClassifyZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
-) -> list[pb.ClassifyZeroShotResult]:
+) -> pb.ClassifyZeroShotResponse:
     """Scores inputs against the directions of the request's prompts.
 
     Args:
@@ -61,13 +68,14 @@ async def classify_zero_shot(
     )
     queries = good_vectors(outcomes, manifest.dimension)
     predictions = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
-    values, size = [], 0
-    for message in classifications(predictions):
-        values.append({"classification": message})
-        check_answer_bytes(size := size + message.ByteSize(), "top_k")
+    response, size = pb.ClassifyZeroShotResponse(), 0
+    results = add_results(response.results.add, request.inputs, outcomes)
+    for result, values in zip(results, classification_fields(predictions), strict=True):
+        result.classification.MergeFrom(pb.Classification(**values))
+        check_answer_bytes(size := size + result.classification.ByteSize(), "top_k")
     record_stage("head", decided_from)
-    seconds = time.monotonic() - decided_from
-    return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, values, started, seconds)
+    set_timings(results, outcomes, started, time.monotonic() - decided_from)
+    return response
 
 
 async def _settings(

@@ -54,8 +54,7 @@ class AttachedIndex:
         self.deleted[np.asarray(deleted, np.int64)] = True
         self.first: Final = first_id(generation)
         index.row_of("")  # builds the table of ids now, not in the first call that needs it
-        digests = index.digests() if contents else []
-        self._content_keys = np.frombuffer(b"".join(digest[:8] for digest in digests), "<i8")
+        self._content_keys = index.content_keys() if contents else np.empty(0, np.int64)
         self._groups = {row: _valid_text(group) for row, group in index.groups()}
         codes = index.label_codes
         self._labels = {label: code for code, label in enumerate(index.labels)}
@@ -76,6 +75,11 @@ class AttachedIndex:
     def unlabeled_count(self) -> int:
         """The number of rows without a label, deleted ones included. Search returns them; Classify never does."""
         return int(self._ends[0])
+
+    @property
+    def searched(self) -> str:
+        """The device on which it is searched, and the reason."""
+        return self.index.searched
 
     @property
     def labels(self) -> Sequence[str]:

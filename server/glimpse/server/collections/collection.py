@@ -8,7 +8,7 @@ import numpy as np
 
 from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
-from glimpse.index import Ids, LayeredIndex
+from glimpse.index import Device, Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
@@ -92,6 +92,11 @@ class CollectionView:
         self._changed = changed
         if self.labels:
             changed(self)
+
+    def search_on(self, device: Device) -> None:
+        """Searches examples and labels on a device from now on, where there are enough."""
+        self.indexes.search_on(device)
+        self.label_index.device = device
 
     def set_revision(self, revision: int) -> int:
         """Sets the revision of the change just applied, and returns it."""

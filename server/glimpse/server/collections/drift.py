@@ -1,6 +1,6 @@
 """Statistics of a collection's answers: decisions, and how far queries drift from the examples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import ReferenceType, ref
 
@@ -27,20 +27,19 @@ class Tally:
     queries: int = 0
     similarity: float = 0.0
 
-    def add(self, decisions: Iterable[Decision], nearest: Floats) -> None:
+    def add(self, decisions: Iterable[Decision], near: Sequence[float]) -> None:
         """Adds queries.
 
         Args:
             decisions: One for each query.
-            nearest: The queries' cosines to the nearest example, `(n,)`; -1 where there is none.
+            near: The cosines to the nearest example, of the queries that have one.
         """
         for decision in decisions:
             self.decisions[decision] += 1
-        near = nearest[nearest > -1]
-        if len(near):
+        if near:
             # A plain mean at first, then an exponential one: each query has a weight of 1/1000.
             self.queries = min(self.queries + len(near), max(_WINDOW, len(near)))
-            self.similarity += (float(near.sum()) - len(near) * self.similarity) / self.queries
+            self.similarity += (sum(near) - len(near) * self.similarity) / self.queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,16 @@ class QueryStats:
         self._tallies: dict[str, tuple[ReferenceType[CollectionView], Tally]] = {}
 
     def add(self, view: CollectionView, decisions: Iterable[Decision], nearest: Floats) -> None:
-        """Adds a collection's queries; the arguments are those of `Tally.add`."""
-        decisions = list(decisions)
-        self._tally(view).add(decisions, nearest)
-        self.total.add(decisions, nearest)
+        """Adds a collection's queries.
+
+        Args:
+            view: The collection.
+            decisions: One for each query.
+            nearest: The queries' cosines to the nearest example, `(n,)`; -1 where there is none.
+        """
+        decisions, near = list(decisions), [cosine for cosine in nearest.tolist() if cosine > -1]
+        self._tally(view).add(decisions, near)
+        self.total.add(decisions, near)
 
     def __iter__(self) -> Iterator[tuple[CollectionView, Tally]]:
         """Iterates over the collections with a tally of their own; some may have been deleted."""

@@ -1,6 +1,7 @@
 """The server's directory of indexes. A request names an index by its folder in it, never by a path."""
 
 import itertools
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from glimpse.server.errors import RequestError, failed_precondition, invalid, no
 from glimpse.server.validation import check_label_id
 from glimpse.v1 import types_pb2
 
+logger = logging.getLogger(__name__)
 #: The number of rows of each label, `(C,)`, and the sums of their vectors, `(C, d)`.
 Sums = tuple[Floats, Floats]
 _MAX_ID = 128
@@ -26,9 +28,10 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 class IndexDirectory:
     """Opens indexes. Its methods block, and may be called in any thread."""
 
-    def __init__(self, folder: Path) -> None:
-        """Opens indexes in `folder`."""
+    def __init__(self, folder: Path, *, gpu: bool = True) -> None:
+        """Opens indexes in `folder`; with `gpu`, copies them to a GPU that can hold them."""
         self.folder: Final = folder
+        self._gpu = gpu
         # Gives every opened index a number that no earlier one had.
         self._generations = itertools.count(1)
 
@@ -72,13 +75,14 @@ class IndexDirectory:
         path = self.check_exists(index_id, field)
         try:
             before = digest(path / MANIFEST_NAME) if (path / MANIFEST_NAME).is_file() else ""
-            index = BulkIndex.open(path)
+            index = BulkIndex.open(path, gpu=self._gpu)
             if digest(path / MANIFEST_NAME) != before:
                 raise IndexFolderError(path, "changed while it was opened; retry")
             self._check(record, index, index_id, field)
             attachment = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
             independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
             attached = AttachedIndex(attachment, index, next(self._generations), deleted, contents=independent)
+            logger.info("index %s is searched %s", index_id, index.searched)
             return attached, attached.sums()
         except (IndexFolderError, OSError, ValueError, IndexError) as error:
             message = f"index {index_id!r}: {_without_path(error, path)}"

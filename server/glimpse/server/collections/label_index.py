@@ -11,7 +11,7 @@ import numpy as np
 
 from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
-from glimpse.index import CandidateIndex, Ids
+from glimpse.index import CandidateIndex, Device, Ids
 from glimpse.server.scheduling.background import run_in_background
 
 #: The number of labels that the head scores for each input.
@@ -24,6 +24,8 @@ class LabelIndex:
     """Finds candidate labels. Use it in the event loop's thread only, except for searches of `index`."""
 
     def __init__(self) -> None:
+        #: Where the next build copies the index to if it is large enough; None: nowhere.
+        self.device: Device | None = None
         self._index: CandidateIndex | None = None
         # The index knows a label by a number that never changes, unlike its row in the classifier.
         self._numbers: dict[str, int] = {}
@@ -71,7 +73,7 @@ class LabelIndex:
             await asyncio.sleep(0)
         ids, vectors = (np.concatenate(list(arrays)) for arrays in zip(*parts, strict=True))
         try:
-            self._index = index = await run_in_background(lambda: CandidateIndex.build(ids, vectors))
+            self._index = index = await run_in_background(lambda: CandidateIndex.build(ids, vectors, self.device))
         finally:
             changed, self._changed = self._changed, None
         self.put(classifier, [*changed, *(label for label in classifier.labels if label not in self._numbers)])

@@ -54,6 +54,7 @@ def _index_message(attached: AttachedIndex) -> pb.AttachedIndex:
         vector_count=count,
         deleted_count=count - attached.count,
         unlabeled_count=attached.unlabeled_count,
+        searched=attached.searched,
     )
 
 

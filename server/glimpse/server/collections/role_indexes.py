@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array
-from glimpse.index import Ids, LayeredIndex
+from glimpse.index import Device, Ids, LayeredIndex
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.v1 import collection_service_pb2 as pb
@@ -33,6 +33,11 @@ class RoleIndexes:
             case pb.LABEL_ROLE_UNLABELED:
                 return self.unlabeled
         return self.answering
+
+    def search_on(self, device: Device) -> None:
+        """Searches enrolled examples on a device, in each index that is large enough for it."""
+        for index in self:
+            index.search_on(device)
 
     def load(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
         """Adds the vectors of many examples to empty indexes.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -25,9 +26,11 @@ from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.errors import Queue, RequestError, invalid, not_found
 from glimpse.server.inference.background import BackboneBackground
 from glimpse.server.inference.decoders import Decoders
+from glimpse.server.inference.device import Device, DeviceWatch
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batcher import Batcher, Vectors
+from glimpse.server.scheduling.run_slots import RunSlots
 from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,15 +42,18 @@ _FEW_RUNS = 4
 
 
 class LoadedBackbone:
-    """One bundle, ready to embed. Images and texts have a queue each, and share one device thread."""
+    """One bundle, ready to embed. Images and texts have a queue each, and share the encoder."""
 
-    def __init__(self, bundle: Bundle, settings: Settings, decoders: Decoders, *, shared: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, settings: Settings, decoders: Decoders, watch: DeviceWatch, *, shared: bool = False
+    ) -> None:
         """Loads the encoder.
 
         Args:
             bundle: The backbone's files.
             settings: Threads, batch size and queue limits.
             decoders: Decodes images, for all backbones.
+            watch: Learns of the loss of the device.
             shared: Whether other backbones run on the same cores.
 
         Raises:
@@ -64,19 +70,23 @@ class LoadedBackbone:
             providers=settings.providers,
             max_batch=settings.max_batch or GPU_BATCH,
             shared=shared,
+            side_by_side=True,
         )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
         self.background = BackboneBackground.load(bundle, self.encoder, self._tokenizer, self.prompt_scale)
         self._decoders = decoders
-        self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
+        runs = self.encoder.single_core_runs
+        self._threads = ThreadPoolExecutor(runs, thread_name_prefix=f"encode-{self.manifest.name}")
+        self._device = Device(self.encoder, watch)
         on_cpu = self.encoder.on_cpu
         max_batch = settings.max_batch or self.encoder.usual_batch
 
         def admission() -> Admission:
             return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch, Queue.INPUTS)
 
-        self.images = Batcher(self._encode_images, self._device, max_batch, admission(), patient=on_cpu)
-        self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), patient=on_cpu)
+        slots = RunSlots(runs)
+        self.images = Batcher(self._encode_images, self._threads, max_batch, admission(), slots, patient=on_cpu)
+        self.texts = Batcher(self._encode_texts, self._threads, max_batch, admission(), slots, patient=on_cpu)
 
     @property
     def name(self) -> str:
@@ -87,7 +97,7 @@ class LoadedBackbone:
         """Runs each graph once, so that the first call does not wait for its preparation."""
         if self.manifest.image is not None:
             self._decoders.start()
-        await asyncio.get_running_loop().run_in_executor(self._device, self.encoder.warm_up)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self.encoder.warm_up)
 
     async def decode(self, image: bytes) -> Pixels:
         """Decodes an image for the graph: uint8 (S, S, 3). Raises InputError and RequestError."""
@@ -107,7 +117,7 @@ class LoadedBackbone:
     async def close(self) -> None:
         """Closes the batchers and the device thread."""
         await asyncio.gather(self.images.close(), self.texts.close())
-        self._device.shutdown()
+        self._threads.shutdown()
 
     def check_reads_text(self) -> None:
         """Checks that the backbone reads text. Raises RequestError."""
@@ -120,18 +130,22 @@ class LoadedBackbone:
             f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {modality}",
         )
 
-    def _encode_images(self, images: Sequence[Pixels]) -> Vectors:
-        return self.encoder.encode_images(np.stack(images))  # (N, S, S, 3)
+    def _encode_images(self, images: Sequence[Pixels], single_core: bool) -> Vectors:
+        encode = partial(self.encoder.encode_images, single_core=single_core)
+        return self._device.run(encode, np.stack(images))  # (N, S, S, 3)
 
-    def _encode_texts(self, texts: Sequence[TokenIds]) -> Vectors:
+    def _encode_texts(self, texts: Sequence[TokenIds], single_core: bool) -> Vectors:
         assert self._tokenizer is not None  # noqa: S101 (only tokenised texts come here)
-        return self.encoder.encode_texts(*self._tokenizer.pad(texts))  # (N, T) twice
+        encode = partial(self.encoder.encode_texts, single_core=single_core)
+        return self._device.run(encode, *self._tokenizer.pad(texts))  # (N, T) twice
 
 
 class Backbones:
     """The loaded backbones by name."""
 
-    def __init__(self, loaded: Sequence[LoadedBackbone]) -> None:
+    def __init__(self, loaded: Sequence[LoadedBackbone], watch: DeviceWatch) -> None:
+        #: Knows whether a device is lost.
+        self.watch = watch
         by_name = sorted(loaded, key=lambda backbone: backbone.manifest.name)
         self._by_name = {backbone.manifest.name: backbone for backbone in by_name}
         if len(self._by_name) < len(loaded):
@@ -143,8 +157,9 @@ class Backbones:
     def load(cls, settings: Settings, decoders: Decoders) -> Self:
         """Loads the bundles of the settings, or glimpse-mini. Raises BundleError."""
         bundles = [open_bundle(name) for name in settings.backbone or (MINI,)]
-        shared = len(bundles) > 1
-        return cls([LoadedBackbone(bundle, settings, decoders, shared=shared) for bundle in bundles])
+        shared, watch = len(bundles) > 1, DeviceWatch()
+        loaded = [LoadedBackbone(bundle, settings, decoders, watch, shared=shared) for bundle in bundles]
+        return cls(loaded, watch)
 
     def __iter__(self) -> Iterator[LoadedBackbone]:
         return iter(self._by_name.values())

@@ -1,7 +1,7 @@
 """Builds one result per input, in order: values for the embedded inputs, a status for the others."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,35 +15,41 @@ Outcome = Embedded | RequestError
 M = TypeVar("M")
 
 
-def build_results(
-    kind: Callable[..., M],
-    inputs: Sequence[types_pb2.Input],
-    outcomes: Sequence[Outcome],
-    values: Iterable[dict[str, Any]],
-    started: float,
-    head_seconds: float = 0.0,
-) -> list[M]:
-    """Builds the results of a call.
+def add_results(add: Callable[..., M], inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome]) -> list[M]:
+    """Adds a result for each input to a response, in order; that of a failed input has its status.
 
     Args:
-        kind: Message of a result.
+        add: Adds a result with some fields to the response, and returns it.
         inputs: All inputs.
         outcomes: The embedded input or the error of each input.
-        values: Further fields of the results of the embedded inputs, in order.
-        started: Start of the call, in time.monotonic() seconds.
-        head_seconds: Time after the embedding.
+
+    Returns:
+        The results of the embedded inputs, to be filled in.
     """
-    values = iter(values)
     results = []
     for item, outcome in zip(inputs, outcomes, strict=True):
         if isinstance(outcome, RequestError):
-            results.append(kind(id=item.id, status=item_status(outcome)))
-            continue
-        timings = outcome.timings
-        timings.head_ms = head_seconds * 1e3
-        timings.total_ms = (time.monotonic() - started) * 1e3
-        results.append(kind(id=item.id, truncated=outcome.truncated, timings=timings, **next(values)))
+            add(id=item.id, status=item_status(outcome))
+        else:
+            results.append(add(id=item.id, truncated=outcome.truncated))
     return results
+
+
+def set_timings(results: Sequence[Any], outcomes: Sequence[Outcome], started: float, head_seconds: float = 0.0) -> None:
+    """Sets the timings of results.
+
+    Args:
+        results: The results of the embedded inputs, as `add_results` returns them.
+        outcomes: The embedded input or the error of each input.
+        started: Start of the call, in time.monotonic() seconds.
+        head_seconds: Time after the embedding.
+    """
+    head_ms, total_ms = head_seconds * 1e3, (time.monotonic() - started) * 1e3
+    embedded = (outcome for outcome in outcomes if isinstance(outcome, Embedded))
+    for result, outcome in zip(results, embedded, strict=True):
+        timings: types_pb2.Timings = result.timings
+        timings.CopyFrom(outcome.timings)
+        timings.head_ms, timings.total_ms = head_ms, total_ms
 
 
 def good_kinds(inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome]) -> list[str]:
@@ -62,4 +68,5 @@ def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:
     vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]
     if len(vectors) == 1:
         return vectors[0][None]  # the usual call: no copy
-    return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
+    # Faster than np.stack, which makes a view of each row first.
+    return np.concatenate(vectors).reshape(-1, dimension) if vectors else np.empty((0, dimension), np.float32)

@@ -53,6 +53,7 @@ async def embed_all(
     """
     fields = input_fields(inputs) if fields is None else fields
     results: list[Embedded | RequestError] = []
+    vectors: list[tuple[int, bytes]] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
     refusals: dict[str | None, RequestError | None] = {}  # by kind of input; checked once, before any input is decoded
     for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
@@ -65,13 +66,18 @@ async def embed_all(
             )
         elif kind == "vector":
             # A vector needs no task, because it waits for nothing. This is the fastest kind of call.
-            results.append(_check_vector(source, item.vector, field))
+            data = item.vector.data
+            refusal = _vector_refusal(source, item.vector.embedding_space, data, field)
+            if refusal is None:
+                vectors.append((position, data))
+            results.append(refusal or _NOT_YET)
         elif refusal := refusals[kind]:
             results.append(refusal.at(f"{field}.{kind}"))
         else:
             waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
             results.append(_NOT_YET)
     try:
+        _embed_vectors(inputs, fields, vectors, results)
         for position, task in waiting:
             results[position] = await task
     finally:
@@ -100,23 +106,43 @@ def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError 
     return None
 
 
-def _check_vector(source: Source, sent: types_pb2.Vector, field: str) -> Embedded | RequestError:
-    """Checks a vector that the caller computed, and scales it to length 1."""
-    space = sent.embedding_space
+def _vector_refusal(source: Source, space: str, data: bytes, field: str) -> RequestError | None:
+    """Returns the refusal of a vector that the caller computed if it has another space or size, or None."""
     if not source.takes(space):
         return invalid("EMBEDDING_SPACE_MISMATCH", mismatch(source, space), f"{field}.vector.embedding_space")
-    data_field = f"{field}.vector.data"
-    if len(sent.data) != 4 * source.dimension:
+    if len(data) != 4 * source.dimension:
         expected = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
-        return invalid("VECTOR_SIZE_MISMATCH", f"{expected}, not {len(sent.data)}", data_field)
-    vector = np.frombuffer(sent.data, "<f4")
-    square = float(vector @ vector)
-    if not abs(square - 1) <= 1e-6:  # true for NaN too
-        try:
-            vector = normalize(vector)
-        except ValueError as error:
-            return invalid("VECTOR_NOT_FINITE", str(error), data_field)
-    return Embedded(vector, space, types_pb2.Timings())
+        return invalid("VECTOR_SIZE_MISMATCH", f"{expected}, not {len(data)}", f"{field}.vector.data")
+    return None
+
+
+def _embed_vectors(
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str],
+    vectors: Sequence[tuple[int, bytes]],
+    results: list[Embedded | RequestError],
+) -> None:
+    """Scales vectors that callers computed to length 1, all at once.
+
+    Args:
+        inputs: All inputs of the call.
+        fields: Name of each input in errors.
+        vectors: The position and the bytes of each vector, which all have the same size.
+        results: The results of all inputs; this function sets those of the vectors.
+    """
+    if not vectors:
+        return
+    rows = np.frombuffer(b"".join(data for _, data in vectors), "<f4").reshape(len(vectors), -1)
+    squares = np.vecdot(rows, rows).tolist()
+    for (position, _), row, square in zip(vectors, rows, squares, strict=True):
+        vector = row
+        if not abs(square - 1) <= 1e-6:  # true for NaN too
+            try:
+                vector = normalize(row)
+            except ValueError as error:
+                results[position] = invalid("VECTOR_NOT_FINITE", str(error), f"{fields[position]}.vector.data")
+                continue
+        results[position] = Embedded(vector, inputs[position].vector.embedding_space, types_pb2.Timings())
 
 
 async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: float) -> Embedded | RequestError:

@@ -69,10 +69,13 @@ class Replica:
         self._reached_at = time.monotonic()
 
     async def check_health(self) -> None:
-        """Raises if the ledger has been unavailable for too long. Serve calls it once the backbones are warm.
+        """Raises if a device is lost, or if the ledger has been unavailable for too long: Serve replaces the replica.
 
-        A short failure does not justify a restart: without its ledger a replica still classifies, but cannot start.
+        Serve calls it once the backbones are warm. A short failure of the ledger does not justify a restart: without
+        it a replica still classifies, but cannot start.
         """
+        if error := self.runtime.backbones.watch.error:
+            raise error
         try:
             await self.runtime.catalog.follower.refresh()
             self._reached_at = time.monotonic()

@@ -1,9 +1,10 @@
 """Batches the inputs of many callers for one device.
 
 A free device takes all waiting inputs at once: an idle device starts immediately, and a busy one finds a batch when it
-is free again. Only if decoding uses the encoder's own cores does the batcher wait for inputs that are about to arrive,
-for a part of the time that one input takes. Callers are served in turn. The queue is bounded: each input takes a place
-first (see admission.py). An input whose caller has left or whose deadline has passed is dropped before it is encoded.
+is free again. On the CPU, runs on one core each go side by side if many inputs wait (see run_slots.py). Only if
+decoding uses the encoder's own cores does the batcher wait for inputs that are about to arrive, for a part of the time
+that one input takes. Callers are served in turn. The queue is bounded: each input takes a place first (see
+admission.py). An input whose caller has left or whose deadline has passed is dropped before it is encoded.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.fair_queue import FairQueue
 from glimpse.server.scheduling.queue_slot import Encoded, QueueSlot, T
+from glimpse.server.scheduling.run_slots import Run, RunSlots
 from glimpse.server.telemetry import metrics
 from glimpse.server.telemetry.latency_stats import LatencyWindow
 
@@ -41,24 +43,27 @@ class _Entry(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Feeds one encoder with batches. Lives on one event loop; the encoder runs in a thread."""
+    """Feeds one encoder with batches. Lives on one event loop; the encoder runs in threads."""
 
     def __init__(
         self,
-        encode: Callable[[Sequence[T]], Vectors],
+        encode: Callable[[Sequence[T], bool], Vectors],
         executor: Executor,
         max_batch: int,
         admission: Admission,
+        slots: RunSlots,
         *,
         patient: bool = False,
     ) -> None:
         """Starts the worker.
 
         Args:
-            encode: Takes up to `max_batch` items and returns as many vectors, (n, d), in order.
-            executor: Runs `encode`, one batch at a time.
+            encode: Takes up to `max_batch` items, and whether to use one core; returns as many vectors, (n, d), in
+                order.
+            executor: Runs `encode`, with a thread for each run that may go side by side.
             max_batch: Most items in a batch.
             admission: Limits the inputs that wait.
+            slots: The encoder's runs.
             patient: Whether inputs are decoded on the encoder's own cores, so that it waits for inputs that are about
                 to arrive.
         """
@@ -70,6 +75,8 @@ class Batcher(Generic[T]):
         self.runs = LatencyWindow()
         self._queue: FairQueue[_Entry[T]] = FairQueue()
         self._closed = False
+        self._slots = slots
+        self._runs: set[asyncio.Task[None]] = set()
         self._patient = patient
         self._window = BatchWindow()
         self._seconds_per_item = 0.01
@@ -115,6 +122,11 @@ class Batcher(Generic[T]):
         self._closed = True
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
+        await asyncio.sleep(0)  # a run that was cancelled before its first step would leave its inputs waiting
+        runs = [*self._runs]
+        for task in runs:
+            task.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
         for entry in self._queue:
             entry.future.cancel()
         self._queue.clear()
@@ -124,10 +136,17 @@ class Batcher(Generic[T]):
             while not self._queue:
                 self._changed.clear()
                 await self._changed.wait()
-            if self._patient:
+            await self._slots.until_free()
+            if self._patient and self._slots.idle:
                 await self._gather()
-            if batch := self._take():
-                await self._run(batch)
+            if not self._slots.free:  # another batcher's run started first
+                continue
+            run = self._slots.next(len(self._queue))
+            if batch := self._take(min(run.max_inputs, self.max_batch)):
+                self._slots.begin(run)
+                task = asyncio.create_task(self._run(batch, run))
+                self._runs.add(task)
+                task.add_done_callback(self._runs.discard)
 
     async def _gather(self) -> None:
         """Waits for inputs that are about to arrive."""
@@ -146,11 +165,11 @@ class Batcher(Generic[T]):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
 
-    def _take(self) -> list[_Entry[T]]:
+    def _take(self, most: int) -> list[_Entry[T]]:
         """Takes the next entries whose callers still wait."""
         batch: list[_Entry[T]] = []
         now = time.monotonic()
-        while self._queue and len(batch) < self.max_batch:
+        while self._queue and len(batch) < most:
             entry = self._queue.take()
             if entry.future.done():  # the caller left
                 continue
@@ -160,15 +179,14 @@ class Batcher(Generic[T]):
             batch.append(entry)
         return batch
 
-    async def _run(self, batch: list[_Entry[T]]) -> None:
+    async def _run(self, batch: list[_Entry[T]], run: Run) -> None:
         metrics.batch_size.observe(len(batch))
         self.runs.append((time.monotonic(), len(batch)))  # what `add` does, with one call less for each batch
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:
-            # Timed in the thread, where a batch of another batcher may have to end first.
             began = time.monotonic()
-            return self._encode(items), began, time.monotonic()
+            return self._encode(items, run.single_core), began, time.monotonic()
 
         try:
             vectors, began, ended = await asyncio.get_running_loop().run_in_executor(self._executor, encode)
@@ -183,8 +201,10 @@ class Batcher(Generic[T]):
                 if not entry.future.done():
                     entry.future.set_exception(error)
             return
+        finally:
+            self._slots.end(run)
         seconds = ended - began
-        self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
+        self._seconds_per_item += 0.2 * (seconds / len(batch) / self._slots.share(run) - self._seconds_per_item)
         self._window.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
         for entry, vector in zip(batch, vectors, strict=True):
             if not entry.future.done():  # the caller left during the run

@@ -63,6 +63,8 @@ class InboundLimiter:
         self._of_group: Counter[str] = Counter()
         self._total = 0
         self._reads: dict[_Read, None] = {}  # the oldest first
+        # One timer for all reads, set for the oldest: a message that is complete within the limit needs none.
+        self._expiry: asyncio.TimerHandle | None = None
         self._waiting: GroupedFairQueue[_Waiter] = GroupedFairQueue()
         self._watcher: asyncio.Task[None] | None = None
         self._trimmer = Trimmer()
@@ -119,9 +121,11 @@ class InboundLimiter:
             waiter.admitted.set_exception(refusal)
 
     async def _read(self, group: str, read: Callable[[], Awaitable[T]]) -> T:
-        limit = asyncio.timeout(self._seconds)
+        limit = asyncio.timeout(None)  # `_Read.end` makes it expire
         this = _Read(group, limit)
         self._reads[this] = None
+        if self._expiry is None:
+            self._expiry = asyncio.get_running_loop().call_later(self._seconds, self._end_expired)
         try:
             async with limit:
                 return await read()
@@ -134,6 +138,16 @@ class InboundLimiter:
         finally:
             del self._reads[this]
             self._pass_on()
+
+    def _end_expired(self) -> None:
+        """Ends the reads that take too long, and sets the timer for the oldest of the others."""
+        now, self._expiry = time.monotonic(), None
+        for read in self._reads:
+            left = read.began + self._seconds - now
+            if left > 0:
+                self._expiry = asyncio.get_running_loop().call_later(left, self._end_expired)
+                return
+            read.end(_too_slow(self._seconds))
 
     async def _wait(self, group: str, caller: str) -> None:
         waiter = _Waiter()

@@ -45,6 +45,7 @@ class LoadShedder:
         self._since = 0  # calls taken since then
         self._admitted, self._each = 0, 0.0  # admitted calls among `_passed`, and seconds for each
         self._recent: Counter[str] = Counter()
+        self._counted = 0  # the total of `_recent`
 
     def enter(self) -> None:
         """Counts a call that was taken from the queue.
@@ -64,7 +65,7 @@ class LoadShedder:
         queued, seconds = self._queue()
         if queued < MIN_CALLS or seconds < MIN_SECONDS:
             return
-        share = self._recent[caller] * len(self._recent) / max(1, self._recent.total())
+        share = self._recent[caller] * len(self._recent) / max(1, self._counted)
         if share < _MODEST and seconds < _MODEST_SECONDS:
             return
         most = 1.0 if share > _GREEDY else _MAX_REFUSED
@@ -106,5 +107,7 @@ class LoadShedder:
 
     def _count(self, caller: str) -> None:
         self._recent[caller] += 1
-        if self._recent.total() > _WINDOW:
+        self._counted += 1
+        if self._counted > _WINDOW:
             self._recent = Counter({name: count // 2 for name, count in self._recent.items() if count > 1})
+            self._counted = self._recent.total()

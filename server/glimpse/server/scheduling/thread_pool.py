@@ -19,6 +19,9 @@ R = TypeVar("R")
 _WORK_PER_THREAD = 3
 # Number of searches ahead of another that does not count as many.
 _FEW_SEARCHES = 32
+# Threads whose searches become one while they wait for a device. Where the processor searches, more would take cores
+# from decoding.
+_COMBINED_SEARCHES = 8
 
 
 class FairSemaphore:
@@ -87,15 +90,18 @@ class FairPool:
 
 
 class SearchPool(FairPool):
-    """One thread for searches that are too large for the event loop, with a limit on what waits for it."""
+    """A thread for searches that are too large for the event loop, with a limit on what waits for it.
 
-    def __init__(self, settings: Settings, initializer: Callable[[], None]) -> None:
-        """Starts `initializer` in the thread. The queue has the limits of a backbone's queue."""
-        super().__init__(1, "search", initializer)
+    Searches on a device are combined while they wait for it, so with a device there are several threads.
+    """
+
+    def __init__(self, settings: Settings, initializer: Callable[[], None], *, combined: bool = False) -> None:
+        """Starts `initializer` in each thread. The queue has the limits of a backbone's queue."""
+        super().__init__(_COMBINED_SEARCHES if combined else 1, "search", initializer)
         #: Checked before inputs are decoded, so that a call whose search would be late is refused early.
         self.admission = Admission(settings.queue_limit, settings.queue_seconds, _FEW_SEARCHES, Queue.SEARCHES)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs a search in the thread and returns its result. Raises RequestError if too many searches wait."""
+        """Runs a search in a thread and returns its result. Raises RequestError if too many searches wait."""
         with self.admission.place():
             return await super().run(work, *args, **kwargs)

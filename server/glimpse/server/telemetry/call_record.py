@@ -33,10 +33,10 @@ _anonymous_lines, _overload_lines = LogRateLimiter(), LogRateLimiter()
 class CallRecord:
     """A context around the work of a call, from its message to its end. Records the outcome when it ends."""
 
-    def __init__(self, call: Call, context: Context, figures: CallFigures, span: Any) -> None:
-        """`span` is the span of the call's trace, or None."""
-        self.call = call
-        self._context, self._figures, self._span = context, figures, span
+    def __init__(self, call: Call | None, context: Context, figures: CallFigures) -> None:
+        """Records `call`, which the telemetry interceptor has set, in `figures`."""
+        assert call is not None  # noqa: S101 (the interceptor sets it before it returns a handler)
+        self.call, self._context, self._figures = call, context, figures
 
     def __enter__(self) -> "CallRecord":
         self.call.began = time.monotonic()
@@ -50,7 +50,7 @@ class CallRecord:
         self._figures.in_flight -= 1
         code, reason = status_of(self._context, error)
         writes = audit.is_write(self.call.rpc)
-        record_call(self.call, code, reason, seconds, self._figures, self._span, self._peer, writes=writes)
+        record_call(self.call, code, reason, seconds, self._figures, self._peer, writes=writes)
         if writes:
             self._audit(code, reason)
         # gRPC keeps the error of an aborted call in its context, and the error's frames keep the context: a cycle that
@@ -85,7 +85,6 @@ def record_call(
     reason: str,
     seconds: float,
     figures: CallFigures,
-    span: Any,
     peer: str,
     *,
     writes: bool = False,
@@ -98,16 +97,15 @@ def record_call(
         reason: The reason in its ErrorInfo; empty if it succeeded.
         seconds: Its latency.
         figures: Takes the latency.
-        span: The span of its trace, or None.
         peer: Address of the caller's connection.
         writes: Whether the call changes the ledger.
     """
     succeeded, caller = code is Code.OK, current_caller()
-    metrics.requests.labels(call.rpc, code.name, reason).inc()
-    metrics.request_seconds.labels(call.rpc).observe(seconds)
+    metrics.requests_of(call.rpc, code.name, reason).inc()
+    metrics.request_seconds_of(call.rpc).observe(seconds)
     figures.add(call.rpc, seconds, succeeded=succeeded)
-    if span is not None and stage_timer.tracing is not None:
-        stage_timer.tracing.end(span, code.value[0], {"glimpse.reason": reason, "enduser.id": caller.name})
+    if call.span is not None and stage_timer.tracing is not None:
+        stage_timer.tracing.end(call.span, code.value[0], {"glimpse.reason": reason, "enduser.id": caller.name})
     level = logging.DEBUG if succeeded and not writes else logging.INFO
     if not logger.isEnabledFor(level) or _is_left_out(caller, code):
         return

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pool
 
-from glimpse.server.request_context import Call, request_id_of, set_call
+from glimpse.server.request_context import Call, current_call, request_id_of, set_call
 from glimpse.server.telemetry import stage_timer
 from glimpse.server.telemetry.call_record import CallRecord, Context, record_call
 from glimpse.server.telemetry.latency_stats import CallFigures
@@ -37,6 +37,8 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             f"/{name}/{method}": f"{name.rpartition('.')[2]}/{method}" for name in services for method in _methods(name)
         }
         self._figures, self._ignored = figures, ignored
+        # The last handler of each rpc and its wrapper: TolerantParsing returns the same handler for every call.
+        self._wrapped: dict[str, tuple[Any, Any]] = {}
 
     async def intercept_service(
         self,
@@ -48,15 +50,19 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata
         rpc = self._rpcs.get(handler_call_details.method, UNKNOWN)
-        request_id, span, trace_id = request_id_of(metadata), None, ""
+        call = Call(request_id_of(metadata), rpc)
         if stage_timer.tracing is not None:
-            span, trace_id = stage_timer.tracing.begin(rpc, metadata, request_id)
-        set_call(call := Call(request_id, rpc, trace_id))
+            call.span, call.trace_id = stage_timer.tracing.begin(rpc, metadata, call.request_id)
+        set_call(call)
         handler = await continuation(handler_call_details)
         if handler is None:
-            record_call(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, span, "")
+            record_call(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, "")
             return None
-        return _recorded(handler, lambda context: CallRecord(call, context, self._figures, span))
+        known, wrapper = self._wrapped.get(rpc, (None, None))
+        if known is not handler:
+            wrapper = _recorded(handler, self._figures)
+            self._wrapped[rpc] = handler, wrapper
+        return wrapper
 
 
 def _methods(service: str) -> list[str]:
@@ -65,14 +71,14 @@ def _methods(service: str) -> list[str]:
     return [method.name for method in descriptor_pool.Default().FindServiceByName(known).methods]
 
 
-def _recorded(handler: Any, record: Callable[[Context], CallRecord]) -> Any:
-    """Wraps a handler in one of the same kind."""
+def _recorded(handler: Any, figures: CallFigures) -> Any:
+    """Wraps a handler in one of the same kind, which records the call that its task works for."""
     make = _MAKE[handler.request_streaming, handler.response_streaming]
     if handler.response_streaming:
         many = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
         async def respond_many(requests: Any, context: Context) -> AsyncIterator[Any]:
-            with record(context) as recording:
+            with CallRecord(current_call(), context, figures) as recording:
                 async for response in many(requests, context):
                     recording.count_refusals(response)
                     yield response
@@ -83,7 +89,7 @@ def _recorded(handler: Any, record: Callable[[Context], CallRecord]) -> Any:
     behavior = handler.stream_unary if receives else handler.unary_unary
 
     async def respond(request: Any, context: Context) -> Any:
-        with record(context) as recording:
+        with CallRecord(current_call(), context, figures) as recording:
             if receives:
                 response = await behavior(request, context)
             else:

@@ -3,6 +3,8 @@
 No label has a value that a caller can invent: unknown methods count as one method, and collections are existing ones.
 """
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the number of series
@@ -22,6 +24,10 @@ request_seconds = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
     registry=registry,
 )
+# Every call needs these two. No label has many values, so the caches stay small, and they take a tenth of the time that
+# `labels` takes.
+requests_of = functools.cache(requests.labels)
+request_seconds_of = functools.cache(request_seconds.labels)
 stage_seconds = Histogram(
     "glimpse_stage_seconds",
     "Seconds of one input in decode, queue and encode; of one call in head and commit.",

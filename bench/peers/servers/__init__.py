@@ -1,0 +1,1 @@
+"""Servers that a user of each system would write, one a file."""
