@@ -17,14 +17,16 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import grpc
 import numpy as np
 from PIL import Image
 
+from bench.closed_loop import Load, closed_loop
 from bench.inputs import photographs
+from bench.machine import descendants
 from bench.report import page_head, write_tables
 from bench.server import Served, serving
 from bench.vit import vit_bundle
@@ -112,41 +114,43 @@ def _both(folder: Path) -> Iterator[tuple[Served, Bundle]]:
 
 
 def _measure(served: Served, case: Case, files: list[bytes], rule: ImageRule, seconds: float, repeats: int) -> Result:
-    _load(served, case, files, 0.5)
-    runs = [(*_load(served, case, files, seconds), _decode_ms(files, rule)) for _ in range(repeats)]
-    return Result(*(statistics.median(values) for values in (zip(*((*r[:4], r[5], r[4]) for r in runs), strict=True))))
+    runs = [astuple(_load(served, case, files, rule, seconds)) for _ in range(repeats)]
+    return Result(*(statistics.median(values) for values in zip(*runs, strict=True)))
 
 
-def _load(served: Served, case: Case, files: list[bytes], seconds: float) -> tuple[float, float, float, float, float]:
-    """Returns pictures a second, the median latency in ms, the mean batch, CPU ms a picture and the cores used."""
+def _load(served: Served, case: Case, files: list[bytes], rule: ImageRule, seconds: float) -> Result:
     began, cpu = time.perf_counter(), _cpu_seconds(served.process.pid)
-    count, latencies, batches = asyncio.run(_callers(served.address, case, files, seconds))
+    load, count, batches = asyncio.run(_callers(served.address, case, files, seconds))
     took, cpu = time.perf_counter() - began, _cpu_seconds(served.process.pid) - cpu
-    return count / took, statistics.median(latencies) * 1e3, statistics.mean(batches), 1e3 * cpu / count, cpu / took
+    return Result(
+        load.per_second * case.per_call,
+        load.p50_ms,
+        statistics.mean(batches),
+        1e3 * cpu / count,
+        _decode_ms(files, rule),
+        cpu / took,
+    )
 
 
-async def _callers(
-    address: str, case: Case, files: list[bytes], seconds: float
-) -> tuple[int, list[float], list[float]]:
+async def _callers(address: str, case: Case, files: list[bytes], seconds: float) -> tuple[Load, int, list[float]]:
+    """Returns the load, the number of pictures that were sent, and the batches of some of them."""
     requests = [_request(case, files, number) for number in range(8)]
-    latencies: list[float] = []
-    answers: list[bytes] = []
+    calls, answers = 0, list[bytes]()
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
-        call: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(_PATH, None, None)
-        end = time.perf_counter() + seconds
+        embed: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(_PATH, None, None)
 
-        async def caller(number: int) -> None:
-            while (sent := time.perf_counter()) < end:
-                answer = await call(requests[number % len(requests)])
-                latencies.append(time.perf_counter() - sent)
-                if len(latencies) % 16 == 1:  # parsing all of them would take time from the server
-                    answers.append(answer)
+        async def call(number: int) -> None:
+            nonlocal calls
+            answer = await embed(requests[number % len(requests)])
+            calls += 1
+            if calls % 16 == 1:  # parsing all of them would take time from the server
+                answers.append(answer)
 
-        await asyncio.gather(*(caller(number) for number in range(case.callers)))
+        load = await closed_loop(call, case.callers, seconds)
     sizes = [
         float(result.timings.batch_size) for answer in answers for result in pb.EmbedResponse.FromString(answer).results
     ]
-    return len(latencies) * case.per_call, latencies, sizes
+    return load, calls * case.per_call, sizes
 
 
 def _request(case: Case, files: list[bytes], number: int) -> bytes:
@@ -172,11 +176,9 @@ def _decode_ms(files: list[bytes], rule: ImageRule) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Returns the processor time of a process and of its children that run."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = (int(fields[11]) + int(fields[12])) / _TICKS
-    files = Path(f"/proc/{pid}/task").glob("*/children")  # a thread has the children that it has started
-    return own + sum(_cpu_seconds(int(child)) for file in files for child in file.read_text().split())
+    """Returns the processor time of a process and of all that it has started and that run."""
+    stats = (Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in (pid, *descendants(pid)))
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS
 
 
 if __name__ == "__main__":

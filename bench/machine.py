@@ -36,6 +36,13 @@ def others_used() -> Iterator[list[float]]:
     result.append(max(0.0, others / (time.monotonic() - began)))
 
 
+def descendants(pid: int) -> list[int]:
+    """Returns the processes that a process has started, and those that these have started."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")  # a thread has the children that it has started
+    children = [int(child) for file in files for child in file.read_text().split()]
+    return [*children, *(inner for child in children for inner in descendants(child))]
+
+
 def _busy_seconds() -> float:
     """Returns the seconds that all processors together have worked since the system started."""
     first = Path("/proc/stat").read_text().partition("\n")[0]

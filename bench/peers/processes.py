@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.machine import descendants
 from bench.peers import clients
 from glimpse.backbone import Bundle, cores
 
@@ -120,7 +121,7 @@ def _wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    children = _descendants(process.pid)
+    children = descendants(process.pid)
     process.terminate()
     end = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < end and (process.poll() is None or any(map(_alive, children))):
@@ -129,12 +130,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         if _alive(child):
             os.kill(child, signal.SIGKILL)
     process.wait()
-
-
-def _descendants(pid: int) -> list[int]:
-    files = Path(f"/proc/{pid}/task").glob("*/children")  # a thread has the children that it has started
-    children = [int(child) for file in files for child in file.read_text().split()]
-    return [*children, *(inner for child in children for inner in _descendants(child))]
 
 
 def _alive(pid: int) -> bool:

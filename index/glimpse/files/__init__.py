@@ -1,1 +1,1 @@
-"""Files that a killed process must not leave behind. Standard library only."""
+"""Temporary folders that a killed process does not leave behind, and the cache. Standard library only."""

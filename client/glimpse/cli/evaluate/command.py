@@ -11,6 +11,7 @@ from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.progress import progress
 from glimpse.cli.common.records import print_all, print_data
+from glimpse.files.cache import cache_folder
 from glimpse.inputs import Columns
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _head(value: str) -> str:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glimpse" / "embeddings"
+    return cache_folder() / "embeddings"
 
 
 @app.command()

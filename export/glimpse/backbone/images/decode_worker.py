@@ -23,11 +23,11 @@ from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.images.decode_cost import DecodeCost
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.preprocess import decode_image
-from glimpse.backbone.images.shared_block import PIXELS, SHARED_PIXELS, SharedBlock
+from glimpse.backbone.images.shared_block import SharedBlock
 from glimpse.backbone.manifest import ImageRule
 
-# First byte of an answer.
-READY, REFUSED, LARGE = b"R", b"E", b"L"
+#: First byte of an answer. Pixels follow it, or are in the shared block.
+READY, PIXELS, SHARED_PIXELS, REFUSED, LARGE = b"R", b"P", b"S", b"E", b"L"
 #: Memory that a picture may take without asking: enough for 8 megapixels.
 SMALL_BYTES = 64 << 20
 # The bound until the header has been read.

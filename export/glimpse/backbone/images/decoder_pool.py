@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone.errors import InputError, LargeImage
-from glimpse.backbone.images.decode_worker import LARGE, REFUSED, SMALL_BYTES
+from glimpse.backbone.images.decode_worker import LARGE, PIXELS, REFUSED, SMALL_BYTES
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.memory_budget import MemoryBudget
-from glimpse.backbone.images.shared_block import PIXELS
 from glimpse.backbone.images.worker_process import WorkerProcess
 from glimpse.backbone.manifest import ImageRule
 

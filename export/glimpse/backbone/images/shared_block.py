@@ -10,8 +10,6 @@ from contextlib import contextmanager
 
 #: Size of the block: enough for most encoded pictures, and for the pixels of 512 x 512.
 SHARED_BYTES = 1 << 20
-#: First byte of an answer with pixels: they follow, or they are in the block.
-PIXELS, SHARED_PIXELS = b"P", b"S"
 
 
 class SharedBlock:

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing.connection import Connection
 
+from glimpse.backbone.images.decode_worker import PIXELS, SHARED_PIXELS
 from glimpse.backbone.images.limits import ImageLimits
-from glimpse.backbone.images.shared_block import PIXELS, SHARED_PIXELS, SharedBlock, new_block
+from glimpse.backbone.images.shared_block import SharedBlock, new_block
 from glimpse.backbone.manifest import ImageRule
 
 # Environment variables that a worker needs, none of which may hold a secret. HOME is needed because packages may be

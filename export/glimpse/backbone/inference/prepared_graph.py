@@ -21,6 +21,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from glimpse.backbone.bundle import Bundle
+from glimpse.files.cache import cache_folder
 from glimpse.files.scratch import scratch_beside
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,6 @@ _MIN_WEIGHT_BYTES = 1_024
 # A prepared graph that was not opened for this long is removed when another one is made.
 _UNUSED_SECONDS = 30 * 86_400
 _ERRORS_ONLY = 3
-
-
-def cache_folder() -> Path:
-    """Returns the user's folder for files that can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glimpse"
 
 
 def prepared_graph(bundle: Bundle, graph: str, level: ort.GraphOptimizationLevel) -> Path | None:

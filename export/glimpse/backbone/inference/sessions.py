@@ -13,8 +13,9 @@ import onnxruntime as ort
 
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.inference.prepared_graph import cache_folder, prepared_graph
+from glimpse.backbone.inference.prepared_graph import prepared_graph
 from glimpse.backbone.inference.provider_failures import run_failure, start_failure
+from glimpse.files.cache import cache_folder
 
 logger = logging.getLogger(__name__)
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

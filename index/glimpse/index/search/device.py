@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from glimpse.index.types import Ids, Vectors
 
@@ -40,6 +40,12 @@ def in_thread(work: Callable[[], None]) -> None:
     """Runs work in a thread of its own; not at all while the interpreter ends."""
     with suppress(RuntimeError):
         threading.Thread(target=work, name="index-copy").start()
+
+
+def free(lock: AbstractContextManager[object], kept: list[Any]) -> None:
+    """Frees what is kept on a device, which is a use of the device."""
+    with lock:
+        kept.clear()
 
 
 @dataclass(frozen=True, slots=True)

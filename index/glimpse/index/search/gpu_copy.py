@@ -10,7 +10,7 @@ import faiss
 
 from glimpse.index.search.combined_search import CombinedSearch
 from glimpse.index.search.cuda import free_bytes, gpu_count
-from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, SHARE, in_thread
+from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, SHARE, free, in_thread
 from glimpse.index.search.gpu import GPU_LOCK, create_flat, on_first_gpu
 from glimpse.index.search.id_selectors import Mask, sieved
 from glimpse.index.types import Ids, Vectors
@@ -79,7 +79,7 @@ class GpuCopy:
     def __del__(self) -> None:
         """Frees the memory in the background, because that is a use of the GPU."""
         if self._works:
-            in_thread(partial(_free, [self.__dict__.pop("_index")]))
+            in_thread(partial(free, GPU_LOCK, [self.__dict__.pop("_index")]))
 
 
 def _stored(index: Any) -> tuple[Any | None, str]:
@@ -124,8 +124,3 @@ def _check_room(needed: int) -> None:
     """Raises RuntimeError if a copy of this many bytes would leave too little memory."""
     if needed > SHARE * (free := free_bytes()):
         raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free")
-
-
-def _free(kept: list[Any]) -> None:
-    with GPU_LOCK:
-        kept.clear()

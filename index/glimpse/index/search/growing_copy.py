@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from glimpse.index.search.combined_search import CombinedSearch, Found
-from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, Device
+from glimpse.index.search.device import ABANDONED, COORDINATE_BYTES, MAX_RESULTS, PART_ROWS, Device, free
 from glimpse.index.search.device_part import DevicePart
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.types import Ids, Vectors
@@ -279,9 +279,4 @@ class GrowingCopy:
     def __del__(self) -> None:
         """Frees the memory in the background, because that is a use of the device."""
         if self._parts and not self._failed:
-            self._device.start(partial(_free, self._device, self._parts))
-
-
-def _free(device: Device, parts: list[DevicePart]) -> None:
-    with device.lock:
-        parts.clear()
+            self._device.start(partial(free, self._device.lock, self._parts))
