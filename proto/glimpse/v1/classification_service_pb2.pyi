@@ -76,16 +76,18 @@ class Classification(_message.Message):
     def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ...) -> None: ...
 
 class ClassifyOptions(_message.Message):
-    __slots__ = ("top_k", "evidence", "min_revision", "domain")
+    __slots__ = ("top_k", "evidence", "min_revision", "domain", "keep")
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
     top_k: int
     evidence: int
     min_revision: int
     domain: str
-    def __init__(self, top_k: _Optional[int] = ..., evidence: _Optional[int] = ..., min_revision: _Optional[int] = ..., domain: _Optional[str] = ...) -> None: ...
+    keep: bool
+    def __init__(self, top_k: _Optional[int] = ..., evidence: _Optional[int] = ..., min_revision: _Optional[int] = ..., domain: _Optional[str] = ..., keep: _Optional[bool] = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
     __slots__ = ("collections", "inputs", "options")

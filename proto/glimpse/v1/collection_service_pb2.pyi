@@ -48,6 +48,22 @@ class DecisionPolicy(_message.Message):
     coverage: float
     def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
+class ReviewPolicy(_message.Message):
+    __slots__ = ("keep_unknown", "keep_ambiguous", "match_rate", "keep_inputs", "max_items", "keep_days")
+    KEEP_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    KEEP_AMBIGUOUS_FIELD_NUMBER: _ClassVar[int]
+    MATCH_RATE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_DAYS_FIELD_NUMBER: _ClassVar[int]
+    keep_unknown: bool
+    keep_ambiguous: bool
+    match_rate: float
+    keep_inputs: bool
+    max_items: int
+    keep_days: int
+    def __init__(self, keep_unknown: _Optional[bool] = ..., keep_ambiguous: _Optional[bool] = ..., match_rate: _Optional[float] = ..., keep_inputs: _Optional[bool] = ..., max_items: _Optional[int] = ..., keep_days: _Optional[int] = ...) -> None: ...
+
 class EmbeddingSpacePolicy(_message.Message):
     __slots__ = ("min_space_cosine",)
     MIN_SPACE_COSINE_FIELD_NUMBER: _ClassVar[int]
@@ -55,7 +71,7 @@ class EmbeddingSpacePolicy(_message.Message):
     def __init__(self, min_space_cosine: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "embedding_space_policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "embedding_space_policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs", "review_policy", "content_readable")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +88,8 @@ class Collection(_message.Message):
     PINNED_HEAD_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_POLICY_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_READABLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -88,7 +106,9 @@ class Collection(_message.Message):
     pinned_head: _types_pb2.Head
     index: AttachedIndex
     keep_inputs: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ...) -> None: ...
+    review_policy: ReviewPolicy
+    content_readable: bool
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ..., content_readable: _Optional[bool] = ...) -> None: ...
 
 class AttachedIndex(_message.Message):
     __slots__ = ("name", "factory", "vector_count", "deleted_count", "unlabeled_count", "searched")
@@ -737,3 +757,19 @@ class EndReembeddingResponse(_message.Message):
     collection: Collection
     revision: int
     def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class BatchGetExampleContentRequest(_message.Message):
+    __slots__ = ("parent", "names", "thumbnail_size")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAIL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    thumbnail_size: int
+    def __init__(self, parent: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., thumbnail_size: _Optional[int] = ...) -> None: ...
+
+class BatchGetExampleContentResponse(_message.Message):
+    __slots__ = ("contents",)
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    contents: _containers.RepeatedCompositeFieldContainer[_types_pb2.Content]
+    def __init__(self, contents: _Optional[_Iterable[_Union[_types_pb2.Content, _Mapping]]] = ...) -> None: ...

@@ -108,6 +108,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.FromString,
                 _registered_method=True)
+        self.BatchGetExampleContent = channel.unary_unary(
+                '/glimpse.v1.CollectionService/BatchGetExampleContent',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.FromString,
+                _registered_method=True)
         self.GetCollectionReport = channel.unary_unary(
                 '/glimpse.v1.CollectionService/GetCollectionReport',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
@@ -260,6 +265,14 @@ class CollectionServiceServicer:
 
     def DeleteExample(self, request, context):
         """DeleteExample deletes an example and reverses its effect exactly.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetExampleContent(self, request, context):
+        """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
+        (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -441,6 +454,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.DeleteExample,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.SerializeToString,
+            ),
+            'BatchGetExampleContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetExampleContent,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.SerializeToString,
             ),
             'GetCollectionReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCollectionReport,
@@ -870,6 +888,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/DeleteExample',
             glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetExampleContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/BatchGetExampleContent',
+            glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,10 @@ class CollectionServiceStub:
     """ListExamples lists the examples of a collection in the order of their enrolment."""
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]
     """DeleteExample deletes an example and reverses its effect exactly."""
+    BatchGetExampleContent: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.BatchGetExampleContentRequest, _collection_service_pb2.BatchGetExampleContentResponse]
+    """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
+    (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+    """
     GetCollectionReport: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
@@ -189,6 +193,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """ListExamples lists the examples of a collection in the order of their enrolment."""
     DeleteExample: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """DeleteExample deletes an example and reverses its effect exactly."""
+    BatchGetExampleContent: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.BatchGetExampleContentRequest, _collection_service_pb2.BatchGetExampleContentResponse]  # type: ignore[assignment]
+    """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
+    (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+    """
     GetCollectionReport: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]  # type: ignore[assignment]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
@@ -385,6 +393,16 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.DeleteExampleResponse, _abc.Awaitable[_collection_service_pb2.DeleteExampleResponse]]:
         """DeleteExample deletes an example and reverses its effect exactly."""
+
+    @_abc_1.abstractmethod
+    def BatchGetExampleContent(
+        self,
+        request: _collection_service_pb2.BatchGetExampleContentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.BatchGetExampleContentResponse, _abc.Awaitable[_collection_service_pb2.BatchGetExampleContentResponse]]:
+        """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
+        (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+        """
 
     @_abc_1.abstractmethod
     def GetCollectionReport(

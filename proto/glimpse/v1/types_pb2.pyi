@@ -98,3 +98,15 @@ class Timings(_message.Message):
     total_ms: float
     batch_size: int
     def __init__(self, decode_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., encode_ms: _Optional[float] = ..., head_ms: _Optional[float] = ..., commit_ms: _Optional[float] = ..., total_ms: _Optional[float] = ..., batch_size: _Optional[int] = ...) -> None: ...
+
+class Content(_message.Message):
+    __slots__ = ("name", "status", "image", "text")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    status: ItemStatus
+    image: bytes
+    text: str
+    def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[ItemStatus, _Mapping]] = ..., image: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...
