@@ -22,6 +22,8 @@ from glimpse.ledger.errors import (
     LedgerUnavailable,
     NotFound,
     RequestIdReused,
+    ResolutionChanged,
+    ReviewGroupChanged,
     UnstorableText,
 )
 from glimpse.ledger.ledger import Ledger
@@ -41,6 +43,21 @@ from glimpse.ledger.records import (
     ReembeddingResult,
 )
 from glimpse.ledger.reembedding.reads import ReembeddingCounts, ReembeddingReader
+from glimpse.ledger.review.queue import ReviewQueue
+from glimpse.ledger.review.records import (
+    ResolutionKind,
+    ReviewActivity,
+    ReviewAdded,
+    ReviewBatch,
+    ReviewContentPart,
+    ReviewDeleted,
+    ReviewItem,
+    ReviewRepeat,
+    ReviewResolution,
+    ReviewSample,
+    ReviewUsage,
+)
+from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome, ResolveRequest, Undone
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
 
@@ -58,6 +75,7 @@ __all__ = [
     "ExampleRecord",
     "FolderLock",
     "Head",
+    "ItemResult",
     "KeyRecord",
     "LabelRecord",
     "Ledger",
@@ -73,6 +91,25 @@ __all__ = [
     "ReembeddingRecord",
     "ReembeddingResult",
     "RequestIdReused",
+    "ResolutionChanged",
+    "ResolutionKind",
+    "Resolve",
+    "ResolveOutcome",
+    "ResolveRequest",
+    "Resolved",
+    "ReviewActivity",
+    "ReviewAdded",
+    "ReviewBatch",
+    "ReviewContentPart",
+    "ReviewDeleted",
+    "ReviewGroupChanged",
+    "ReviewItem",
+    "ReviewQueue",
+    "ReviewRepeat",
+    "ReviewResolution",
+    "ReviewSample",
+    "ReviewUsage",
+    "Undone",
     "UnstorableText",
     "Writer",
     "listen",

@@ -4,6 +4,8 @@ LedgerError
 ├── NotFound            a write names something that does not exist
 ├── AlreadyExists       something to be created exists
 ├── RequestIdReused     a request id was used before with other content
+├── ReviewGroupChanged  members of a group of review items no longer wait
+├── ResolutionChanged   somebody changed what a resolution enrolled
 ├── UnstorableText      the database cannot store a text
 ├── LedgerUnavailable   the database is temporarily unavailable
 │   └── LedgerReplaced  the database file is not the one that was opened
@@ -11,6 +13,8 @@ LedgerError
 ├── LedgerInUse         another process holds the ledger's file
 └── DataFolderInUse     another process holds the data folder
 """
+
+from collections.abc import Sequence
 
 
 class LedgerError(Exception):
@@ -27,6 +31,35 @@ class AlreadyExists(LedgerError):
 
 class RequestIdReused(LedgerError):
     """Raised when a request id was used before for a request with other content."""
+
+
+class ReviewGroupChanged(LedgerError):
+    """Raised when items that must all wait for review do not.
+
+    Attributes:
+        item_ids: those that do not wait.
+    """
+
+    def __init__(self, item_ids: Sequence[str]) -> None:
+        super().__init__(f"{len(item_ids)} of the group's items no longer wait; list the groups again")
+        self.item_ids = item_ids
+
+
+class ResolutionChanged(LedgerError):
+    """Raised when a resolution cannot be taken back, because somebody changed what it enrolled.
+
+    Attributes:
+        example_ids: examples that were changed or deleted since.
+        label_id: the label that it created, if it was changed or deleted since; else empty.
+    """
+
+    def __init__(self, example_ids: Sequence[str], label_id: str) -> None:
+        named = [
+            *(f"example {example_id!r}" for example_id in example_ids),
+            *([f"label {label_id!r}"] * bool(label_id)),
+        ]
+        super().__init__(f"changed since the resolution: {', '.join(named)}; undo that by hand")
+        self.example_ids, self.label_id = example_ids, label_id
 
 
 class UnstorableText(LedgerError):

@@ -28,6 +28,7 @@ from glimpse.ledger.records import (
     ReembeddingRecord,
 )
 from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
+from glimpse.ledger.review.queue import ReviewQueue
 from glimpse.ledger.writes import keys
 from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
@@ -232,6 +233,11 @@ class Ledger:
         """Deletes stored responses that are more than a week old."""
         with available(), self._writing() as connection:
             delete_expired_responses(connection)
+
+    @property
+    def review(self) -> ReviewQueue:
+        """The review queue."""
+        return ReviewQueue(self._engine, self._reading, self._writing)
 
     def keys(self) -> list[KeyRecord]:
         """Returns every API key, oldest first, including revoked ones."""

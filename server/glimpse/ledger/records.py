@@ -21,6 +21,13 @@ class CollectionRecord:
         label_mode: number of the contract's enum; 0 if unset.
         pinned_head: number of the contract's enum; 0 if unset.
         keep_inputs: whether the original inputs are stored.
+        review_unknown: whether queries with the decision UNKNOWN are kept for review.
+        review_ambiguous: whether those with the decision AMBIGUOUS are.
+        review_match_rate: the part of those with the decision MATCH that is, 0 to 1.
+        review_inputs: whether their inputs are kept beside their vectors.
+        review_max_items: at most this many wait; 0 is the default.
+        review_keep_days: an item is deleted after this many days; 0 is the default.
+        content_readable: whether callers may read kept originals and queries.
         side: 0 or 1, which of the two backbones of a re-embedding answers (see reembedding/reads.py).
         revision: revision of the last change.
     """
@@ -44,6 +51,18 @@ class CollectionRecord:
     revision: int = 0
     create_time: int = 0
     update_time: int = 0
+    review_unknown: bool = False
+    review_ambiguous: bool = False
+    review_match_rate: float = 0.0
+    review_inputs: bool = False
+    review_max_items: int = 0
+    review_keep_days: int = 0
+    content_readable: bool = False
+
+    @property
+    def keeps_queries(self) -> bool:
+        """True if the review policy keeps any query."""
+        return self.review_unknown or self.review_ambiguous or self.review_match_rate > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,14 @@ collections = Table(
     Column("label_mode", Integer, nullable=False, server_default=text("0")),
     Column("pinned_head", Integer, nullable=False, server_default=text("0")),
     Column("keep_inputs", Boolean, nullable=False, server_default=false()),
+    # The review policy; all off, or 0 for the default.
+    Column("review_unknown", Boolean, nullable=False, server_default=false()),
+    Column("review_ambiguous", Boolean, nullable=False, server_default=false()),
+    Column("review_match_rate", Float, nullable=False, server_default=text("0")),
+    Column("review_inputs", Boolean, nullable=False, server_default=false()),
+    Column("review_max_items", Integer, nullable=False, server_default=text("0")),
+    Column("review_keep_days", Integer, nullable=False, server_default=text("0")),
+    Column("content_readable", Boolean, nullable=False, server_default=false()),
     # Which of two backbones answers: see reembedding/reads.py.
     Column("side", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),
@@ -220,3 +228,122 @@ shadow_prompts = Table(
     Column("prompt_vector", LargeBinary),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
 )
+
+# What people said about review items: one row per call that resolved some. A row outlives its items, which are deleted
+# a day after their resolution: it is what an undo and the counts of a summary need.
+review_resolutions = Table(
+    "review_resolutions",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    # One of review/records.py's ResolutionKind.
+    Column("kind", Text, nullable=False),
+    # Empty if the items were skipped.
+    Column("label_id", Text, nullable=False),
+    Column("created_label", Boolean, nullable=False),
+    Column("item_count", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    # The examples that it enrolled: the digest of what can be updated, by id.
+    Column("examples", JSON, nullable=False),
+    Column("undo_time", BigInteger),
+    Column("request_id", Text),
+    Column("request_digest", Text),
+    # The stored response; removed after a week.
+    Column("answer", LargeBinary),
+    UniqueConstraint("collection_id", "request_id"),
+)
+
+# Queries that wait for review, and those that were resolved in the last day. Numbered by the database: a query is kept
+# without the head.
+review_items = Table(
+    "review_items",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Text, nullable=False),
+    # Numbers of the contract's enums.
+    Column("decision", Integer, nullable=False),
+    Column("modality", Integer, nullable=False),
+    Column("label_id", Text, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("uncertainty", Float, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    # 0 if only the vector is kept.
+    Column("content_bytes", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("embedding_space", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("expire_time", BigInteger, nullable=False),
+    # The earlier of the expiry and a day after the resolution.
+    Column("delete_time", BigInteger, nullable=False),
+    # NULL while it waits.
+    Column("resolution_id", Text),
+    # NULL if it was not enrolled, or the example was deleted since.
+    Column("example", BigInteger, ForeignKey("examples.sequence", ondelete="SET NULL")),
+    ForeignKeyConstraint(
+        ["collection_id", "resolution_id"],
+        ["review_resolutions.collection_id", "review_resolutions.id"],
+        ondelete="CASCADE",
+    ),
+    UniqueConstraint("collection_id", "id"),
+    Index("review_items_by_resolution", "collection_id", "resolution_id", "sequence"),
+    # Covers the counts, so that they read no vectors.
+    Index("review_items_by_caller", "collection_id", "caller", "decision", "resolution_id", "content_bytes"),
+    Index("review_items_by_time", "delete_time"),
+    Index("review_items_by_example", "example"),
+    sqlite_autoincrement=True,
+)
+
+# Kept inputs, in parts of at most a batch. The item is written with its last part, so it has no foreign key to it.
+review_contents = Table(
+    "review_contents",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
+# A sample of all queries of a collection: those with the least keys.
+review_samples = Table(
+    "review_samples",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    # The item that was kept of the query, or that it was counted for; empty: none.
+    Column("item_id", Text, nullable=False),
+    Column("decision", Integer, nullable=False),
+    Column("label_id", Text, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("key", Float, nullable=False),
+    Column("embedding_space", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("expire_time", BigInteger, nullable=False),
+    # Set with the item's resolution, unless it was skipped.
+    Column("resolution_id", Text),
+    Column("resolved_label_id", Text),
+    Index("review_samples_by_key", "collection_id", "key"),
+    Index("review_samples_by_item", "collection_id", "item_id"),
+    Index("review_samples_by_time", "expire_time"),
+)
+
+# How many items expired or made room for others, by the hour.
+review_drops = Table(
+    "review_drops",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("time", BigInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+#: The tables of the review queue, in order of their references. Copies of a ledger leave them out unless asked.
+REVIEW_TABLES = (review_resolutions, review_items, review_contents, review_samples, review_drops)

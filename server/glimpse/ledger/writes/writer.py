@@ -12,6 +12,7 @@ from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelRecord
 from glimpse.ledger.reembedding import reads
 from glimpse.ledger.reembedding.writes import ReembeddingWriter
+from glimpse.ledger.review.resolution import Resolve, Resolved, Undone
 from glimpse.ledger.writes import keys, originals
 from glimpse.ledger.writes.enrollment import EnrollmentWriter, existing_labels
 from glimpse.ledger.writes.keys import KeyRecord
@@ -141,6 +142,32 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
         """Deletes a row of a collection's index; returns the revision."""
         attachments.mark_deleted(self.connection, collection_id, [row])
         return self.append("delete_row", collection_id, {"row": row})
+
+    def resolve_review(self, resolve: Resolve) -> Resolved | bytes:
+        """Resolves review items: enrolls them as a change of the actor, or only takes them from the queue.
+
+        Returns:
+            What happened to each item, or the stored response if the request was answered before.
+
+        Raises:
+            NotFound: the collection or the label does not exist.
+            AlreadyExists: the new label exists.
+            ReviewGroupChanged: an expected item does not wait.
+            RequestIdReused: the request id was used with other content.
+        """
+        raise NotImplementedError
+
+    def undo_review(self, collection_id: str, resolution_id: str, actor: str = "") -> Undone:
+        """Takes a resolution back: deletes what it enrolled, and returns its items to the queue.
+
+        Items that have expired stay gone. An example that was there before stays. The label that the resolution created
+        is deleted if it is empty.
+
+        Raises:
+            NotFound: the resolution does not exist.
+            ResolutionChanged: somebody changed what it enrolled; nothing is undone.
+        """
+        raise NotImplementedError
 
     def _add_labels(self, collection_id: str, labels: Sequence[LabelRecord]) -> list[LabelRecord]:
         """Inserts the labels that do not exist; returns them."""
