@@ -109,7 +109,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
         assert not verify(ledger.url, quiet)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=st.lists(_STEPS, max_size=14))
 def test_any_order_of_resolutions_and_undos(ledger: Direct, steps: list[tuple[object, ...]]) -> None:
     name, model, resolutions = f"c{next(_numbers)}", Model(), list[str]()

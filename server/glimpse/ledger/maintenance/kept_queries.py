@@ -23,7 +23,7 @@ def not_expired(table: Table, now: int) -> list[ColumnElement[bool]]:
 
 
 class ExpiredRows:
-    """Leaves out rows that have expired, where no database can. Give it the tables in the order of their references."""
+    """Leaves out rows that have expired, where no database can. Give it the items before their inputs."""
 
     def __init__(self, now: int) -> None:
         self._now = now

@@ -124,8 +124,9 @@ def _write(
 
 def _tables(*, keys: bool, review: bool) -> list[Table]:
     """Returns the tables to export, in order of their references."""
-    left_out = [*([] if keys else [schema.api_keys]), *(() if review else schema.REVIEW_TABLES)]
-    return [table for table in schema.metadata.sorted_tables if table not in left_out]
+    left_out = [*([] if keys else [schema.api_keys]), *schema.REVIEW_TABLES]
+    tables = [table for table in schema.metadata.sorted_tables if table not in left_out]
+    return [*tables, *(schema.REVIEW_TABLES if review else ())]
 
 
 def _only(table: Table, collections: Sequence[str]) -> list[ColumnElement[bool]]:
