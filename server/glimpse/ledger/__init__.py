@@ -14,6 +14,7 @@ from glimpse.ledger.database.folder_lock import FolderLock
 from glimpse.ledger.database.url import sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
+    ContentExists,
     DataFolderInUse,
     LedgerDamaged,
     LedgerError,
@@ -41,6 +42,7 @@ from glimpse.ledger.records import (
     ReembeddingResult,
 )
 from glimpse.ledger.reembedding.reads import ReembeddingCounts, ReembeddingReader
+from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
 
@@ -50,6 +52,7 @@ __all__ = [
     "AttachmentRecord",
     "Change",
     "CollectionRecord",
+    "ContentExists",
     "DataFolderInUse",
     "Delta",
     "EnrollRequest",
@@ -74,6 +77,7 @@ __all__ = [
     "ReembeddingResult",
     "RequestIdReused",
     "UnstorableText",
+    "Updated",
     "Writer",
     "listen",
     "sqlite_url",
