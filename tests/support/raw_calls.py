@@ -67,5 +67,7 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "DeleteLabel": collections.DeleteLabelRequest(name=label),
         "GetExample": collections.GetExampleRequest(name=example),
         "DeleteExample": collections.DeleteExampleRequest(name=example),
+        "UpdateExamples": collections.UpdateExamplesRequest(parent=name, names=[example]),
+        "DeleteExamples": collections.DeleteExamplesRequest(parent=name, names=[example]),
     }
     return requests

@@ -20,7 +20,7 @@ from glimpse.client.results._collection_report import (
     SuspectExample,
 )
 from glimpse.client.results._compaction import Compaction
-from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
+from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult, ExampleUpdate
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client.results._results import (
@@ -86,6 +86,7 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Example",
+    "ExampleUpdate",
     "FailedPrecondition",
     "GlimpseError",
     "Head",

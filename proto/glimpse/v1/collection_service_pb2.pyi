@@ -454,6 +454,40 @@ class DeleteExampleResponse(_message.Message):
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
+class UpdateExamplesRequest(_message.Message):
+    __slots__ = ("parent", "names", "example", "update_mask")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    example: Example
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, parent: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateExamplesResponse(_message.Message):
+    __slots__ = ("revision", "updated_count")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    updated_count: int
+    def __init__(self, revision: _Optional[int] = ..., updated_count: _Optional[int] = ...) -> None: ...
+
+class DeleteExamplesRequest(_message.Message):
+    __slots__ = ("parent", "names")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, parent: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeleteExamplesResponse(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
 class GetCollectionReportRequest(_message.Message):
     __slots__ = ("name", "min_revision")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -113,6 +113,16 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.FromString,
                 _registered_method=True)
+        self.UpdateExamples = channel.unary_unary(
+                '/glimpse.v1.CollectionService/UpdateExamples',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.FromString,
+                _registered_method=True)
+        self.DeleteExamples = channel.unary_unary(
+                '/glimpse.v1.CollectionService/DeleteExamples',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.FromString,
+                _registered_method=True)
         self.GetCollectionReport = channel.unary_unary(
                 '/glimpse.v1.CollectionService/GetCollectionReport',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
@@ -273,6 +283,26 @@ class CollectionServiceServicer:
     def BatchGetExampleContent(self, request, context):
         """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
         (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateExamples(self, request, context):
+        """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+        change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+        and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+        for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+        same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+        INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExamples(self, request, context):
+        """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+        errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -459,6 +489,16 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.BatchGetExampleContent,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.SerializeToString,
+            ),
+            'UpdateExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateExamples,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.SerializeToString,
+            ),
+            'DeleteExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExamples,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.SerializeToString,
             ),
             'GetCollectionReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCollectionReport,
@@ -915,6 +955,60 @@ class CollectionService:
             '/glimpse.v1.CollectionService/BatchGetExampleContent',
             glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/UpdateExamples',
+            glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/DeleteExamples',
+            glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,18 @@ class CollectionServiceStub:
     """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
     (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
     """
+    UpdateExamples: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateExamplesRequest, _collection_service_pb2.UpdateExamplesResponse]
+    """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+    change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+    and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+    for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+    same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+    INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+    """
+    DeleteExamples: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExamplesRequest, _collection_service_pb2.DeleteExamplesResponse]
+    """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+    errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
+    """
     GetCollectionReport: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
@@ -196,6 +208,18 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     BatchGetExampleContent: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.BatchGetExampleContentRequest, _collection_service_pb2.BatchGetExampleContentResponse]  # type: ignore[assignment]
     """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
     (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+    """
+    UpdateExamples: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateExamplesRequest, _collection_service_pb2.UpdateExamplesResponse]  # type: ignore[assignment]
+    """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+    change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+    and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+    for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+    same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+    INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+    """
+    DeleteExamples: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExamplesRequest, _collection_service_pb2.DeleteExamplesResponse]  # type: ignore[assignment]
+    """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+    errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
     """
     GetCollectionReport: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]  # type: ignore[assignment]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
@@ -402,6 +426,30 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.BatchGetExampleContentResponse, _abc.Awaitable[_collection_service_pb2.BatchGetExampleContentResponse]]:
         """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
         (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateExamples(
+        self,
+        request: _collection_service_pb2.UpdateExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.UpdateExamplesResponse, _abc.Awaitable[_collection_service_pb2.UpdateExamplesResponse]]:
+        """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+        change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+        and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+        for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+        same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+        INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExamples(
+        self,
+        request: _collection_service_pb2.DeleteExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.DeleteExamplesResponse, _abc.Awaitable[_collection_service_pb2.DeleteExamplesResponse]]:
+        """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+        errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
         """
 
     @_abc_1.abstractmethod

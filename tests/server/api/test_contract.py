@@ -119,6 +119,13 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
         "EnrollExamples": {"parent": name, "examples": [{"label_id": "red", "input": TEXT}]},
         "GetExample": {"name": example},
         "DeleteExample": {"name": example},
+        "UpdateExamples": {
+            "parent": name,
+            "names": [example],
+            "example": {"label_id": "red"},
+            "update_mask": {"paths": ["label_id"]},
+        },
+        "DeleteExamples": {"parent": name, "names": [example]},
         "ListExamples": {"parent": name},
         "AttachIndex": {"collection": name, "index": "indexes/none"},
         "StartReembedding": {"collection": name, "backbone": "backbones/tiny-image"},

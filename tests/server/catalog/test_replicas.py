@@ -164,6 +164,13 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
         )
     )
     enroll(a, "wren", [9])
+    names = [result.example.name for result in first.results]
+    update = col.UpdateExamplesRequest(parent="collections/birds", names=names[1:3])
+    update.example.label_id, update.example.domain = "wren", "garden"
+    update.update_mask.paths.extend(["label_id", "domain"])
+    assert b.collections.UpdateExamples(update).updated_count == 2
+    a.collections.DeleteExamples(col.DeleteExamplesRequest(parent="collections/birds", names=names[2:4]))
+    assert listed(a) == listed(b)
     changed = col.Collection(name="collections/birds", display_name="Birds")
     changed.policy.match_threshold = 0.9
     request = col.UpdateCollectionRequest(collection=changed)
@@ -171,7 +178,7 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
     revision = b.collections.UpdateCollection(request).revision
     found = [stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")) for stubs in (a, b)]
     assert found[0] == found[1]
-    assert (found[0].collection.revision, found[0].collection.example_count) == (revision, 5)
+    assert (found[0].collection.revision, found[0].collection.example_count) == (revision, 3)
     labels = [stubs.collections.ListLabels(col.ListLabelsRequest(parent="collections/birds")) for stubs in (a, b)]
     assert labels[0] == labels[1]
     assert search(a, 0, revision) == search(b, 0, revision)

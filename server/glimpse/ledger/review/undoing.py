@@ -37,8 +37,8 @@ def undo(writer: "Writer", collection_id: str, resolution_id: str) -> Undone:
     query = select(_items.id).where(_items.collection_id == collection_id, _items.resolution_id == resolution_id)
     items = lock_items(connection, collection_id, connection.scalars(query).all())
     example_ids = list(row.examples)
-    for example_id in example_ids:
-        revision = writer.delete_example(collection_id, example_id)
+    if example_ids:
+        revision = writer.delete_examples(collection_id, example_ids)
     removed = row.label_id if row.created_label and _is_empty(connection, row) else ""
     if removed:
         revision = writer.delete_label(collection_id, removed)

@@ -5,6 +5,7 @@ the request, does the work, and returns the response.
 """
 
 from glimpse.server.api.collections.collections import CollectionCalls
+from glimpse.server.api.collections.example_changes import ExampleChangeCalls
 from glimpse.server.api.collections.examples import ExampleCalls
 from glimpse.server.api.collections.indexes import IndexCalls
 from glimpse.server.api.collections.labels import LabelCalls
@@ -29,6 +30,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         self._collections = CollectionCalls(runtime)
         self._labels = LabelCalls(runtime)
         self._examples = ExampleCalls(runtime)
+        self._example_changes = ExampleChangeCalls(runtime)
         self._report = ReportCalls(runtime)
         self._indexes = IndexCalls(runtime)
         self._reembedding = ReembeddingCalls(runtime)
@@ -108,6 +110,16 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
         """Deletes one example, or marks a row of the attached index as deleted."""
         return await self._examples.delete(request)
+
+    @unary
+    async def UpdateExamples(self, request: pb.UpdateExamplesRequest, context: Context) -> pb.UpdateExamplesResponse:
+        """Checks the update mask and the new values, and changes several examples in one change."""
+        return await self._example_changes.update(request)
+
+    @unary
+    async def DeleteExamples(self, request: pb.DeleteExamplesRequest, context: Context) -> pb.DeleteExamplesResponse:
+        """Deletes several examples in one change."""
+        return await self._example_changes.delete(request)
 
     @unary
     async def GetCollectionReport(

@@ -73,6 +73,8 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "ListExamples": Need(Scope.READ),
         "EnrollExamples": Need(Scope.ENROLL),
         "DeleteExample": Need(Scope.ENROLL),
+        "UpdateExamples": Need(Scope.ENROLL),
+        "DeleteExamples": Need(Scope.ENROLL),
         "CreateLabel": Need(Scope.ENROLL),
         "UpdateLabel": Need(Scope.ENROLL),
         "DeleteLabel": Need(Scope.ENROLL),
