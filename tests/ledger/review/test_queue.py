@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -96,7 +97,12 @@ def test_nothing_is_kept_where_no_policy_keeps_queries(ledger: Direct) -> None:
 
 
 def test_the_policy_is_part_of_the_collection(ledger: Direct) -> None:
-    policy = {"review_ambiguous": True, "review_match_rate": 0.25, "review_max_items": 7, "review_keep_days": 3}
+    policy: dict[str, Any] = {
+        "review_ambiguous": True,
+        "review_match_rate": 0.25,
+        "review_max_items": 7,
+        "review_keep_days": 3,
+    }
     ledger.update_collection(collection(content_readable=True, **policy))
     [change] = ledger.since(1).changes
     record = ledger.since(1).collections["birds"]
@@ -216,7 +222,12 @@ def test_a_purge_waits_for_the_batches_of_others(server: Postgres) -> None:
             connection.execute(text("SELECT 1 FROM collections WHERE id = 'birds' FOR KEY SHARE"))
             ledger.update_collection(collection(review_unknown=False))
             done = threading.Event()
-            purge = threading.Thread(target=lambda: (ledger.review.purge("birds"), done.set()))
+
+            def work() -> None:
+                ledger.review.purge("birds")
+                done.set()
+
+            purge = threading.Thread(target=work)
             purge.start()
             assert not done.wait(0.2)
             connection.rollback()
