@@ -236,3 +236,23 @@ def test_a_purge_waits_for_the_batches_of_others(server: Postgres) -> None:
         engine.dispose()
         [added] = ledger.review.add([ReviewBatch("birds", [item("b")])])
         assert not added.kept
+
+
+def test_a_collection_is_deleted_while_a_batch_is_written(server: Postgres) -> None:
+    """Both lock the collection before its items."""
+    with Direct.of(server.database()) as ledger:
+        ledger.create_collection(collection())
+        ledger.review.add([ReviewBatch("birds", [item("a")])])
+        engine = create_engine(ledger.url)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1 FROM collections WHERE id = 'birds' FOR KEY SHARE"))
+            deletion = threading.Thread(target=lambda: ledger.delete_collection("birds"))
+            deletion.start()
+            deletion.join(0.2)
+            assert deletion.is_alive()
+            connection.execute(text("SET LOCAL lock_timeout = 20000"))
+            connection.execute(text("UPDATE review_items SET count = 2"))
+            connection.commit()
+        deletion.join(30)
+        engine.dispose()
+        assert (ledger.collections(), ledger.review.usage()) == ([], [])
