@@ -6,9 +6,10 @@ It needs only grpcio, protobuf and NumPy.
 from glimpse.client._async.client import AsyncClient
 from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
-from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
@@ -64,6 +65,7 @@ __all__ = [
     "Backbone",
     "BackboneState",
     "CallFigures",
+    "Caller",
     "Cancelled",
     "Classification",
     "ClassifyResult",
@@ -112,6 +114,7 @@ __all__ = [
     "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
+    "Scope",
     "SearchExamplesResult",
     "ServerError",
     "ServerInfo",

@@ -734,6 +734,22 @@ class GetReembeddingResponse(_message.Message):
     reembedding: Reembedding
     def __init__(self, reembedding: _Optional[_Union[Reembedding, _Mapping]] = ...) -> None: ...
 
+class ListReembeddingsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListReembeddingsResponse(_message.Message):
+    __slots__ = ("reembeddings", "next_page_token")
+    REEMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    reembeddings: _containers.RepeatedCompositeFieldContainer[Reembedding]
+    next_page_token: str
+    def __init__(self, reembeddings: _Optional[_Iterable[_Union[Reembedding, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class SwitchBackboneRequest(_message.Message):
     __slots__ = ("collection", "embedding_space", "force")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]

@@ -153,6 +153,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
                 _registered_method=True)
+        self.ListReembeddings = channel.unary_unary(
+                '/glimpse.v1.CollectionService/ListReembeddings',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
+                _registered_method=True)
         self.SwitchBackbone = channel.unary_unary(
                 '/glimpse.v1.CollectionService/SwitchBackbone',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.SerializeToString,
@@ -377,6 +382,14 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReembeddings(self, request, context):
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SwitchBackbone(self, request, context):
         """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
         back. If the collection is of the requested space already, the call changes nothing, so it can be sent again. Up to
@@ -516,6 +529,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.GetReembedding,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.SerializeToString,
+            ),
+            'ListReembeddings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReembeddings,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.SerializeToString,
             ),
             'SwitchBackbone': grpc.unary_unary_rpc_method_handler(
                     servicer.SwitchBackbone,
@@ -1153,6 +1171,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/GetReembedding',
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReembeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/ListReembeddings',
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -140,6 +140,10 @@ class CollectionServiceStub:
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
+    ListReembeddings: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
+    """
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
     back. If the collection is of the requested space already, the call changes nothing, so it can be sent again. Up to
@@ -266,6 +270,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     GetReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]  # type: ignore[assignment]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """
+    ListReembeddings: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]  # type: ignore[assignment]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
     """
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
@@ -528,6 +536,16 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.GetReembeddingResponse, _abc.Awaitable[_collection_service_pb2.GetReembeddingResponse]]:
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
         the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListReembeddings(
+        self,
+        request: _collection_service_pb2.ListReembeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.ListReembeddingsResponse, _abc.Awaitable[_collection_service_pb2.ListReembeddingsResponse]]:
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
         """
 
     @_abc_1.abstractmethod

@@ -91,6 +91,7 @@ def test_a_full_name_of_another_collection_is_rejected(run: Run, collection: str
 def test_backbones_and_status(run: Run, collection: str) -> None:
     assert run("backbones", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
     assert "toy" in run("backbones", "show", "toy").out
+    assert run("whoami", "--format", "json").objects == [{"name": "", "scope": "admin", "collections": {}}]
     [state] = run("status", "--format", "json").objects
     assert state["health"] == "SERVING"
     assert 0 < state["latency_ms"] < 1000

@@ -133,7 +133,7 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
         **{rpc: {"collection": name} for rpc in ("DetachIndex", "StartCompaction", "GetCompaction")},
         **{rpc: {"collection": name} for rpc in ("GetReembedding", "EndReembedding")},
         **{rpc: {"name": name} for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport")},
-        **{rpc: {} for rpc in ("ListBackbones", "ListCollections")},
+        **{rpc: {} for rpc in ("ListBackbones", "ListCollections", "ListReembeddings")},
     }
     return rpc.request(**fields[str(rpc)])
 

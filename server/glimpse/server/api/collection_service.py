@@ -161,6 +161,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         return await self._reembedding.get(request, deadline_of(context))
 
     @unary
+    async def ListReembeddings(
+        self, request: pb.ListReembeddingsRequest, context: Context
+    ) -> pb.ListReembeddingsResponse:
+        """Returns a page of the re-embeddings that the caller may read, with their progress."""
+        return await self._reembedding.list_page(request)
+
+    @unary
     async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:
         """Lets a collection answer by the vectors of the other backbone of its re-embedding."""
         return await self._reembedding.switch(request)
