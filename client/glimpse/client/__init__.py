@@ -21,6 +21,7 @@ from glimpse.client.results._collection_report import (
     SuspectExample,
 )
 from glimpse.client.results._compaction import Compaction
+from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult, ExampleUpdate
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
@@ -79,6 +80,7 @@ __all__ = [
     "DataLoss",
     "DeadlineExceeded",
     "Decision",
+    "DecisionCounts",
     "DecisionPolicy",
     "EmbedResult",
     "EmbeddingSpacePolicy",

@@ -123,6 +123,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
                 _registered_method=True)
+        self.GetDecisionCounts = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetDecisionCounts',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
+                _registered_method=True)
         self.AttachIndex = channel.unary_unary(
                 '/glimpse.v1.CollectionService/AttachIndex',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.SerializeToString,
@@ -304,6 +309,15 @@ class CollectionServiceServicer:
         """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
         accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
         takes seconds for thousands of examples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecisionCounts(self, request, context):
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -499,6 +513,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.GetCollectionReport,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.SerializeToString,
+            ),
+            'GetDecisionCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecisionCounts,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.SerializeToString,
             ),
             'AttachIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.AttachIndex,
@@ -1009,6 +1028,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/GetCollectionReport',
             glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecisionCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/GetDecisionCounts',
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
             options,
             channel_credentials,
             insecure,

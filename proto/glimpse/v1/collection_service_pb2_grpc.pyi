@@ -91,6 +91,11 @@ class CollectionServiceStub:
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
     """
+    GetDecisionCounts: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
+    """
     AttachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
     its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
@@ -221,6 +226,11 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
+    """
+    GetDecisionCounts: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]  # type: ignore[assignment]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
     """
     AttachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]  # type: ignore[assignment]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
@@ -451,6 +461,17 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
         accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
         takes seconds for thousands of examples.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDecisionCounts(
+        self,
+        request: _collection_service_pb2.GetDecisionCountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.GetDecisionCountsResponse, _abc.Awaitable[_collection_service_pb2.GetDecisionCountsResponse]]:
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
         """
 
     @_abc_1.abstractmethod

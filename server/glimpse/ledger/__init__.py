@@ -42,6 +42,7 @@ from glimpse.ledger.records import (
     ReembeddingResult,
 )
 from glimpse.ledger.reembedding.reads import ReembeddingCounts, ReembeddingReader
+from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
@@ -54,6 +55,7 @@ __all__ = [
     "CollectionRecord",
     "ContentExists",
     "DataFolderInUse",
+    "DecisionCount",
     "Delta",
     "EnrollRequest",
     "Enrolled",

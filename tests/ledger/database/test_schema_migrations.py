@@ -76,6 +76,7 @@ _SHADOW |= {
     "time": 14,
 }
 _VECTOR = {"sequence": 7, "collection_id": "birds", "problem": "", "vector": unit(8, 2), "embedding_space": None}
+_COUNTS = {"collection_id": "birds", "day": 20_000, "match_count": 1, "unknown_count": 2, "ambiguous_count": 2**40}
 _PROMPT = {"collection_id": "birds", "label_id": "robin", "turn": 1, "problem": "", "prompt_vector": unit(9, 2)}
 
 
@@ -119,6 +120,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         "shadows": [_SHADOW],
         "shadow_vectors": [_VECTOR],
         "shadow_prompts": [_PROMPT],
+        "decision_counts": [_COUNTS],
     }
 
 

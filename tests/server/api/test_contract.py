@@ -132,7 +132,10 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
         "SwitchBackbone": {"collection": name, "embedding_space": space},
         **{rpc: {"collection": name} for rpc in ("DetachIndex", "StartCompaction", "GetCompaction")},
         **{rpc: {"collection": name} for rpc in ("GetReembedding", "EndReembedding")},
-        **{rpc: {"name": name} for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport")},
+        **{
+            rpc: {"name": name}
+            for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport", "GetDecisionCounts")
+        },
         **{rpc: {} for rpc in ("ListBackbones", "ListCollections", "ListReembeddings")},
     }
     return rpc.request(**fields[str(rpc)])

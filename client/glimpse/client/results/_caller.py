@@ -1,4 +1,4 @@
-"""Who calls, as GetCaller returns it."""
+"""The caller, as GetCaller returns it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

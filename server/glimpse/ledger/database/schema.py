@@ -220,3 +220,15 @@ shadow_prompts = Table(
     Column("prompt_vector", LargeBinary),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
 )
+
+# How often a collection made each decision on a day. Every server adds its own counts, which make no change.
+decision_counts = Table(
+    "decision_counts",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    # Days since 1 January 1970, UTC.
+    Column("day", Integer, primary_key=True),
+    Column("match_count", BigInteger, nullable=False),
+    Column("unknown_count", BigInteger, nullable=False),
+    Column("ambiguous_count", BigInteger, nullable=False),
+)

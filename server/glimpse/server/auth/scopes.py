@@ -67,6 +67,7 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "GetCollection": Need(Scope.READ),
         "ListCollections": Need(Scope.READ),
         "GetCollectionReport": Need(Scope.READ),
+        "GetDecisionCounts": Need(Scope.READ),
         "GetLabel": Need(Scope.READ),
         "ListLabels": Need(Scope.READ),
         "GetExample": Need(Scope.READ),
