@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, select
 from glimpse.ledger import (
     AttachmentRecord,
     CollectionRecord,
+    DecisionCount,
     Enrollment,
     EnrollRequest,
     ExampleRecord,
@@ -73,6 +74,8 @@ def fill(ledger: Direct) -> None:
     ledger.detach("bare")
     limits = {"requests": 2.5}
     _fill_sides(ledger)
+    [birds, *_] = (one for one in ledger.collections() if one.id == "birds")
+    ledger.add_decisions([DecisionCount("birds", birds.create_time, 20_000 + day, 1, 2, 2**40) for day in range(2)])
     ledger.create_key(KeyRecord("id-1", "phone", b"\0salt", b"\xffhash", "classify", ["birds-*", "small"], limits))
     ledger.create_key(KeyRecord("id-2", "old", b"s", b"h", "admin", ["*"], expire_time=1_900_000_000_000_001))
     ledger.revoke_key("old")

@@ -63,6 +63,7 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "GetCollection": collections.GetCollectionRequest(name=name),
         "DeleteCollection": collections.DeleteCollectionRequest(name=name),
         "GetCollectionReport": collections.GetCollectionReportRequest(name=name),
+        "GetDecisionCounts": collections.GetDecisionCountsRequest(name=name),
         "GetLabel": collections.GetLabelRequest(name=label),
         "DeleteLabel": collections.DeleteLabelRequest(name=label),
         "GetExample": collections.GetExampleRequest(name=example),

@@ -128,6 +128,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
                 _registered_method=True)
+        self.GetDecisionCounts = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetDecisionCounts',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
+                _registered_method=True)
         self.AttachIndex = channel.unary_unary(
                 '/glimpse.v1.CollectionService/AttachIndex',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.SerializeToString,
@@ -157,6 +162,11 @@ class CollectionServiceStub:
                 '/glimpse.v1.CollectionService/GetReembedding',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
+                _registered_method=True)
+        self.ListReembeddings = channel.unary_unary(
+                '/glimpse.v1.CollectionService/ListReembeddings',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
                 _registered_method=True)
         self.SwitchBackbone = channel.unary_unary(
                 '/glimpse.v1.CollectionService/SwitchBackbone',
@@ -317,6 +327,15 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDecisionCounts(self, request, context):
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AttachIndex(self, request, context):
         """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
         its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
@@ -385,6 +404,14 @@ class CollectionServiceServicer:
     def GetReembedding(self, request, context):
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
         the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReembeddings(self, request, context):
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -505,6 +532,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.SerializeToString,
             ),
+            'GetDecisionCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecisionCounts,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.SerializeToString,
+            ),
             'AttachIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.AttachIndex,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.FromString,
@@ -534,6 +566,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.GetReembedding,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.SerializeToString,
+            ),
+            'ListReembeddings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReembeddings,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.SerializeToString,
             ),
             'SwitchBackbone': grpc.unary_unary_rpc_method_handler(
                     servicer.SwitchBackbone,
@@ -1047,6 +1084,33 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
+    def GetDecisionCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/GetDecisionCounts',
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AttachIndex(request,
             target,
             options=(),
@@ -1198,6 +1262,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/GetReembedding',
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReembeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/ListReembeddings',
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -95,6 +95,11 @@ class CollectionServiceStub:
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
     """
+    GetDecisionCounts: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
+    """
     AttachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
     its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
@@ -143,6 +148,10 @@ class CollectionServiceStub:
     GetReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """
+    ListReembeddings: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
     """
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
@@ -226,6 +235,11 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
     """
+    GetDecisionCounts: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]  # type: ignore[assignment]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
+    """
     AttachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]  # type: ignore[assignment]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
     its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
@@ -274,6 +288,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     GetReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]  # type: ignore[assignment]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """
+    ListReembeddings: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]  # type: ignore[assignment]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
     """
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
@@ -464,6 +482,17 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetDecisionCounts(
+        self,
+        request: _collection_service_pb2.GetDecisionCountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.GetDecisionCountsResponse, _abc.Awaitable[_collection_service_pb2.GetDecisionCountsResponse]]:
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
+        """
+
+    @_abc_1.abstractmethod
     def AttachIndex(
         self,
         request: _collection_service_pb2.AttachIndexRequest,
@@ -546,6 +575,16 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.GetReembeddingResponse, _abc.Awaitable[_collection_service_pb2.GetReembeddingResponse]]:
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
         the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListReembeddings(
+        self,
+        request: _collection_service_pb2.ListReembeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.ListReembeddingsResponse, _abc.Awaitable[_collection_service_pb2.ListReembeddingsResponse]]:
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
         """
 
     @_abc_1.abstractmethod

@@ -59,6 +59,7 @@ from glimpse.ledger.review.records import (
     ReviewUsage,
 )
 from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome, ResolveRequest, Undone
+from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
@@ -71,6 +72,7 @@ __all__ = [
     "CollectionRecord",
     "ContentExists",
     "DataFolderInUse",
+    "DecisionCount",
     "Delta",
     "EnrollRequest",
     "Enrolled",

@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.wait import soon
+
 from ..conftest import Run
 
 
@@ -91,6 +93,7 @@ def test_a_full_name_of_another_collection_is_rejected(run: Run, collection: str
 def test_backbones_and_status(run: Run, collection: str) -> None:
     assert run("backbones", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
     assert "toy" in run("backbones", "show", "toy").out
+    assert run("whoami", "--format", "json").objects == [{"name": "", "scope": "admin", "collections": {}}]
     [state] = run("status", "--format", "json").objects
     assert state["health"] == "SERVING"
     assert 0 < state["latency_ms"] < 1000
@@ -104,6 +107,9 @@ def test_a_collection_of_names_classifies_before_it_has_an_example(run: Run) -> 
         assert run("labels", "create", "names", colour).code == 0
     [found] = run("classify", "names", "--text", "blue", "--format", "json").objects
     assert found["label"] == "blue"
+    [day] = soon(lambda: run("collections", "decisions", "names", "--format", "json").objects, 30)
+    assert day["match"] + day["unknown"] + day["ambiguous"] == 1
+    assert day["date"] in run("collections", "decisions", "names", "--days", "2").out
     assert run("collections", "show", "names", "--format", "json").objects[0]["min_space_cosine"] == 0.99
     run("collections", "delete", "names", "--force")
 

@@ -83,6 +83,7 @@ _SHADOW |= {
     "time": 14,
 }
 _VECTOR = {"sequence": 7, "collection_id": "birds", "problem": "", "vector": unit(8, 2), "embedding_space": None}
+_COUNTS = {"collection_id": "birds", "day": 20_000, "match_count": 1, "unknown_count": 2, "ambiguous_count": 2**40}
 _PROMPT = {"collection_id": "birds", "label_id": "robin", "turn": 1, "problem": "", "prompt_vector": unit(9, 2)}
 
 _FUTURE = 2**53 + 1  # opening deletes what has expired
@@ -144,6 +145,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         "review_contents": [{"collection_id": "birds", "item_id": "i3", "part": 0, "time": 14, "content": b"3"}],
         "review_samples": [_SAMPLE],
         "review_drops": [{"collection_id": "birds", "time": 3_600_000_000, "count": 4}],
+        "decision_counts": [_COUNTS],
     }
 
 

@@ -132,8 +132,11 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
         "SwitchBackbone": {"collection": name, "embedding_space": space},
         **{rpc: {"collection": name} for rpc in ("DetachIndex", "StartCompaction", "GetCompaction")},
         **{rpc: {"collection": name} for rpc in ("GetReembedding", "EndReembedding")},
-        **{rpc: {"name": name} for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport")},
-        **{rpc: {} for rpc in ("ListBackbones", "ListCollections")},
+        **{
+            rpc: {"name": name}
+            for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport", "GetDecisionCounts")
+        },
+        **{rpc: {} for rpc in ("ListBackbones", "ListCollections", "ListReembeddings")},
     }
     return rpc.request(**fields[str(rpc)])
 

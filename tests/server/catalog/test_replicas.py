@@ -188,6 +188,27 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
     assert len(listed(b)) == len(listed(a)) == 1
 
 
+def test_every_server_reports_the_decisions_of_all(replicas: Replicas) -> None:
+    create(replicas.stubs[0])
+    revision = enroll(replicas.stubs[0], "robin", range(3)).revision
+    options = cls.ClassifyOptions(min_revision=revision)
+    for number, stubs in enumerate(replicas.stubs, 1):
+        inputs = [vector(place, space_of(stubs)) for place in range(number)]
+        stubs.classification.Classify(
+            cls.ClassifyRequest(collections=["collections/birds"], inputs=inputs, options=options)
+        )
+
+    def reported() -> list[int]:
+        request = col.GetDecisionCountsRequest(name="collections/birds")
+        days = [stubs.collections.GetDecisionCounts(request).days for stubs in replicas.stubs]
+        return [sum(day.match + day.unknown + day.ambiguous for day in several) for several in days]
+
+    end = time.monotonic() + 60
+    while reported() != [6, 6, 6]:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
 def test_missing_revision_is_unavailable_with_a_retry_delay(replicas: Replicas) -> None:
     a, *_ = replicas.stubs
     create(a)

@@ -129,6 +129,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         return await self._report.get(request, deadline_of(context))
 
     @unary
+    async def GetDecisionCounts(
+        self, request: pb.GetDecisionCountsRequest, context: Context
+    ) -> pb.GetDecisionCountsResponse:
+        """Reads from the ledger how often a collection made each decision, day by day."""
+        return await self._report.decision_counts(request)
+
+    @unary
     async def AttachIndex(self, request: pb.AttachIndexRequest, context: Context) -> pb.AttachIndexResponse:
         """Opens and checks an index, and makes its rows examples of a collection."""
         return await self._indexes.attach(request)
@@ -159,6 +166,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def GetReembedding(self, request: pb.GetReembeddingRequest, context: Context) -> pb.GetReembeddingResponse:
         """Returns the progress of a re-embedding and, with `measure`, the reports with both backbones."""
         return await self._reembedding.get(request, deadline_of(context))
+
+    @unary
+    async def ListReembeddings(
+        self, request: pb.ListReembeddingsRequest, context: Context
+    ) -> pb.ListReembeddingsResponse:
+        """Returns a page of the re-embeddings that the caller may read, with their progress."""
+        return await self._reembedding.list_page(request)
 
     @unary
     async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:
