@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 from glimpse.fewshot.types import Prediction
 
 # Queries whose coverage is counted: with a sample, the cost grows with N and not with N².
 _SAMPLE = 1024
 # The kernel's width, as a part of the median distance between two queries.
-_WIDTH = 0.3
+_WIDTH = 0.4
 # Queries that are compared with the sample at once: 16 MB of kernels.
 _BLOCK = 4096
 # Distances below this are rounding.
@@ -27,21 +26,17 @@ _ALIKE = 1e-4
 def uncertainties(predictions: Sequence[Prediction]) -> Floats:
     """Returns how uncertain each answer is, from 0 to 1: 1 less the lead in probability over the second label.
 
-    An UNKNOWN query has 1, because its probabilities only compare labels of which none may hold. Source: margin
-    sampling (Scheffer, Decomain and Wrobel 2001).
+    The decision does not count: a query that is like no example has no coverage, and is ranked early for that. Source:
+    margin sampling (Scheffer, Decomain and Wrobel 2001).
 
     Args:
         predictions: n predictions with at least two labels, if the collection has two.
 
     Returns:
-        `(n,)` float64.
+        `(n,)` float64. 1 where no label can score.
     """
-    result = np.ones(len(predictions))
-    for row, prediction in enumerate(predictions):
-        if prediction.decision is not Decision.UNKNOWN:
-            best, second = (*prediction.probabilities[:2], 0.0, 0.0)[:2]
-            result[row] = 1 - (best - second)
-    return result
+    pairs = [(*prediction.probabilities[:2], 0.0, 0.0)[:2] for prediction in predictions]
+    return 1 - np.array([best - second for best, second in pairs], np.float64)
 
 
 def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int, first: int = 256) -> Rows:
@@ -50,8 +45,8 @@ def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int
         gain(i) = Σ_r w_r max(0, k(x_i, x_r) - c_r),   k(x, y) = exp(-(1 - x^T y) / h),   w_r = 1 + u_r / s²
 
     c_r is the greatest k(x_r, ·) over the enrolled examples and the queries ranked before. r runs over all queries, or
-    a fixed sample of 1,024. h is 0.3 of the median 1 - cos between two of them. s is the number of examples per label: in
-    measurements, more weight on uncertain queries helps at one or two shots and harms later, when they are those
+    a fixed sample of 1,024. h is 0.4 of the median 1 - cos between two of them. s is the number of examples per label:
+    in measurements, weight on uncertain queries helps at one or two shots and harms later, when they are those
     between two labels. The sum is submodular, so the greedy order is within 1 - 1/e of the best set of each size
     (Nemhauser, Wolsey and Fisher 1978). An old gain bounds a new one, so few are computed again (Minoux 1978). Source:
     uncertainty herding (Bae, Oliveira and Sutherland 2025); with w = 1 it is generalised coverage (Bae, Noh and
