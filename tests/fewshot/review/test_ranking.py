@@ -1,9 +1,11 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.review import ranking
-from glimpse.fewshot.review.ranking import rank_groups, rank_items, uncertainties
+from glimpse.fewshot.review.ranking import rank_items, uncertainties
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, normalize
 from glimpse.fewshot.types import Prediction
 
@@ -33,8 +35,6 @@ def test_the_order_is_that_of_the_greedy_rule_without_shortcuts(examples: int) -
     uncertainty = np.random.default_rng(3).random(120)
     expected = _brute_force(vectors, uncertainty, enrolled, 3)
     assert rank_items(vectors, uncertainty, enrolled, 3).tolist() == expected
-    singles = [np.array([row]) for row in range(120)]
-    assert rank_groups(vectors, singles, uncertainty, enrolled, 3).tolist() == expected
 
 
 def test_dense_regions_come_first_each_once_and_outliers_late() -> None:
@@ -78,24 +78,18 @@ def test_more_queries_than_are_ranked_greedily_are_in_the_order_too(monkeypatch:
 
 def test_few_gains_are_computed_again_for_each_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, computed = _random(2000, 16, 13), 0
-    compute = ranking._Coverage.kernel
+    compute = ranking._Coverage.kernels
 
-    def counted(coverage: ranking._Coverage, members: Array) -> Array:
+    def counted(coverage: ranking._Coverage, members: Array) -> Iterator[Array]:
         nonlocal computed
-        computed += 1
+        computed += len(members)
         return compute(coverage, members)
 
     monkeypatch.setattr(ranking, "_SAMPLE", 256)
-    monkeypatch.setattr(ranking._Coverage, "kernel", counted)
+    monkeypatch.setattr(ranking._Coverage, "kernels", counted)
     rank_items(vectors, np.ones(2000), vectors[:10], 10, first=50)
-    assert 50 <= computed < 50 * 2000 / 20
-
-
-def test_a_group_that_covers_more_comes_before_its_smaller_part() -> None:
-    vectors = _random(40, 16, 14)
-    groups = [np.array([0]), np.arange(1, 4), np.arange(4, 40)]
-    assert rank_groups(vectors, groups, np.ones(40), np.empty((0, 16), np.float32), 0)[0] == 2
-    assert rank_groups(vectors, [], np.ones(40), vectors, 1).tolist() == []
+    # Each of the queries and examples once, and those that are computed again.
+    assert 2010 + 50 <= computed < 2010 + 50 * 2000 / 20
 
 
 def test_uncertainty_is_the_lead_of_the_best_label() -> None:
