@@ -14,6 +14,13 @@ def _random(count: int, dimension: int, seed: int) -> Array:
     return normalize(np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32))
 
 
+def _around(centres: Array, count: int, seed: int) -> Array:
+    """Returns `count` unit vectors near each centre."""
+    repeated = np.repeat(centres, count, axis=0)
+    noise = np.random.default_rng(seed).standard_normal(repeated.shape).astype(np.float32)
+    return normalize(repeated + np.float32(0.05) * noise)
+
+
 def _brute_force(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int) -> list[int]:
     """Computes every gain again at every step, in float64."""
     cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
@@ -39,7 +46,7 @@ def test_the_order_is_that_of_the_greedy_rule_without_shortcuts(examples: int) -
 
 def test_dense_regions_come_first_each_once_and_outliers_late() -> None:
     centres = _random(3, 16, 4)
-    dense = normalize(np.repeat(centres, 20, axis=0) + 0.05 * np.random.default_rng(5).standard_normal((60, 16)))
+    dense = _around(centres, 20, 5)
     vectors = np.concatenate([_random(2, 16, 6), dense])
     order = rank_items(vectors, np.ones(62), np.empty((0, 16), np.float32), 0)
     assert sorted((order[:3] - 2) // 20) == [0, 1, 2]
@@ -47,7 +54,7 @@ def test_dense_regions_come_first_each_once_and_outliers_late() -> None:
 
 def test_a_region_that_examples_cover_comes_last() -> None:
     centres = _random(2, 16, 7)
-    vectors = normalize(np.repeat(centres, 10, axis=0) + 0.05 * np.random.default_rng(8).standard_normal((20, 16)))
+    vectors = _around(centres, 10, 8)
     order = rank_items(vectors, np.ones(20), centres[:1], 1)
     assert order[0] >= 10
 

@@ -67,7 +67,7 @@ def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int
         return np.empty(0, np.intp)
     coverage = _Coverage(vectors, uncertainty, enrolled, labels)
     gains = np.concatenate([coverage.gain(kernels) for kernels in coverage.kernels(vectors)])
-    # Of equal gains, the query at the front comes first.
+    # The position breaks ties, so that equal input gives equal output.
     heap = [(-gain, row) for row, gain in enumerate(gains.tolist())]
     heapq.heapify(heap)
     ranked = _greedy(heap, coverage, vectors, first)
