@@ -151,7 +151,8 @@ def _draw_picture(curves: Curves, settings: Sequence[tuple[str, float]], file: P
     for axis, (name, part) in zip(axes.flat, settings, strict=True):
         for (one, other, order), lines in curves.items():
             if (one, other) == (name, part):
-                axis.plot(ANSWERS, lines.mean(0), label=order, marker=".", linewidth=1)
+                color = f"C{list(ORDERS).index(order)}"
+                axis.plot(ANSWERS, lines.mean(0), label=order, color=color, marker=".", linewidth=1)
         axis.set(title=f"{name}, {title_of(part)}", xlabel="answers", ylabel="balanced accuracy, %")
         axis.grid(alpha=0.3)
         axis.legend()

@@ -46,11 +46,11 @@ def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int
 
     c_r is the greatest k(x_r, ·) over the enrolled examples and the queries ranked before. r runs over all queries, or
     a fixed sample of 1,024. h is 0.4 of the median 1 - cos between two of them. s is the number of examples per label:
-    in measurements, weight on uncertain queries helps at one or two shots and harms later, when they are those
-    between two labels. The sum is submodular, so the greedy order is within 1 - 1/e of the best set of each size
-    (Nemhauser, Wolsey and Fisher 1978). An old gain bounds a new one, so few are computed again (Minoux 1978). Source:
-    uncertainty herding (Bae, Oliveira and Sutherland 2025); with w = 1 it is generalised coverage (Bae, Noh and
-    Sutherland 2024). docs/methods.md compares it with other rules.
+    in measurements, weight on uncertain queries helps near one shot and harms at two to four. The sum is submodular, so
+    the greedy order is within 1 - 1/e of the best set of each size (Nemhauser, Wolsey and Fisher 1978). An old gain
+    bounds a new one, so few are computed again (Minoux 1978). Source: uncertainty herding (Bae, Oliveira and
+    Sutherland 2025); with w = 1 it is generalised coverage (Bae, Noh and Sutherland 2024). docs/methods.md compares it
+    with other rules.
 
     Args:
         vectors: `(N, d)` float32, unit rows.
