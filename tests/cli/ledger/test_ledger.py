@@ -42,7 +42,7 @@ def test_a_backup_is_reported_and_restored(glimpse: Glimpse, folder: Path) -> No
     [record] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
     assert record["file"] == "saved"
     assert record["bytes"] == (folder / "saved").stat().st_size
-    assert record["rows"]["examples"] == 25
+    assert record["rows"]["examples"] == 23
     assert record["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
     assert [one["name"] for one in record["needs"]["indexes"]] == ["folded"]
     done = glimpse("restore", "saved", "--data", "new")
@@ -148,6 +148,8 @@ def test_the_log_lists_every_change(glimpse: Glimpse) -> None:
     assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in record.values()
     assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(record.values())
     assert "label also, with 4 rows of the index" in record.values()
+    assert {"3 examples: new label kite, metadata", "2 examples: new domain, group"} <= set(record.values())
+    assert {"2 examples", "3 rows of the index"} <= set(record.values())
     some = glimpse("log", "--data", "data", "--collection", "small", "--after", 20, "--format", "json").objects
     assert some == [line for line in lines if line["collection"] == "small" and line["revision"] > 20]
     assert some

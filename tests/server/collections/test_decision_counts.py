@@ -29,7 +29,7 @@ MATCH, UNKNOWN, AMBIGUOUS = Decision.MATCH, Decision.UNKNOWN, Decision.AMBIGUOUS
 
 
 class Recorder:
-    """A catalog whose ledger records what is written, and fails when it is told to."""
+    """A catalog whose ledger records what is written, and fails while `failing` is set."""
 
     def __init__(self) -> None:
         self.failing = False

@@ -16,7 +16,7 @@ _COUNTS: Final = ("match_count", "unknown_count", "ambiguous_count")
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount:
-    """How often a collection made each decision on one day.
+    """Numbers of a collection's decisions on one day.
 
     Attributes:
         create_time: creation time of the collection, because another one may get its id; 0 in results of reads.
