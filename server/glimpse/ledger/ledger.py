@@ -75,6 +75,8 @@ class Ledger:
         try:
             with translate_open_errors(parsed), ledger._writing() as connection:
                 delete_expired_responses(connection)
+            # With PostgreSQL, other servers may be writing inputs.
+            ledger.review.delete_lost_parts(all_of_them=lock is not None)
         except BaseException:
             ledger.close()
             raise

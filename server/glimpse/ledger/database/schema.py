@@ -229,7 +229,7 @@ shadow_prompts = Table(
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
 )
 
-# What people said about review items: one row per call that resolved some. A row outlives its items, which are deleted
+# How review items were resolved: one row per call that resolved some. A row outlives its items, which are deleted
 # a day after their resolution: it is what an undo and the counts of a summary need.
 review_resolutions = Table(
     "review_resolutions",
@@ -284,8 +284,8 @@ review_items = Table(
     Column("delete_time", BigInteger, nullable=False),
     # NULL while it waits.
     Column("resolution_id", Text),
-    # NULL if it was not enrolled, or the example was deleted since.
-    Column("example", BigInteger, ForeignKey("examples.sequence", ondelete="SET NULL")),
+    # The sequence number of the example that it was enrolled as. No foreign key: deletions of examples would look here.
+    Column("example", BigInteger),
     ForeignKeyConstraint(
         ["collection_id", "resolution_id"],
         ["review_resolutions.collection_id", "review_resolutions.id"],
@@ -296,7 +296,6 @@ review_items = Table(
     # Covers the counts, so that they read no vectors.
     Index("review_items_by_caller", "collection_id", "caller", "decision", "resolution_id", "content_bytes"),
     Index("review_items_by_time", "delete_time"),
-    Index("review_items_by_example", "example"),
     sqlite_autoincrement=True,
 )
 
@@ -307,8 +306,8 @@ review_contents = Table(
     Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
     Column("item_id", Text, primary_key=True),
     Column("part", Integer, primary_key=True),
-    Column("content", LargeBinary, nullable=False),
     Column("time", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # A sample of all queries of a collection: those with the least keys.

@@ -1,6 +1,7 @@
 """Write transactions: each holds the ledger's head and appends the changes of its writes."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -11,6 +12,7 @@ from glimpse.ledger.changes.hash_chain import link
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.database import WRITING, available
 from glimpse.ledger.database.database_file import check_file
+from glimpse.ledger.database.deleted_bytes import erase
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.records import Change, Head
 
@@ -28,6 +30,8 @@ class Transaction:
         self._engine = engine
         self._appended: list[Change] = []
         self.actor = ""
+        #: Tables whose deleted rows are removed from the files after the commit.
+        self.erased: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         with available():
@@ -53,6 +57,8 @@ class Transaction:
                     check_file(self.connection)  # do not acknowledge a write to a file that lost its name
             finally:
                 self.connection.close()  # rolls back if not committed
+            if kind is None and self.erased:
+                erase(self._engine, self.erased)
             if isinstance(error, DBAPIError | UnicodeEncodeError):
                 raise error
 

@@ -7,12 +7,16 @@ from sqlalchemy import delete, insert, select, update
 
 from glimpse.ledger.changes import attachments
 from glimpse.ledger.database import schema
+from glimpse.ledger.database.deleted_bytes import zeroing
 from glimpse.ledger.database.row_mapping import changeable, label_row
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelRecord
 from glimpse.ledger.reembedding import reads
 from glimpse.ledger.reembedding.writes import ReembeddingWriter
+from glimpse.ledger.review.deletion import CONTENT_TABLES, delete_queue
 from glimpse.ledger.review.resolution import Resolve, Resolved, Undone
+from glimpse.ledger.review.resolving import Resolution
+from glimpse.ledger.review.undoing import undo
 from glimpse.ledger.writes import keys, originals
 from glimpse.ledger.writes.enrollment import EnrollmentWriter, existing_labels
 from glimpse.ledger.writes.keys import KeyRecord
@@ -40,6 +44,9 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
     def delete_collection(self, collection_id: str) -> int:
         """Deletes a collection with its content; returns the revision. Raises NotFound."""
         table = schema.collections
+        with zeroing(self.connection):
+            if delete_queue(self.connection, collection_id):
+                self.erased = CONTENT_TABLES
         result = self.connection.execute(delete(table).where(table.c.id == collection_id))
         self.require_one_row(result.rowcount, f"collection {collection_id!r}")
         return self.append("delete_collection", collection_id)
@@ -146,6 +153,8 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
     def resolve_review(self, resolve: Resolve) -> Resolved | bytes:
         """Resolves review items: enrolls them as a change of the actor, or only takes them from the queue.
 
+        Items with much content are enrolled by several changes. All of it is one transaction.
+
         Returns:
             What happened to each item, or the stored response if the request was answered before.
 
@@ -155,7 +164,8 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
             ReviewGroupChanged: an expected item does not wait.
             RequestIdReused: the request id was used with other content.
         """
-        raise NotImplementedError
+        with zeroing(self.connection):
+            return Resolution(self, resolve).run()
 
     def undo_review(self, collection_id: str, resolution_id: str, actor: str = "") -> Undone:
         """Takes a resolution back: deletes what it enrolled, and returns its items to the queue.
@@ -167,7 +177,9 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
             NotFound: the resolution does not exist.
             ResolutionChanged: somebody changed what it enrolled; nothing is undone.
         """
-        raise NotImplementedError
+        self.actor = actor
+        with zeroing(self.connection):
+            return undo(self, collection_id, resolution_id)
 
     def _add_labels(self, collection_id: str, labels: Sequence[LabelRecord]) -> list[LabelRecord]:
         """Inserts the labels that do not exist; returns them."""

@@ -13,9 +13,10 @@ def upgrade() -> None:
     """Adds the columns and tables; no collection keeps queries yet."""
     for name in ("review_unknown", "review_ambiguous", "review_inputs", "content_readable"):
         op.add_column("collections", sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false()))
-    for name, kind in (("match_rate", sa.Float), ("max_items", sa.Integer), ("keep_days", sa.Integer)):
-        column: sa.Column[float] = sa.Column(f"review_{name}", kind, nullable=False, server_default=sa.text("0"))
-        op.add_column("collections", column)
+    zero = sa.text("0")
+    op.add_column("collections", sa.Column("review_match_rate", sa.Float, nullable=False, server_default=zero))
+    for name in ("review_max_items", "review_keep_days"):
+        op.add_column("collections", sa.Column(name, sa.Integer, nullable=False, server_default=zero))
     _create_resolutions()
     _create_items()
     op.create_table(
@@ -23,8 +24,8 @@ def upgrade() -> None:
         _collection(),
         sa.Column("item_id", sa.Text, primary_key=True),
         sa.Column("part", sa.Integer, primary_key=True),
-        sa.Column("content", sa.LargeBinary, nullable=False),
         sa.Column("time", sa.BigInteger, nullable=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
     )
     _create_samples()
     op.create_table(
@@ -77,7 +78,7 @@ def _create_items() -> None:
         *(sa.Column(name, sa.Text, nullable=False) for name in ("caller", "domain")),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in times),
         sa.Column("resolution_id", sa.Text),
-        sa.Column("example", sa.BigInteger, sa.ForeignKey("examples.sequence", ondelete="SET NULL")),
+        sa.Column("example", sa.BigInteger),
         sa.ForeignKeyConstraint(
             ["collection_id", "resolution_id"],
             ["review_resolutions.collection_id", "review_resolutions.id"],
@@ -90,7 +91,6 @@ def _create_items() -> None:
     op.create_index("review_items_by_resolution", "review_items", ["collection_id", "resolution_id", "sequence"])
     op.create_index("review_items_by_caller", "review_items", counted)
     op.create_index("review_items_by_time", "review_items", ["delete_time"])
-    op.create_index("review_items_by_example", "review_items", ["example"])
 
 
 def _create_samples() -> None:
