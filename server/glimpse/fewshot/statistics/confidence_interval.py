@@ -3,14 +3,14 @@
 import math
 
 
-def wilson_interval(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(right: float, count: float, z: float = 1.959964) -> tuple[float, float]:
     """Returns Wilson's score interval of a proportion (Wilson 1927); it stays within [0, 1] for few trials.
 
         (p + z²/2n ± z sqrt(p (1 - p) / n + z²/4n²)) / (1 + z²/n)
 
     Args:
-        right: successes.
-        count: trials n, greater than 0.
+        right: successes; a fraction of an effective number of trials need not be a whole number.
+        count: trials n, greater than 0, or the effective number of them.
         z: normal quantile; the default is for 95 %.
     """
     part, spread = right / count, z * z / count

@@ -1,0 +1,132 @@
+"""Estimates for the whole traffic from a sample of queries that was drawn decision by decision.
+
+Each query is counted under its decision, and some queries of each decision are kept at random. A decision is a stratum:
+its share of the traffic comes from the counts, its rate from the queries that were kept and answered. Which queries of a
+stratum are answered must not depend on how uncertain they are. Show the sample in a random order, apart from the ranked
+list.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from glimpse.fewshot.decision import Decision
+from glimpse.fewshot.statistics.confidence_interval import wilson_interval
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """The queries of one decision.
+
+    Attributes:
+        queries: how many queries there were.
+        answered: how many of them were kept and answered, at random.
+        positive: how many of the answered ones have the property in question.
+    """
+
+    queries: int
+    answered: int
+    positive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A rate over the whole traffic, with an interval of 95 %, each in [0, 1].
+
+    Attributes:
+        value: the rate.
+        low: the lower end of the interval.
+        high: the upper end.
+        answered: the number of queries that were answered.
+    """
+
+    value: float
+    low: float
+    high: float
+    answered: int
+
+
+def estimate_rate(strata: Sequence[Stratum]) -> Estimate | None:
+    """Estimates a rate over all queries from the answered ones of each stratum.
+
+        p = Σ W_h p_h,   W_h = N_h / N,   p_h = x_h / n_h
+        V = Σ W_h² q_h (1 - q_h) / n_h + Σ W_h (q_h - q)² / N,   q_h = (x_h + 1/2) / (n_h + 1),   q = Σ W_h q_h
+
+    p weights each answered query by the inverse of its chance to be one (Horvitz and Thompson 1952). The second term of
+    V is there because the shares W_h are estimated, too (Neyman 1938). The interval is Wilson's, with as many trials
+    as would have the variance V: q (1 - q) / V (Korn and Graubard 1998). q_h is Jeffreys' estimate, so that V is not 0
+    where the answered queries of a stratum are alike. A stratum without answers may have any rate; it counts as 1/2,
+    and widens the interval by its whole share.
+
+    Args:
+        strata: the strata. Their answered queries are random ones of the stratum.
+
+    Returns:
+        The estimate; None if no query was answered.
+    """
+    known = [stratum for stratum in strata if stratum.answered]
+    if not known:
+        return None
+    queries, total = sum(stratum.queries for stratum in known), sum(stratum.queries for stratum in strata)
+    shares = [stratum.queries / queries for stratum in known]
+    value = sum(share * stratum.positive / stratum.answered for share, stratum in zip(shares, known, strict=True))
+    rates = [(stratum.positive + 0.5) / (stratum.answered + 1) for stratum in known]
+    rate = sum(share * each for share, each in zip(shares, rates, strict=True))
+    variance = 0.0
+    for share, each, stratum in zip(shares, rates, known, strict=True):
+        variance += share**2 * each * (1 - each) / stratum.answered + share * (each - rate) ** 2 / queries
+    trials = rate * (1 - rate) / variance
+    low, high = wilson_interval(value * trials, trials)
+    part = queries / total
+    rest = 1 - part
+    answered = sum(stratum.answered for stratum in known)
+    return Estimate(part * value + rest / 2, part * low, part * high + rest, answered)
+
+
+def unknown_rate(
+    counts: Mapping[Decision, int], decisions: Iterable[Decision], now: Iterable[Decision]
+) -> tuple[Estimate, Estimate] | None:
+    """Returns the rate of UNKNOWN when the queries came, and the rate that the classifier as it is now would have.
+
+    Leave out sampled queries that were enrolled since: the classifier knows them, which new queries cannot expect.
+
+    Args:
+        counts: the number of queries of each decision, those that were not kept included.
+        decisions: the decision about each sampled query when it came.
+        now: the decision about each of them as the classifier is now.
+
+    Returns:
+        The rate before and after; None if nothing was sampled.
+    """
+    before, total = counts.get(Decision.UNKNOWN, 0), sum(counts.values())
+    after = estimate_rate(_strata(counts, decisions, (decision is Decision.UNKNOWN for decision in now)))
+    if after is None:
+        return None
+    return Estimate(before / total, *wilson_interval(before, total), total), after
+
+
+def traffic_accuracy(
+    counts: Mapping[Decision, int], decisions: Iterable[Decision], right: Iterable[bool | None]
+) -> Estimate | None:
+    """Returns the accuracy on the whole traffic from the sampled queries that people have answered.
+
+    Assess each query by the answer that it had before it was enrolled. The classifier knows an enrolled query.
+
+    Args:
+        counts: the number of queries of each decision, those that were not kept included.
+        decisions: the decision about each sampled query.
+        right: whether the answer was right; None for a query that nobody has answered.
+
+    Returns:
+        The accuracy; None if nobody has answered a query.
+    """
+    return estimate_rate(_strata(counts, decisions, right))
+
+
+def _strata(
+    counts: Mapping[Decision, int], decisions: Iterable[Decision], properties: Iterable[bool | None]
+) -> list[Stratum]:
+    """Returns the stratum of each decision; a query whose property is None was not answered."""
+    answered, positive = dict.fromkeys(Decision, 0), dict.fromkeys(Decision, 0)
+    for decision, has_property in zip(decisions, properties, strict=True):
+        answered[decision] += has_property is not None
+        positive[decision] += has_property is True
+    return [Stratum(max(counts.get(each, 0), answered[each]), answered[each], positive[each]) for each in Decision]
