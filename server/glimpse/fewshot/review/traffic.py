@@ -1,9 +1,9 @@
 """Estimates for the whole traffic from a sample of queries that was drawn decision by decision.
 
 Each query is counted under its decision, and some queries of each decision are kept at random. A decision is a stratum:
-its share of the traffic comes from the counts, its rate from the queries that were kept and answered. Which queries of a
-stratum are answered must not depend on how uncertain they are. Show the sample in a random order, apart from the ranked
-list.
+its share of the traffic comes from the counts, its rate from the queries that were kept and answered. Whether a query
+of a stratum is answered must not depend on how uncertain it is. Show the sample in a random order, apart from the
+ranked list.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
+
 
 @dataclass(frozen=True, slots=True)
 class Stratum:

@@ -1,0 +1,60 @@
+"""Proposes a label for a group of queries."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glimpse.fewshot.decision import Decision
+from glimpse.fewshot.types import Prediction
+
+# A probability is at least this, so that one member cannot rule a label out by rounding.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The label that fits a group best.
+
+    Attributes:
+        label: the label.
+        probability: the probability that it is the label of the group, if the group has one of the known labels.
+        unknown: the part of the members that are UNKNOWN. From 1/2 on, a new label is likely.
+    """
+
+    label: str
+    probability: float
+    unknown: float
+
+
+def propose_label(predictions: Sequence[Prediction], labels: int) -> Proposal | None:
+    """Proposes the label with the greatest mean log-probability over the members of a group.
+
+        p(c | group) ∝ exp(mean_i log p(c | x_i))
+
+    The members of a group are alike and err together, so they count as one query and not as independent ones: a
+    logarithmic opinion pool whose weights sum to 1 (Genest and Zidek 1986). A label that is not among the best ones
+    of a member has an equal part of the probability that they leave.
+
+    Args:
+        predictions: the predictions for the members, each with its best labels.
+        labels: the number of labels that can score, C.
+
+    Returns:
+        The proposal; None if no label can score.
+    """
+    candidates = sorted({label for prediction in predictions for label in prediction.labels})
+    if not candidates:
+        return None
+    sums = dict.fromkeys(candidates, 0.0)
+    others = 0.0
+    for prediction in predictions:
+        known = dict(zip(prediction.labels, prediction.probabilities, strict=True))
+        left = (1 - math.fsum(known.values())) / max(1, labels - len(known))
+        others += math.log(max(left, _LEAST))
+        for label in candidates:
+            sums[label] += math.log(max(known.get(label, left), _LEAST))
+    means = {label: math.exp(total / len(predictions)) for label, total in sums.items()}
+    total = math.fsum(means.values()) + (labels - len(candidates)) * math.exp(others / len(predictions))
+    best = max(candidates, key=lambda label: means[label])
+    unknown = sum(prediction.decision is Decision.UNKNOWN for prediction in predictions) / len(predictions)
+    return Proposal(best, means[best] / total, unknown)
