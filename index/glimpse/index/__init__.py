@@ -11,6 +11,7 @@ from glimpse.index.search.bulk_index import BulkIndex
 from glimpse.index.search.device import Device, first_gpu
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
+from glimpse.index.search.neighbor_graph import NeighborGraph, neighbor_graph
 from glimpse.index.search.overlay_index import Among, Base, LayeredIndex, first_id
 from glimpse.index.storage.atomic_files import atomic, digest
 from glimpse.index.storage.manifest import (
@@ -47,6 +48,7 @@ __all__ = [
     "Manifest",
     "Mask",
     "Measured",
+    "NeighborGraph",
     "Search",
     "Shard",
     "Shards",
@@ -60,6 +62,7 @@ __all__ = [
     "first_gpu",
     "first_id",
     "merge",
+    "neighbor_graph",
     "read_manifest",
     "rows_table",
     "schema",

@@ -1,0 +1,152 @@
+"""Chooses the height of the cut: by labelled vectors if there are enough, by density otherwise."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from glimpse.fewshot.groups.density import silhouette
+from glimpse.fewshot.groups.linkage import Merges, cut_at
+from glimpse.fewshot.statistics.groups import several_members
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
+
+# Heights between one cut and the next; each has about a fifth fewer groups.
+_STEP = 2**-0.5
+# Five of a label are enough to set the scale; more would make labels denser than the points that are grouped.
+_PER_LABEL, _MOST = 5, 2_000
+# Fewer pairs of one label say less than density does.
+_LEAST_PAIRS = 20
+# Only cuts that split some pairs and join some tell how many labels there are.
+_SPLIT, _JOINED = 0.3, 0.95
+
+
+class References(NamedTuple):
+    """The labels of labelled vectors that are in the graph too, after the points that are grouped."""
+
+    #: (L,) positions of their labels.
+    rows: Rows
+    #: (L,) equal numbers for examples that are left out together (`Examples.groups`); None if each is on its own.
+    left_out_groups: Rows | None = None
+
+
+class Level(NamedTuple):
+    """A cut of the tree of merges."""
+
+    #: (N + L,) group numbers.
+    groups: Rows
+    height: float
+    #: Whether labels chose it; otherwise density did.
+    from_labels: bool
+
+
+def choose_references(rows: Rows, left_out_groups: Rows | None = None) -> Rows:
+    """Chooses examples that say where to cut: at most five of a label, at most 2,000. The choice is fixed.
+
+    Args:
+        rows: `(n,)`, the examples' labels; no negatives.
+        left_out_groups: `(n,)`, equal numbers for examples that are left out together. Only one of them is chosen,
+            because copies of one input would say that labels are denser than they are.
+
+    Returns:
+        `(L,)` positions, ascending.
+    """
+    order = np.random.default_rng(0).permutation(len(rows))
+    if left_out_groups is not None:
+        order = order[np.unique(left_out_groups[order], return_index=True)[1]]
+        order = np.random.default_rng(0).permutation(order)
+    by_label = order[np.argsort(rows[order], kind="stable")]
+    starts = np.flatnonzero(np.diff(rows[by_label], prepend=-1))
+    place = np.arange(len(by_label)) - np.repeat(starts, np.diff(starts, append=len(by_label)))
+    # Labels take turns until there are enough, so that none is left out for another's fifth example.
+    turns = by_label[np.argsort(place, kind="stable")][: np.count_nonzero(place < _PER_LABEL)]
+    return np.sort(turns[:_MOST]).astype(np.intp)
+
+
+def choose_level(merges: Merges, vectors: Array, references: References | None) -> Level:
+    """Chooses the cut that agrees best with labels, or the densest one.
+
+    Args:
+        merges: the merges of all points.
+        vectors: `(N + L, d)`, unit rows, the references last.
+        references: L labels; None if there are none.
+    """
+    count = len(vectors)
+    pairs = None if references is None else _pairs(references)
+    heights = _heights(merges)
+    cuts = [cut_at(merges, height, count) for height in heights]
+    if references is not None and pairs is not None:
+        scores = _expected_agreement(cuts, references, pairs)
+    else:
+        scores = np.array([silhouette(vectors, groups) for groups in cuts])
+    best = int(np.argmax(_smoothed(scores)))
+    return Level(cuts[best], float(heights[best]), pairs is not None)
+
+
+def _heights(merges: Merges) -> Floats:
+    """Returns the heights to compare, falling: first no merge at all, last every merge."""
+    if not len(merges.heights):
+        return np.array([1.0])
+    highest, lowest = merges.heights.max(), merges.heights.min()
+    steps = int(np.ceil(np.log(lowest / highest) / np.log(_STEP)))
+    return np.asarray(2 * highest * _STEP ** np.arange(steps + 3), np.float64)
+
+
+def _smoothed(scores: Floats) -> Floats:
+    """Averages neighbouring levels: one level that is best by chance has no good ones beside it."""
+    padded = np.pad(scores, 1, mode="edge")
+    return np.asarray((padded[:-2] + 2 * scores + padded[2:]) / 4, np.float64)
+
+
+def _pairs(references: References) -> tuple[Rows, Rows] | None:
+    """Returns the pairs of references with the same label, without those left out together; None if too few."""
+    if len(np.unique(references.rows)) < 2:
+        return None
+    lefts, rights = [], []
+    for members in several_members(references.rows):
+        left, right = np.triu_indices(len(members), 1)
+        lefts.append(members[left])
+        rights.append(members[right])
+    if not lefts:
+        return None
+    left, right = np.concatenate(lefts), np.concatenate(rights)
+    if (together := references.left_out_groups) is not None:
+        apart = together[left] != together[right]
+        left, right = left[apart], right[apart]
+    return (left, right) if len(left) >= _LEAST_PAIRS else None
+
+
+def _expected_agreement(cuts: list[Rows], references: References, pairs: tuple[Rows, Rows]) -> Floats:
+    """Returns the adjusted Rand index that each cut is expected to have on the points without a label: `(m,)`.
+
+    The index needs three rates of pairs of points: of one label (a), in one group (b), both (c). b is counted on the
+    points. c = a r, where r is the share of the references' pairs of one label that the cut joins. a is not known, but
+    b = a r + (1 - a) f, where f is the share of joined pairs of two labels: a is the median over the cuts of what that
+    equation gives. The references alone would judge by their own number of labels, which is smaller, and join too much.
+    """
+    known = len(references.rows)
+    rates = np.array([_rates(groups[:-known], groups[-known:], references.rows, pairs) for groups in cuts])
+    joined, right, wrong = rates.T
+    telling = (right > _SPLIT) & (right < _JOINED) & (right > wrong)
+    labels = len(np.unique(references.rows))
+    same = np.median((joined - wrong)[telling] / (right - wrong)[telling]) if telling.any() else 1 / labels
+    count = max(len(cuts[0]) - known, 2)
+    same = float(np.clip(same, 1 / count, 1 / labels))
+    both, chance = same * right, same * joined
+    return np.asarray((both - chance) / ((same + joined) / 2 - chance), np.float64)
+
+
+def _rates(points: Rows, references: Rows, rows: Rows, pairs: tuple[Rows, Rows]) -> tuple[float, float, float]:
+    """Returns the shares of joined pairs: of points, of references of one label, of references of two labels."""
+    left, right = pairs
+    # All pairs of one label, those that were left out together too: the rest are of two labels.
+    _, cells = np.unique(rows * (references.max() + 1) + references, return_counts=True)
+    of_two = _pair_count(np.array([len(rows)])) - _pair_count(np.bincount(rows))
+    joined_of_two = _pair_count(np.bincount(references)) - _pair_count(cells)
+    return (
+        _pair_count(np.bincount(points)) / max(_pair_count(np.array([len(points)])), 1.0),
+        float(np.mean(references[left] == references[right])),
+        joined_of_two / max(of_two, 1.0),
+    )
+
+
+def _pair_count(sizes: Rows) -> float:
+    return float((sizes * (sizes - 1.0)).sum() / 2)

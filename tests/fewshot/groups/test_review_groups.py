@@ -1,0 +1,115 @@
+"""Review groups of drawn vectors with known groups."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from glimpse.fewshot.groups import References, find_review_groups, graph_neighbors, near_duplicates
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows
+
+
+def _clustered(labels: int, each: int, spread: float) -> tuple[Array, Rows]:
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(np.repeat(np.arange(labels), each))
+    vectors = rng.normal(size=(labels, 32))[rows] + spread * rng.normal(size=(len(rows), 32))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32), rows
+
+
+def _graph(vectors: Array, k: int | None = None) -> tuple[np.ndarray, Array]:
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    neighbors = np.argsort(-cosines, axis=1)[:, : k or graph_neighbors(len(vectors))]
+    return neighbors, np.take_along_axis(cosines, neighbors, 1)
+
+
+@pytest.mark.parametrize(("labels", "each"), [(3, 8), (12, 20), (4, 120)])
+def test_separate_clusters_are_found_without_labels(labels: int, each: int) -> None:
+    vectors, rows = _clustered(labels, each, 0.4)
+    groups = find_review_groups(vectors, *_graph(vectors))
+    assert not groups.from_labels
+    assert adjusted_rand_score(rows, groups.numbers) > 0.95
+
+
+def test_labels_say_how_fine_the_groups_are() -> None:
+    rng = np.random.default_rng(0)
+    # Ten broad themes of three labels each: either is a sensible grouping.
+    rows = np.arange(10 * 3 * 14) // 14
+    themes = rows // 3
+    centers = rng.normal(size=(10, 32))[np.arange(30) // 3] + 0.55 * rng.normal(size=(30, 32))
+    vectors = centers[rows] + 0.45 * rng.normal(size=(len(rows), 32))
+    vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+    agreement = {}
+    for name, truth in {"labels": rows, "themes": themes}.items():
+        chosen = rng.permutation(truth.max() + 1)[: (truth.max() + 1) // 2]
+        known = np.concatenate([rng.permutation(np.flatnonzero(truth == label))[:5] for label in chosen])
+        rest = np.setdiff1d(np.arange(len(rows)), known)
+        ordered = vectors[np.concatenate([rest, known])]
+        groups = find_review_groups(ordered, *_graph(ordered), References(truth[known]))
+        assert groups.from_labels
+        assert len(groups.numbers) == len(rest)
+        agreement[name] = [adjusted_rand_score(labels[rest], groups.numbers) for labels in (rows, themes)]
+    assert agreement["labels"][0] > 0.9
+    assert agreement["themes"][1] > agreement["labels"][1] + 0.2
+    assert agreement["labels"][0] > agreement["themes"][0] + 0.2
+
+
+def test_groups_are_described_as_a_loop_over_their_members_would() -> None:
+    vectors, _ = _clustered(6, 15, 0.6)
+    neighbors, cosines = _graph(vectors)
+    groups = find_review_groups(vectors, neighbors, cosines)
+    assert (np.diff(groups.sizes) <= 0).all()
+    assert groups.sizes.sum() == 90
+    for number, (size, medoid, spread) in enumerate(zip(groups.sizes, groups.medoids, groups.spreads, strict=True)):
+        members = groups.members(number)
+        assert len(members) == size
+        assert medoid in members
+        sums = (vectors[members] @ vectors[members].T).sum(1)
+        assert sums[members == medoid] >= sums.max() - 1e-4
+        assert np.isclose(spread, np.mean(1 - vectors[members] @ vectors[medoid]), atol=1e-5)
+    own = (1 - cosines).mean(1)
+    assert np.allclose(groups.isolation, own / own[neighbors].mean(1), atol=1e-4)
+
+
+def test_a_point_like_no_other_is_an_outlier() -> None:
+    vectors, _ = _clustered(6, 30, 0.3)
+    strange = np.random.default_rng(5).normal(size=(2, 32))
+    strange[1] = -vectors.mean(0) * 50
+    strange = strange / np.linalg.norm(strange, axis=1, keepdims=True)
+    vectors = np.concatenate([vectors, strange.astype(np.float32)])
+    groups = find_review_groups(vectors, *_graph(vectors))
+    assert set(groups.outliers(2).tolist()) == {180, 181}
+    assert groups.isolation[180:].min() > 5 * np.quantile(groups.isolation[:180], 0.95)
+
+
+def test_near_copies_are_listed_nearest_first() -> None:
+    vectors, _ = _clustered(6, 30, 0.5)
+    vectors[40] = vectors[7]
+    vectors[90] = vectors[8] + 0.02 * vectors[9]
+    vectors[90] /= np.linalg.norm(vectors[90])
+    neighbors, cosines = _graph(vectors)
+    pairs, found = near_duplicates(neighbors, cosines)
+    both = vectors @ vectors.T
+    left, right = np.nonzero(np.triu(both >= 0.98, 1))
+    assert sorted(pairs.tolist()) == sorted(np.column_stack([left, right]).tolist())
+    assert pairs[0].tolist() == [7, 40]
+    assert [8, 90] in pairs.tolist()
+    assert np.allclose(found, both[pairs[:, 0], pairs[:, 1]])
+    assert (np.diff(found) <= 0).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_points_are_grouped_too(count: int) -> None:
+    vectors, _ = _clustered(2, 10, 0.3)
+    vectors = vectors[:count]
+    k = min(graph_neighbors(count), max(0, count - 1))
+    neighbors, cosines = _graph(vectors, k) if k else (np.empty((count, 0), np.int64), np.empty((count, 0), np.float32))
+    groups = find_review_groups(vectors, neighbors, cosines)
+    assert len(groups.numbers) == count
+    assert groups.sizes.sum() == count
+    assert set(groups.numbers.tolist()) == set(range(len(groups.sizes)))
+
+
+def test_arrays_of_different_lengths_are_refused() -> None:
+    vectors, _ = _clustered(2, 10, 0.3)
+    with pytest.raises(ValueError, match="20 vectors"):
+        find_review_groups(vectors, *_graph(vectors[:19]))
