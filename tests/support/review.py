@@ -59,5 +59,5 @@ def parts(name: str, content: bytes, size: int = 1 << 19) -> list[ReviewContentP
 def sample(name: str, key: float, **more: Any) -> ReviewSample:
     """Returns a sampled query that was unknown."""
     then = now()
-    values: dict[str, Any] = {"item_id": "", "create_time": then, "expire_time": then + 30 * DAY, **more}
-    return ReviewSample(name, 3, "robin", 0.4, 1.0, key, vector(next(_number)), SPACE, **values)
+    values: dict[str, Any] = {"vector": vector(next(_number)), "create_time": then, "expire_time": then + 30 * DAY}
+    return ReviewSample(name, 3, "robin", 0.4, 1.0, key, embedding_space=SPACE, **{**values, **more})

@@ -9,7 +9,16 @@ from glimpse.cli.common import options
 from glimpse.cli.common.output import print_record
 from glimpse.cli.common.output_files import check_target
 from glimpse.cli.common.records import print_data
-from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
+from glimpse.cli.ledger.location import (
+    VERIFIED,
+    Data,
+    LedgerUrl,
+    Review,
+    ledger_settings,
+    note_review,
+    part_progress,
+    row_counts,
+)
 
 if TYPE_CHECKING:
     from glimpse.ledger.maintenance.backup import CopyResult
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File for the backup, which is a ledger in SQLite.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    review: Review = False,
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
@@ -26,14 +36,16 @@ def backup(
     """Copy a ledger into one file, and verify the copy. Servers may keep writing.
 
     The copy is consistent: it contains the whole ledger at one moment, including the salted hashes of API keys. It does
-    not contain bundles and indexes, which are files of their own; the output lists those that it needs.
+    not contain bundles and indexes, which are files of their own; the output lists those that it needs. Queries that
+    wait for review are left out; --review includes them.
     """
     check_target(file, another="another file")
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.maintenance.backup import back_up
 
-        copied = back_up(settings.ledger_url, file, part_progress, force=force)
+        copied = back_up(settings.ledger_url, file, part_progress, force=force, review=review)
     _print(output, {"file": str(file), "bytes": copied.size, "sha256": copied.digest}, copied)
+    note_review(copied.review_left_out)
 
 
 def restore(
@@ -46,7 +58,7 @@ def restore(
     """Copy a backup into an empty ledger, in SQLite or PostgreSQL, and verify it.
 
     Either everything is restored or nothing. No server may have the ledger open. Its id and revisions are those of the
-    backup.
+    backup. Queries that have expired since are dropped.
     """
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.maintenance.backup import restore as copy_back

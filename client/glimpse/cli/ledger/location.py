@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.common.output import print_note
 from glimpse.cli.common.progress import progress
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ Data = Annotated[
 ]
 LedgerUrl = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="URL of the ledger, as for `glimpse serve`.")
+]
+Review = Annotated[
+    bool, typer.Option("--review", help="Also copy the queries that wait for review, with their kept inputs.")
 ]
 
 #: Progress of one table, or of one part of a verification.
@@ -34,6 +38,12 @@ def row_counts(rows: Mapping[str, int]) -> dict[str, str]:
     """Returns the number of rows in each table that is not empty, for people."""
     names = (*_FIRST, *(name for name in rows if name not in (*_FIRST, "head")))
     return {name: f"{rows[name]:,}" for name in names if rows.get(name)}
+
+
+def note_review(count: int) -> None:
+    """Prints how many review items were left out, if any were."""
+    if count:
+        print_note(f"{count:,} review item{'s' * (count != 1)} left out; --review includes them")
 
 
 @contextmanager

@@ -11,7 +11,16 @@ from glimpse.cli.common import options
 from glimpse.cli.common.errors import missing_module
 from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.common.records import print_data
-from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
+from glimpse.cli.ledger.location import (
+    VERIFIED,
+    Data,
+    LedgerUrl,
+    Review,
+    ledger_settings,
+    note_review,
+    part_progress,
+    row_counts,
+)
 
 if TYPE_CHECKING:
     from glimpse.ledger.maintenance.parquet import ExportResult
@@ -34,6 +43,7 @@ def export(
         bool,
         typer.Option("--keys", help="Also export the salted hashes of API keys. Without them an import has no keys."),
     ] = False,
+    review: Review = False,
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
@@ -41,15 +51,18 @@ def export(
 ) -> None:
     """Write a ledger to Parquet files. Servers may keep writing. docs/ledger.md describes the columns.
 
-    API keys are left out, because exports are passed on to others; --keys includes them.
+    Exports are passed on to others. API keys are therefore left out, unless --keys includes them, and so are the
+    queries that wait for review, unless --review does.
     """
     with ledger_settings(config, data, ledger) as settings, _parquet():
         from glimpse.ledger.maintenance.parquet import export as write
 
-        written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
+        more = {"keys": keys, "review": review}
+        written = write(settings.ledger_url, folder, part_progress, collections=collections or (), **more)
     _print(output, {"folder": str(folder)}, written, {})
     if (count := written.keys_left_out) and not collections:  # an export of some collections cannot be imported anyway
         print_note(f"{count:,} API key{'s' * (count != 1)} left out; --keys includes them, as salted hashes")
+    note_review(written.review_left_out)
 
 
 def import_(

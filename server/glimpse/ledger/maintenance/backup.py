@@ -5,17 +5,17 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Column, Connection, Table, create_engine, delete, event, select
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, create_engine, delete, event, select
 
 from glimpse.files.scratch import scratch_beside
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.database import migrate
 from glimpse.ledger.database.schema_version import current_schema
-from glimpse.ledger.database.transactions import read_head
+from glimpse.ledger.database.transactions import now_microseconds, read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.bulk_load import bulk_load, put
 from glimpse.ledger.maintenance.consistent_read import (
@@ -26,6 +26,7 @@ from glimpse.ledger.maintenance.consistent_read import (
     rows,
     schema_revision,
 )
+from glimpse.ledger.maintenance.kept_queries import not_expired
 from glimpse.ledger.maintenance.verify import verify
 from glimpse.ledger.records import Head
 
@@ -50,9 +51,11 @@ class CopyResult:
     #: Size of the file in bytes, and its SHA-256; empty for a restore.
     size: int = 0
     digest: str = ""
+    #: Review items that were not copied.
+    review_left_out: int = 0
 
 
-def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> CopyResult:
+def back_up(url: str, file: Path, progress: Progress, *, force: bool = False, review: bool = False) -> CopyResult:
     """Copies a ledger of this or an earlier schema into a SQLite file with this version's schema.
 
     The file appears when the copy is complete, verified and on disk.
@@ -62,6 +65,7 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
         file: the file to create.
         progress: reports progress.
         force: overwrite an existing file.
+        review: also copy the review queue, with the kept queries.
 
     Raises:
         LedgerError: the copy failed, or the ledger is damaged.
@@ -72,25 +76,28 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
         with scratch_beside(file) as folder:
             aside = folder / "ledger.sqlite"
             with consistent_read(url) as source:
-                _copy_out(source, aside, progress)
+                left_out = _copy_out(source, aside, progress, review)
             _sync(aside)
             copied = _checked(aside, file, progress)
             os.replace(aside, file)
             _sync(file.parent)
     except OSError as error:
         raise LedgerError(f"{file} cannot be written: {error.strerror}") from error
-    return copied
+    return replace(copied, review_left_out=left_out)
 
 
 def restore(file: Path, url: str, progress: Progress) -> CopyResult:
-    """Copies a backup into an empty ledger, all or nothing. Raises LedgerError."""
+    """Copies a backup into an empty ledger, all or nothing, without kept queries that have expired.
+
+    Raises:
+        LedgerError: the restore failed.
+    """
     _check_backup(file)
-    with consistent_read(_url(file)) as source:
-        with bulk_load(url, progress) as target:
-            tables = existing_columns(source)
-            for table, columns in tables.items():
-                _copy(source, target, table, columns, progress)
-        return _result(source)
+    with consistent_read(_url(file)) as source, bulk_load(url, progress) as target:
+        now = now_microseconds()
+        for table, columns in existing_columns(source).items():
+            _copy(source, target, table, columns, progress, *not_expired(table, now))
+        return _result(target)
 
 
 def _check_backup(file: Path) -> None:
@@ -108,15 +115,18 @@ def _url(file: Path) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
-def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
+def _copy_out(source: Connection, aside: Path, progress: Progress, review: bool) -> int:
+    """Copies the tables; returns the number of review items that were left out."""
     version, url = schema_revision(source), URL.create("sqlite", database=str(aside))
     migrate(url, version)
     with _unsynced(url) as target, target.begin():
         tables = existing_columns(source)
         for table in reversed(tables):
             target.execute(delete(table))
+        left_out = 0 if review or schema.review_items not in tables else count(source, schema.review_items)
         for table, columns in tables.items():
-            _copy(source, target, table, columns, progress)
+            if review or table not in schema.REVIEW_TABLES:
+                _copy(source, target, table, columns, progress)
         if source.dialect.name == "sqlite":  # schemas before the head numbered rows by SQLite's sequence
             target.exec_driver_sql("DELETE FROM sqlite_sequence")
             for numbered in source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
@@ -125,11 +135,19 @@ def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
         migrate(url)
         with _unsynced(url):
             pass
+    return left_out
 
 
-def _copy(source: Connection, target: Connection, table: Table, columns: list[Column[Any]], progress: Progress) -> None:
-    batches = rows(source, table, columns)
-    with closing(batches), progress(f"copying {table.name}", count(source, table)) as advance:
+def _copy(
+    source: Connection,
+    target: Connection,
+    table: Table,
+    columns: list[Column[Any]],
+    progress: Progress,
+    *where: ColumnElement[bool],
+) -> None:
+    batches = rows(source, table, columns, *where)
+    with closing(batches), progress(f"copying {table.name}", count(source, table, *where)) as advance:
         for batch in batches:
             put(target, table, batch)
             advance(len(batch))

@@ -74,6 +74,9 @@ def _load(url: URL, progress: Progress) -> Iterator[Connection]:
 
 def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Inserts rows."""
+    if table is schema.review_items and connection.dialect.name == "postgresql":
+        # PostgreSQL numbers new items by a sequence, which does not notice numbers that are given.
+        rows = [{name: value for name, value in row.items() if name != "sequence"} for row in rows]
     if rows:
         connection.execute(insert(table), rows)
 

@@ -16,17 +16,17 @@ from glimpse.files.scratch import scratch_beside
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.file_permissions import make_folder, opener
 from glimpse.ledger.database.schema_version import current_schema
-from glimpse.ledger.database.transactions import read_head
+from glimpse.ledger.database.transactions import now_microseconds, read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.arrow_schema import arrow_schema, from_arrow, to_arrow
 from glimpse.ledger.maintenance.bulk_load import bulk_load, put
 from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, consistent_read, count, rows
+from glimpse.ledger.maintenance.kept_queries import ExpiredRows
 from glimpse.ledger.records import Head
 
 #: The manifest of an export, written last.
 MANIFEST: Final = "ledger.json"
 _FORMAT = 1
-_KEYS = "api_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,23 @@ class ExportResult:
         head: the ledger's head.
         rows: row counts by table.
         keys_left_out: API keys of the ledger that were not exported.
+        review_left_out: its review items that were not exported.
     """
 
     head: Head
     rows: dict[str, int]
     keys_left_out: int = 0
+    review_left_out: int = 0
 
 
 def export(
-    url: str, folder: Path, progress: Progress, *, collections: Sequence[str] = (), keys: bool = False
+    url: str,
+    folder: Path,
+    progress: Progress,
+    *,
+    collections: Sequence[str] = (),
+    keys: bool = False,
+    review: bool = False,
 ) -> ExportResult:
     """Writes one state of a ledger into a new folder.
 
@@ -55,6 +63,7 @@ def export(
         progress: reports progress.
         collections: only these collections; such an export cannot be imported.
         keys: also export the salted hashes of API keys.
+        review: also export the review queue, with the kept queries.
 
     Raises:
         LedgerError: the export failed.
@@ -67,7 +76,7 @@ def export(
             make_folder(aside)
             with consistent_read(url) as source:
                 check_current(source)
-                exported = _write(source, aside, progress, collections, keys)
+                exported = _write(source, aside, progress, collections, _tables(keys=keys, review=review))
             if folder.exists():
                 aside.chmod(folder.stat().st_mode)
             os.replace(aside, folder)
@@ -79,7 +88,7 @@ def export(
 
 
 def _write(
-    source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool
+    source: Connection, folder: Path, progress: Progress, collections: Sequence[str], tables: Sequence[Table]
 ) -> ExportResult:
     columns = schema.collections.c
     reembedding = set(source.scalars(select(schema.shadows.c.collection_id)))
@@ -88,7 +97,7 @@ def _write(
     if unknown := sorted(set(collections) - dimensions.keys()):
         raise LedgerError(f"there is no collection {unknown[0]!r}; see `glimpse collections list`")
     written = {}
-    for table in _tables(keys):
+    for table in tables:
         where = _only(table, collections)
         with progress(f"exporting {table.name}", count(source, table, *where)) as advance:
             if table is schema.examples:
@@ -104,7 +113,8 @@ def _write(
                 for number in _write_file(source, table, file, dimension, conditions):
                     written[table.name] += number
                     advance(number)
-    exported = ExportResult(read_head(source), written, 0 if keys else count(source, schema.api_keys))
+    left_out = [0 if table in tables else count(source, table) for table in (schema.api_keys, schema.review_items)]
+    exported = ExportResult(read_head(source), written, *left_out)
     manifest = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
     manifest |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
     with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as stream:
@@ -112,9 +122,11 @@ def _write(
     return exported
 
 
-def _tables(keys: bool) -> list[Table]:
+def _tables(*, keys: bool, review: bool) -> list[Table]:
     """Returns the tables to export, in order of their references."""
-    return [table for table in schema.metadata.sorted_tables if keys or table.name != _KEYS]
+    left_out = [*([] if keys else [schema.api_keys]), *schema.REVIEW_TABLES]
+    tables = [table for table in schema.metadata.sorted_tables if table not in left_out]
+    return [*tables, *(schema.REVIEW_TABLES if review else ())]
 
 
 def _only(table: Table, collections: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -140,14 +152,21 @@ def _write_file(
 
 
 def import_(folder: Path, url: str, progress: Progress) -> ExportResult:
-    """Imports an exported folder into an empty ledger, all or nothing. Raises LedgerError."""
+    """Imports an exported folder into an empty ledger, all or nothing, without kept queries that have expired.
+
+    Raises:
+        LedgerError: the import failed.
+    """
     manifest = _manifest(folder)
+    names = manifest["rows"]
+    tables = _tables(keys=schema.api_keys.name in names, review=schema.review_items.name in names)
+    expired = ExpiredRows(now_microseconds())
     with bulk_load(url, progress) as target:
-        for table in _tables(_KEYS in manifest["rows"]):
+        for table in tables:
             expected, done = manifest["rows"].get(table.name), 0
             with progress(f"importing {table.name}", expected or 0) as advance:
                 for part in _read(folder, table):
-                    put(target, table, part)
+                    put(target, table, expired.drop(table, part))
                     advance(len(part))
                     done += len(part)
             if done != expected:
@@ -173,7 +192,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise LedgerError(
             f"{folder} holds a part of a ledger: {', '.join(part)}; only a complete export can be imported"
         )
-    if missing := [table.name for table in _tables(keys=False) if not isinstance(counts.get(table.name), int)]:
+    if missing := [
+        table.name for table in _tables(keys=False, review=False) if not isinstance(counts.get(table.name), int)
+    ]:
         raise LedgerError(f"{folder}: {MANIFEST} has no row count of {missing[0]}")
     return manifest
 

@@ -5,7 +5,7 @@ import re
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, Table, Text, cast, exists, func, select
+from sqlalchemy import Connection, Table, Text, cast, exists, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.changes.hash_chain import FIRST, link
@@ -45,6 +45,7 @@ def verify_connection(connection: Connection, problems: Problems, progress: Prog
             _check_chain(connection, problems, progress, replay)
             Comparison(connection, replay, problems).run(progress)
         _check_references(connection, problems)
+        _check_reviewed(connection, problems)
         _check_digests(connection, problems)
     except DBAPIError as error:
         problems.add("database", f"the database cannot be read: {str(error.orig).strip()}")
@@ -115,8 +116,17 @@ def _check_references(connection: Connection, problems: Problems) -> None:
         for key in table.foreign_key_constraints:
             other = key.referred_table
             pairs = [element.parent == element.column for element in key.elements]
-            if lost := count(connection, table, ~exists(select(1).select_from(other).where(*pairs))):
+            refers = [element.parent.is_not(None) for element in key.elements]
+            if lost := count(connection, table, *refers, ~exists(select(1).select_from(other).where(*pairs))):
                 problems.add("reference", f"{lost:,} {_rows(table, lost)} refer to missing {other.name}")
+
+
+def _check_reviewed(connection: Connection, problems: Problems) -> None:
+    """Finds review items that refer to an example that never existed, or is of another collection."""
+    items, examples, head = schema.review_items, schema.examples.c, select(schema.head.c.sequence).scalar_subquery()
+    elsewhere = (examples.sequence == items.c.example, examples.collection_id != items.c.collection_id)
+    if lost := count(connection, items, or_(items.c.example > head, exists(select(1).where(*elsewhere)))):
+        problems.add("reference", f"{lost:,} {_rows(items, lost)} refer to examples that are not theirs")
 
 
 def _rows(table: Table, number: int) -> str:

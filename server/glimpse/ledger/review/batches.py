@@ -64,9 +64,10 @@ def _count(connection: Connection, collection_id: str, repeats: Sequence[ReviewR
 def _complete(connection: Connection, collection_id: str, items: Sequence[ReviewItem]) -> list[ReviewItem]:
     """Returns the items that have no input, or all of its parts."""
     whole = [item.id for item in items if item.content_bytes]
-    query = select(_contents.item_id, func.sum(func.length(_contents.content)))
+    query = select(_contents.item_id, func.sum(func.length(_contents.content)).label("size"))
     query = query.where(_contents.collection_id == collection_id, _contents.item_id.in_(whole))
-    stored = dict(connection.execute(query.group_by(_contents.item_id)).tuples().all()) if whole else {}
+    rows = connection.execute(query.group_by(_contents.item_id)) if whole else ()
+    stored = {row.item_id: row.size for row in rows}
     return [item for item in items if stored.get(item.id, 0) == item.content_bytes]
 
 

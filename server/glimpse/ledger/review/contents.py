@@ -17,7 +17,8 @@ def read_contents(
     sizes: dict[str, int] = {}
     for some in batches(item_ids):
         query = select(_items.id, _items.content_bytes).where(_items.collection_id == collection_id)
-        sizes |= dict(connection.execute(query.where(_items.id.in_(some), _items.content_bytes > 0)).tuples().all())
+        rows = connection.execute(query.where(_items.id.in_(some), _items.content_bytes > 0))
+        sizes |= {row.id: row.content_bytes for row in rows}
     chosen: list[str] = []
     for item_id in item_ids:
         if sizes.get(item_id, max_bytes + 1) <= max_bytes:

@@ -101,10 +101,10 @@ class ReviewQueue:
 
     def counts(self, collection_id: str) -> dict[int, int]:
         """Returns how many items wait, by decision. Expired ones count until they are deleted."""
-        query = select(_items.decision, func.count())
+        query = select(_items.decision, func.count().label("number"))
         query = query.where(_items.collection_id == collection_id, _items.resolution_id.is_(None))
         with self._reading() as connection:
-            return dict(connection.execute(query.group_by(_items.decision)).tuples().all())
+            return {row.decision: row.number for row in connection.execute(query.group_by(_items.decision))}
 
     def usage(self) -> list[ReviewUsage]:
         """Returns what every caller's items take in every collection. A vector counts as one of the collection."""
@@ -115,8 +115,7 @@ class ReviewQueue:
             .group_by(_items.collection_id, _items.caller)
         )
         with self._reading() as connection:
-            rows = connection.execute(query).tuples().all()
-        return [ReviewUsage(collection, caller, number, int(held)) for collection, caller, number, held in rows]
+            return [ReviewUsage(*row[:3], int(row[3])) for row in connection.execute(query)]
 
     def samples(self, collection_id: str) -> list[ReviewSample]:
         """Returns a collection's sample of queries, least keys first."""
