@@ -59,6 +59,7 @@ from glimpse.ledger.review.records import (
 )
 from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome, ResolveRequest, Undone
 from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "LedgerReplaced",
     "LedgerUnavailable",
     "NotFound",
+    "Original",
     "PendingExample",
     "ReembeddingCounts",
     "ReembeddingReader",

@@ -1,6 +1,6 @@
 """The ledger: reads, and transactions for writes. All calls block; a server makes them in threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -29,9 +29,10 @@ from glimpse.ledger.records import (
 )
 from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
 from glimpse.ledger.review.queue import ReviewQueue
-from glimpse.ledger.writes import keys
+from glimpse.ledger.writes import keys, originals
 from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
 
 # Rows fetched at a time when a collection is loaded; this bounds memory.
@@ -191,6 +192,16 @@ class Ledger:
         with self._reading() as connection:
             rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=ahead)))
             yield from map(example_record, rows)
+
+    def originals(self, collection_id: str, example_ids: Sequence[str]) -> dict[str, Original]:
+        """Returns the stored inputs of enrolled examples by id, without their bytes."""
+        with self._reading() as connection:
+            return originals.find(connection, collection_id, example_ids)
+
+    def original_contents(self, collection_id: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """Returns the bytes of stored inputs by content digest."""
+        with self._reading() as connection:
+            return originals.read(connection, collection_id, digests)
 
     def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:
         """Returns a collection's index and its deleted rows, ascending; None without an index."""
