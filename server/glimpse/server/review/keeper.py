@@ -26,7 +26,7 @@ class Usage:
 
     items: int = 0
     bytes: Counter[str] = field(default_factory=Counter)
-    collections: frozenset[str] = frozenset()
+    collections: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -50,11 +50,16 @@ class Keeper:
         self._states: OrderedDict[str, QueueState] = OrderedDict()
         #: As of the last look at the ledger, with what was kept since.
         self.usage = Usage()
-        self._usage_at = 0.0
+        self._usage_at = -_USAGE_SECONDS
 
     def forget(self, collection_id: str) -> None:
         """Forgets what is known of a collection's queue, which is read again."""
         self._states.pop(collection_id, None)
+
+    def refresh_usage(self, ledger: Ledger) -> None:
+        """Reads what kept queries take, unless that was done in the last half minute."""
+        if time.monotonic() > self._usage_at + _USAGE_SECONDS:
+            self.read_usage(ledger)
 
     def read_usage(self, ledger: Ledger) -> None:
         """Reads what kept queries take."""
@@ -62,7 +67,7 @@ class Keeper:
         for row in rows:
             usage.items += row.items
             usage.bytes[row.caller] += row.bytes
-        usage.collections = frozenset(row.collection_id for row in rows)
+        usage.collections = {row.collection_id for row in rows}
         self.usage, self._usage_at = usage, time.monotonic()
 
     def decide(
@@ -78,8 +83,7 @@ class Keeper:
         Returns:
             What to write, one list after the other; each has at most 1 MiB.
         """
-        if time.monotonic() > self._usage_at + _USAGE_SECONDS:
-            self.read_usage(ledger)
+        self.refresh_usage(ledger)
         grouped: dict[str, tuple[list[KeptQuery], list[KeptQuery]]] = {}
         for place, group in enumerate((queries, sampled)):
             for query in group:
@@ -106,6 +110,7 @@ class Keeper:
             state = self._states.get(batch.collection_id)
             added, new = set(result.item_ids), {item.id for item in batch.items}
             metrics.review_kept.labels("item").inc(len(added))
+            self.usage.collections.add(batch.collection_id)
             metrics.review_dropped.labels("policy" if not result.kept else "full").inc(len(new - added))
             if not result.kept:
                 self.forget(batch.collection_id)

@@ -64,7 +64,7 @@ class Resolver:
         if request.measure:
             sample = await self._rates.sample(view, set(item_ids))
             before = await self._unknown_rate(view, sample, deadline)
-        accuracy, started = view.accuracy, time.monotonic()
+        accuracy, started, actor = view.accuracy, time.monotonic(), current_caller().name
 
         def answer(resolved: Resolved) -> bytes:
             response = pb.ResolveReviewItemsResponse(
@@ -78,7 +78,7 @@ class Resolver:
 
         def plan() -> Callable[[Writer], Resolved | bytes]:
             self._catalog.check_current(view, "parent")
-            resolve = self._resolve(view, request, item_ids, answer)
+            resolve = self._resolve(view, request, item_ids, actor, answer)
             return lambda writer: writer.resolve_review(resolve)
 
         outcome = await self._catalog.write(plan, lambda result: _apply(view, result))
@@ -93,6 +93,7 @@ class Resolver:
         view: CollectionView,
         request: pb.ResolveReviewItemsRequest,
         item_ids: Sequence[str],
+        actor: str,
         answer: Callable[[Resolved], bytes],
     ) -> Resolve:
         """Returns what to write, after checking it against the collection as it is now. Raises RequestError."""
@@ -107,7 +108,7 @@ class Resolver:
             item_ids,
             kind,
             label,
-            current_caller().name,
+            actor,
             _remembered(request, answer),
             item_ids if request.group_etag else (),
             [space for space in source.children if source.takes(space)],

@@ -19,7 +19,7 @@ from glimpse.server.telemetry import metrics
 logger = logging.getLogger(__name__)
 # Seconds between two batches, and the bytes of a batch. A batch has 1 MiB with what the queries need beside them.
 _TURN_SECONDS, _TURN_BYTES = 1.0, (1 << 20) - (64 << 10)
-_EXPIRY_SECONDS, _REEMBED_SECONDS = 300.0, 5.0
+_EXPIRY_SECONDS, _REEMBED_SECONDS = 300.0, 2.0
 # Batches that a server writes when it stops.
 _LAST_TURNS = 8
 
@@ -138,7 +138,8 @@ class ReviewWorker:
         return deleted
 
     async def _embed_again(self) -> None:
-        for collection_id in self._keeper.usage.collections:
+        await self._catalog.read(self._keeper.refresh_usage)
+        for collection_id in sorted(self._keeper.usage.collections):
             if await self._reembedder.advance(collection_id):
                 await self._catalog.read(lambda _, name=collection_id: self._keeper.forget(name))  # type: ignore[misc]
 
