@@ -2,8 +2,8 @@
 
     GLIMPSE_CHAOS_ROUNDS=25 python -m pytest tests/chaos/test_faults.py    # make chaos; by default one round of each
 
-A round: writers enroll, send again, delete and search; something goes wrong at a moment that a seed decides; and then
-all that was acknowledged is compared with what the server lists, searches and scores by.
+A round: writers enroll, send again, relabel, delete and search; something goes wrong at a moment that a seed decides;
+and then all that was acknowledged is compared with what the server lists, searches and scores by.
 """
 
 import os

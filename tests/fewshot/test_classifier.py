@@ -136,7 +136,7 @@ def test_changes_during_a_fit_are_not_lost() -> None:
     of_then = fit(Examples(vectors, np.array(SHOTS, np.intp), NAMES))
     new = blobs(1, [7, 7])
     engine.add(["new", "new"], new)
-    engine.remove("l0", vectors[0])
+    engine.remove(["l0"], vectors[:1])
     engine.drop("l4")
     engine.adopt(of_then, token)
     assert not engine.is_current
@@ -356,7 +356,7 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     queries = engine.adapt(some(2)[:6], names[:6])
     before = engine.lda.scores(queries)
     engine.add(["l0"], vectors[:1], ["a"])
-    engine.remove("l0", vectors[0], "a")
+    engine.remove(["l0"], vectors[:1], ["a"])
     assert engine.lda.scores(queries) == pytest.approx(before, rel=1e-3, abs=1e-2)
     fresh = FewShotClassifier(24)
     fresh.add([NAMES[row] for row in rows], vectors)

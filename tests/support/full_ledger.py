@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, select
 from glimpse.ledger import (
     AttachmentRecord,
     CollectionRecord,
+    DecisionCount,
     Enrollment,
     EnrollRequest,
     ExampleRecord,
@@ -67,11 +68,14 @@ def fill(ledger: Direct) -> None:
     folded = AttachmentRecord("folded", sha256("folded"), 1_700_000_000_123_457, True)
     ledger.replace_index("small", folded, min(one.sequence for one in ledger.examples("small")) + 1, [1, 2, 2**53 + 1])
     ledger.tombstone("small", 4)
+    ledger.delete_examples("small", [], [5, 6, 2**53 + 2])
     ledger.create_collection(CollectionRecord("bare", "backbones/b", "sha256:b", 3))
     ledger.attach("bare", first, [LabelRecord("z")])
     ledger.detach("bare")
     limits = {"requests": 2.5}
     _fill_sides(ledger)
+    [birds, *_] = (one for one in ledger.collections() if one.id == "birds")
+    ledger.add_decisions([DecisionCount("birds", birds.create_time, 20_000 + day, 1, 2, 2**40) for day in range(2)])
     ledger.create_key(KeyRecord("id-1", "phone", b"\0salt", b"\xffhash", "classify", ["birds-*", "small"], limits))
     ledger.create_key(KeyRecord("id-2", "old", b"s", b"h", "admin", ["*"], expire_time=1_900_000_000_000_001))
     ledger.revoke_key("old")
@@ -90,6 +94,9 @@ def _fill_birds(ledger: Direct) -> None:
     ledger.enroll("birds", [LabelRecord("brief")], [example(9, "brief"), example(10, "robin"), example(11, "brief")])
     ledger.delete_label("birds", "brief")
     ledger.delete_example("birds", "e3")
+    ledger.update_examples("birds", ["e1", "e6", "e10"], {"label_id": "kite", "metadata": {"ключ": "☃"}})
+    ledger.update_examples("birds", ["e6", "e7"], {"domain": "garden", "group": "clip ☃"})
+    ledger.delete_examples("birds", ["e8", "e10"])
     [birds] = ledger.collections()
     ledger.update_collection(replace(birds, display_name="Birds", coverage=0.95))
 
@@ -118,6 +125,7 @@ def _fill_sides(ledger: Direct) -> None:
         ledger.delete_example(name, "e61")
         ledger.switch_backbone(name, 0, put[3:], [ReembeddingResult("a", unit(2_001, 3))])
         ledger.enroll(name, [], [example(68, "a", 3), replace(example(66, "b", 3), id="again")])
+        ledger.update_examples(name, ["e60", "e68"], {"label_id": "b", "domain": "garden"})
     ledger.end_reembedding("moved")
     ledger.clean_up_reembedding("moved", 3)
 

@@ -65,6 +65,7 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "GetCollection": collections.GetCollectionRequest(name=name),
         "DeleteCollection": collections.DeleteCollectionRequest(name=name),
         "GetCollectionReport": collections.GetCollectionReportRequest(name=name),
+        "GetDecisionCounts": collections.GetDecisionCountsRequest(name=name),
         "GetLabel": collections.GetLabelRequest(name=label),
         "DeleteLabel": collections.DeleteLabelRequest(name=label),
         "GetExample": collections.GetExampleRequest(name=example),
@@ -77,5 +78,7 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "GetReviewContent": review.GetReviewContentRequest(parent=name, names=[item]),
         "GetReviewSummary": review.GetReviewSummaryRequest(name=name),
         "PurgeReview": review.PurgeReviewRequest(name=name),
+        "UpdateExamples": collections.UpdateExamplesRequest(parent=name, names=[example]),
+        "DeleteExamples": collections.DeleteExamplesRequest(parent=name, names=[example]),
     }
     return requests

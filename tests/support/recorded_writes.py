@@ -2,7 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,8 @@ class Record:
     done: dict[str, list[str]] = field(default_factory=dict)
     deleting: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
+    #: The label that both examples of a request got last, as far as it was acknowledged; empty while it is sent.
+    labels: dict[str, str] = field(default_factory=dict)
     #: Reasons of refusals.
     refused: set[str] = field(default_factory=set)
     #: Answers that are not allowed.
@@ -51,7 +54,7 @@ class Target:
 
 
 class Witness(Callers):
-    """Threads that enroll, retry, delete and search at an address that may fail at any time."""
+    """Threads that enroll, retry, relabel, delete and search at an address that may fail at any time."""
 
     def __init__(
         self, collection: Target, address: Callable[[], str], record: Record, seed: str, count: int = 3
@@ -84,7 +87,9 @@ class Witness(Callers):
 
     def _act(self, stubs: Stubs, chance: random.Random, key: str, label: str, mine: list[str]) -> None:
         done = self.record.done
-        match chance.choices(("enroll", "twice", "again", "delete", "search"), (50, 15, 10, 15, 10))[0]:
+        match chance.choices(
+            ("enroll", "twice", "again", "delete", "both", "relabel", "search"), (45, 15, 10, 10, 5, 10, 10)
+        )[0]:
             case "enroll":
                 self._acknowledge(key, self._send(stubs, key, label).result(), mine)
             case "twice":  # at the same time, so that they overlap
@@ -98,6 +103,10 @@ class Witness(Callers):
                     self.record.wrong.append(f"{old} was answered {done[old]}, then {names}")
             case "delete" if mine:
                 self._delete(stubs, chance.choice(done[chance.choice(mine)]))
+            case "both" if mine:
+                self._delete_both(stubs, chance.choice(mine))
+            case "relabel" if mine:
+                self._relabel(stubs, chance.choice(mine), f"{label}-{chance.randrange(3)}")
             case "search" if mine:
                 self._find(stubs, chance.choice(mine))
 
@@ -128,6 +137,30 @@ class Witness(Callers):
         stubs.collections.DeleteExample(col.DeleteExampleRequest(name=name), timeout=_SECONDS)
         self.record.deleted.add(name)
 
+    def _delete_both(self, stubs: Stubs, key: str) -> None:
+        """Deletes the two examples of a request in one change."""
+        names = self.record.done[key]
+        if self.record.deleting.isdisjoint(names):
+            self.record.deleting.update(names)
+            request = col.DeleteExamplesRequest(parent=self._collection.name, names=names)
+            stubs.collections.DeleteExamples(request, timeout=_SECONDS)
+            self.record.deleted.update(names)
+
+    def _relabel(self, stubs: Stubs, key: str, label: str) -> None:
+        """Gives the two examples of a request another label in one change."""
+        names = self.record.done[key]
+        if not self.record.deleting.isdisjoint(names):
+            return
+        self.record.labels[key] = ""
+        with suppress_existing():
+            create = col.CreateLabelRequest(parent=self._collection.name, label_id=label)
+            stubs.collections.CreateLabel(create, timeout=_SECONDS)
+        request = col.UpdateExamplesRequest(parent=self._collection.name, names=names)
+        request.example.label_id = label
+        request.update_mask.paths.append("label_id")
+        stubs.collections.UpdateExamples(request, timeout=_SECONDS)
+        self.record.labels[key] = label
+
     def _find(self, stubs: Stubs, key: str) -> None:
         name = self.record.done[key][0]
         request = cls.SearchExamplesRequest(
@@ -137,6 +170,16 @@ class Witness(Callers):
         found = [near.example for near in result.neighbors]
         if found != [name] and name not in self.record.deleting:
             self.record.wrong.append(f"{key} is {name}, but {found} was found")
+
+
+@contextmanager
+def suppress_existing() -> Iterator[None]:
+    """Ignores that something to create exists."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+            raise
 
 
 def check(stubs: Stubs, collection: Target, record: Record) -> int:
@@ -155,10 +198,21 @@ def check(stubs: Stubs, collection: Target, record: Record) -> int:
             assert name not in record.deleted or f"{key}/{place}" not in there, f"{key} was deleted and is back"
     for key in record.sent - record.done.keys():
         assert (f"{key}/0" in there) == (f"{key}/1" in there), f"half of {key} is there"
+    _check_labels(record, examples)
     _check_head(stubs, collection, examples)
     sent = {f"{key}/{place}" for key in record.sent for place in (0, 1)}
     check_index(stubs, collection, examples, sent - there.keys())
     return len(examples)
+
+
+def _check_labels(record: Record, examples: list[col.Example]) -> None:
+    """Checks that the two examples of a request have one label, which is the last one if that was acknowledged."""
+    labels = {example.name: example.label_id for example in examples}
+    for key, names in record.done.items():
+        found = {labels[name] for name in names if name in labels}
+        assert len(found) < 2, f"half of {key} was relabelled"
+        if found and (label := record.labels.get(key)):
+            assert found == {label}, f"{key} was relabelled {label}, and is {found}"
 
 
 def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -> None:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.server.status",
         "Show a server's health, load, ledger and collections.",
     ),
+    "whoami": ("glimpse.cli.server.whoami", "Show the name of your key or token, and its scopes."),
     "enroll": (
         "glimpse.cli.inference.enroll",
         "Enroll examples from files, folders or tables.",
@@ -43,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Manage collections, and re-embed them with another backbone.",
     ),
     "labels": ("glimpse.cli.resources.labels", "Manage the labels of a collection."),
-    "examples": ("glimpse.cli.resources.examples", "List, show and delete the examples of a collection."),
+    "examples": ("glimpse.cli.resources.examples", "List, show, change and delete the examples of a collection."),
     "index": (
         "glimpse.cli.index.command",
         "Build, search, maintain and attach large indexes.",

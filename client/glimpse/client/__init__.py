@@ -6,9 +6,10 @@ It needs only grpcio, protobuf and NumPy.
 from glimpse.client._async.client import AsyncClient
 from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
-from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
@@ -20,7 +21,8 @@ from glimpse.client.results._collection_report import (
     SuspectExample,
 )
 from glimpse.client.results._compaction import Compaction
-from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
+from glimpse.client.results._decision_counts import DecisionCounts
+from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult, ExampleUpdate
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client.results._results import (
@@ -64,6 +66,7 @@ __all__ = [
     "Backbone",
     "BackboneState",
     "CallFigures",
+    "Caller",
     "Cancelled",
     "Classification",
     "ClassifyResult",
@@ -77,6 +80,7 @@ __all__ = [
     "DataLoss",
     "DeadlineExceeded",
     "Decision",
+    "DecisionCounts",
     "DecisionPolicy",
     "EmbedResult",
     "EmbeddingSpacePolicy",
@@ -86,6 +90,7 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Example",
+    "ExampleUpdate",
     "FailedPrecondition",
     "GlimpseError",
     "Head",
@@ -111,6 +116,7 @@ __all__ = [
     "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
+    "Scope",
     "SearchExamplesResult",
     "ServerError",
     "ServerInfo",

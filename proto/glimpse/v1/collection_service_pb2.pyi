@@ -454,6 +454,40 @@ class DeleteExampleResponse(_message.Message):
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
+class UpdateExamplesRequest(_message.Message):
+    __slots__ = ("parent", "names", "example", "update_mask")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    example: Example
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, parent: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateExamplesResponse(_message.Message):
+    __slots__ = ("revision", "updated_count")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    updated_count: int
+    def __init__(self, revision: _Optional[int] = ..., updated_count: _Optional[int] = ...) -> None: ...
+
+class DeleteExamplesRequest(_message.Message):
+    __slots__ = ("parent", "names")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, parent: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeleteExamplesResponse(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
 class GetCollectionReportRequest(_message.Message):
     __slots__ = ("name", "min_revision")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -567,6 +601,32 @@ class GetCollectionReportResponse(_message.Message):
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
     def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ...) -> None: ...
+
+class GetDecisionCountsRequest(_message.Message):
+    __slots__ = ("name", "days")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    days: int
+    def __init__(self, name: _Optional[str] = ..., days: _Optional[int] = ...) -> None: ...
+
+class DecisionCounts(_message.Message):
+    __slots__ = ("date", "match", "unknown", "ambiguous")
+    DATE_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    AMBIGUOUS_FIELD_NUMBER: _ClassVar[int]
+    date: str
+    match: int
+    unknown: int
+    ambiguous: int
+    def __init__(self, date: _Optional[str] = ..., match: _Optional[int] = ..., unknown: _Optional[int] = ..., ambiguous: _Optional[int] = ...) -> None: ...
+
+class GetDecisionCountsResponse(_message.Message):
+    __slots__ = ("days",)
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    days: _containers.RepeatedCompositeFieldContainer[DecisionCounts]
+    def __init__(self, days: _Optional[_Iterable[_Union[DecisionCounts, _Mapping]]] = ...) -> None: ...
 
 class AttachIndexRequest(_message.Message):
     __slots__ = ("collection", "index")
@@ -719,6 +779,22 @@ class GetReembeddingResponse(_message.Message):
     REEMBEDDING_FIELD_NUMBER: _ClassVar[int]
     reembedding: Reembedding
     def __init__(self, reembedding: _Optional[_Union[Reembedding, _Mapping]] = ...) -> None: ...
+
+class ListReembeddingsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListReembeddingsResponse(_message.Message):
+    __slots__ = ("reembeddings", "next_page_token")
+    REEMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    reembeddings: _containers.RepeatedCompositeFieldContainer[Reembedding]
+    next_page_token: str
+    def __init__(self, reembeddings: _Optional[_Iterable[_Union[Reembedding, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SwitchBackboneRequest(_message.Message):
     __slots__ = ("collection", "embedding_space", "force")

@@ -113,10 +113,25 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.FromString,
                 _registered_method=True)
+        self.UpdateExamples = channel.unary_unary(
+                '/glimpse.v1.CollectionService/UpdateExamples',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.FromString,
+                _registered_method=True)
+        self.DeleteExamples = channel.unary_unary(
+                '/glimpse.v1.CollectionService/DeleteExamples',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.FromString,
+                _registered_method=True)
         self.GetCollectionReport = channel.unary_unary(
                 '/glimpse.v1.CollectionService/GetCollectionReport',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
+                _registered_method=True)
+        self.GetDecisionCounts = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetDecisionCounts',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
                 _registered_method=True)
         self.AttachIndex = channel.unary_unary(
                 '/glimpse.v1.CollectionService/AttachIndex',
@@ -147,6 +162,11 @@ class CollectionServiceStub:
                 '/glimpse.v1.CollectionService/GetReembedding',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
+                _registered_method=True)
+        self.ListReembeddings = channel.unary_unary(
+                '/glimpse.v1.CollectionService/ListReembeddings',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
                 _registered_method=True)
         self.SwitchBackbone = channel.unary_unary(
                 '/glimpse.v1.CollectionService/SwitchBackbone',
@@ -278,10 +298,39 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateExamples(self, request, context):
+        """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+        change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+        and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+        for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+        same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+        INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExamples(self, request, context):
+        """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+        errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCollectionReport(self, request, context):
         """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
         accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
         takes seconds for thousands of examples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecisionCounts(self, request, context):
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -355,6 +404,14 @@ class CollectionServiceServicer:
     def GetReembedding(self, request, context):
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
         the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReembeddings(self, request, context):
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -460,10 +517,25 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.BatchGetExampleContentResponse.SerializeToString,
             ),
+            'UpdateExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateExamples,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.SerializeToString,
+            ),
+            'DeleteExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExamples,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.SerializeToString,
+            ),
             'GetCollectionReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCollectionReport,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.SerializeToString,
+            ),
+            'GetDecisionCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecisionCounts,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.SerializeToString,
             ),
             'AttachIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.AttachIndex,
@@ -494,6 +566,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.GetReembedding,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.SerializeToString,
+            ),
+            'ListReembeddings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReembeddings,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.SerializeToString,
             ),
             'SwitchBackbone': grpc.unary_unary_rpc_method_handler(
                     servicer.SwitchBackbone,
@@ -926,6 +1003,60 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/UpdateExamples',
+            glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.UpdateExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/DeleteExamples',
+            glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.DeleteExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetCollectionReport(request,
             target,
             options=(),
@@ -942,6 +1073,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/GetCollectionReport',
             glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecisionCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/GetDecisionCounts',
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetDecisionCountsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1104,6 +1262,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/GetReembedding',
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReembeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/ListReembeddings',
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.ListReembeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,10 +78,27 @@ class CollectionServiceStub:
     """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
     (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
     """
+    UpdateExamples: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateExamplesRequest, _collection_service_pb2.UpdateExamplesResponse]
+    """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+    change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+    and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+    for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+    same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+    INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+    """
+    DeleteExamples: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExamplesRequest, _collection_service_pb2.DeleteExamplesResponse]
+    """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+    errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
+    """
     GetCollectionReport: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
+    """
+    GetDecisionCounts: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
     """
     AttachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
@@ -131,6 +148,10 @@ class CollectionServiceStub:
     GetReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """
+    ListReembeddings: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
     """
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
@@ -197,10 +218,27 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """BatchGetExampleContent returns the kept originals of examples, or thumbnails of them. FAILED_PRECONDITION
     (CONTENT_NOT_READABLE) means that Collection.content_readable is not set.
     """
+    UpdateExamples: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateExamplesRequest, _collection_service_pb2.UpdateExamplesResponse]  # type: ignore[assignment]
+    """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+    change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+    and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+    for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+    same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+    INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+    """
+    DeleteExamples: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExamplesRequest, _collection_service_pb2.DeleteExamplesResponse]  # type: ignore[assignment]
+    """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+    errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
+    """
     GetCollectionReport: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]  # type: ignore[assignment]
     """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
     accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
     takes seconds for thousands of examples.
+    """
+    GetDecisionCounts: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetDecisionCountsRequest, _collection_service_pb2.GetDecisionCountsResponse]  # type: ignore[assignment]
+    """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+    servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+    Counts are kept for 400 days, and deleted with the collection.
     """
     AttachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]  # type: ignore[assignment]
     """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
@@ -250,6 +288,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     GetReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]  # type: ignore[assignment]
     """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
     the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+    """
+    ListReembeddings: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListReembeddingsRequest, _collection_service_pb2.ListReembeddingsResponse]  # type: ignore[assignment]
+    """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+    id. A re-embedding that has ended is not listed.
     """
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
     """SwitchBackbone lets a collection answer by the vectors of the other backbone. It switches to the new backbone, and
@@ -405,6 +447,30 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateExamples(
+        self,
+        request: _collection_service_pb2.UpdateExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.UpdateExamplesResponse, _abc.Awaitable[_collection_service_pb2.UpdateExamplesResponse]]:
+        """UpdateExamples gives several examples the same label, domain, group or metadata, all or none of them, in one
+        change. An example keeps its vector, content digest, original, creation time and place in the order of enrolment,
+        and the collection answers as if it had been enrolled with the new values. These errors name the example at fault,
+        for example `names[3]`: NOT_FOUND (EXAMPLE_NOT_FOUND); ALREADY_EXISTS (EXAMPLE_EXISTS), if another example with the
+        same content has the new label; FAILED_PRECONDITION (EXAMPLE_IN_INDEX), because a row of the index cannot change;
+        INVALID_ARGUMENT (DUPLICATE_EXAMPLE), if it is named twice. An unknown label is NOT_FOUND (LABEL_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExamples(
+        self,
+        request: _collection_service_pb2.DeleteExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.DeleteExamplesResponse, _abc.Awaitable[_collection_service_pb2.DeleteExamplesResponse]]:
+        """DeleteExamples deletes several examples, all or none of them, in one change, and reverses their effect exactly. The
+        errors EXAMPLE_NOT_FOUND and DUPLICATE_EXAMPLE are those of UpdateExamples. Rows of the index can be deleted.
+        """
+
+    @_abc_1.abstractmethod
     def GetCollectionReport(
         self,
         request: _collection_service_pb2.GetCollectionReportRequest,
@@ -413,6 +479,17 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
         accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
         takes seconds for thousands of examples.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDecisionCounts(
+        self,
+        request: _collection_service_pb2.GetDecisionCountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.GetDecisionCountsResponse, _abc.Awaitable[_collection_service_pb2.GetDecisionCountsResponse]]:
+        """GetDecisionCounts returns how often a collection answered MATCH, UNKNOWN and AMBIGUOUS, by days in UTC, on all
+        servers of the ledger together. Each server adds its counts to the ledger every 3 seconds, and when it stops.
+        Counts are kept for 400 days, and deleted with the collection.
         """
 
     @_abc_1.abstractmethod
@@ -498,6 +575,16 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.GetReembeddingResponse, _abc.Awaitable[_collection_service_pb2.GetReembeddingResponse]]:
         """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
         the reports with both backbones. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListReembeddings(
+        self,
+        request: _collection_service_pb2.ListReembeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.ListReembeddingsResponse, _abc.Awaitable[_collection_service_pb2.ListReembeddingsResponse]]:
+        """ListReembeddings lists the re-embeddings of the collections that the caller may read, ordered by the collection's
+        id. A re-embedding that has ended is not listed.
         """
 
     @_abc_1.abstractmethod

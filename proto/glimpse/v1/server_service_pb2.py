@@ -24,35 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fglimpse/v1/server_service.proto\x12\nglimpse.v1\"\x16\n\x14GetServerInfoRequest\"O\n\x08Versions\x12\x0f\n\x07glimpse\x18\x01 \x01(\t\x12\x13\n\x0bonnxruntime\x18\x02 \x01(\t\x12\r\n\x05\x66\x61iss\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\"\xee\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x12\n\nmax_inputs\x18\x02 \x01(\x05\x12\x16\n\x0emax_image_side\x18\x03 \x01(\x05\x12\x18\n\x10max_image_pixels\x18\x04 \x01(\x03\x12\x13\n\x0bqueue_limit\x18\x05 \x01(\x05\x12\x12\n\nmax_labels\x18\x06 \x01(\x03\x12\x14\n\x0cmax_examples\x18\x07 \x01(\x03\x12\x15\n\rstream_window\x18\x08 \x01(\x05\x12\x15\n\rqueue_seconds\x18\t \x01(\x01\x12\x16\n\x0emax_held_bytes\x18\n \x01(\x03\"\xb2\x01\n\x0c\x43\x61llerLimits\x12 \n\x13requests_per_second\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11inputs_per_second\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10\x62ytes_per_second\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x16\n\x14_requests_per_secondB\x14\n\x12_inputs_per_secondB\x13\n\x11_bytes_per_second\"l\n\rBackboneState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x13\n\x0bqueue_depth\x18\x03 \x01(\x05\x12\x11\n\tmax_batch\x18\x04 \x01(\x05\x12\x12\n\nmean_batch\x18\x05 \x01(\x01\"y\n\x0bLedgerState\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x03\x12\"\n\x15seconds_since_reached\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_seconds_since_reached\"m\n\x0b\x43\x61llFigures\x12\x0b\n\x03rpc\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x12\n\nper_second\x18\x04 \x01(\x01\x12\x0e\n\x06p50_ms\x18\x05 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x06 \x01(\x01\"=\n\x0cStageFigures\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06p50_ms\x18\x02 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x03 \x01(\x01\"D\n\x0f\x44\x65\x63isionFigures\x12\r\n\x05match\x18\x01 \x01(\x03\x12\x0f\n\x07unknown\x18\x02 \x01(\x03\x12\x11\n\tambiguous\x18\x03 \x01(\x03\"o\n\x11\x43ollectionFigures\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\tdecisions\x18\x02 \x01(\x0b\x32\x1b.glimpse.v1.DecisionFigures\x12\x12\n\x05\x64rift\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_drift\"\xb0\x04\n\x15GetServerInfoResponse\x12&\n\x08versions\x18\x01 \x01(\x0b\x32\x14.glimpse.v1.Versions\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.glimpse.v1.Limits\x12\x11\n\tproviders\x18\x03 \x03(\t\x12,\n\tbackbones\x18\x04 \x03(\x0b\x32\x19.glimpse.v1.BackboneState\x12\x18\n\x10\x63ollection_count\x18\x05 \x01(\x03\x12\'\n\x06ledger\x18\x06 \x01(\x0b\x32\x17.glimpse.v1.LedgerState\x12\x16\n\x0euptime_seconds\x18\x07 \x01(\x01\x12\r\n\x05ready\x18\x08 \x01(\x08\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12\x14\n\x0cmemory_bytes\x18\n \x01(\x03\x12\x11\n\tin_flight\x18\x0b \x01(\x05\x12&\n\x05\x63\x61lls\x18\x0c \x03(\x0b\x32\x17.glimpse.v1.CallFigures\x12.\n\tdecisions\x18\r \x01(\x0b\x32\x1b.glimpse.v1.DecisionFigures\x12/\n\rcaller_limits\x18\x0e \x01(\x0b\x32\x18.glimpse.v1.CallerLimits\x12(\n\x06stages\x18\x0f \x03(\x0b\x32\x18.glimpse.v1.StageFigures\x12\x32\n\x0b\x63ollections\x18\x10 \x03(\x0b\x32\x1d.glimpse.v1.CollectionFigures2e\n\rServerService\x12T\n\rGetServerInfo\x12 .glimpse.v1.GetServerInfoRequest\x1a!.glimpse.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fglimpse/v1/server_service.proto\x12\nglimpse.v1\"\x12\n\x10GetCallerRequest\"A\n\x0f\x43ollectionScope\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05scope\x18\x02 \x01(\x0e\x32\x11.glimpse.v1.Scope\"u\n\x11GetCallerResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05scope\x18\x02 \x01(\x0e\x32\x11.glimpse.v1.Scope\x12\x30\n\x0b\x63ollections\x18\x03 \x03(\x0b\x32\x1b.glimpse.v1.CollectionScope\"\x16\n\x14GetServerInfoRequest\"O\n\x08Versions\x12\x0f\n\x07glimpse\x18\x01 \x01(\t\x12\x13\n\x0bonnxruntime\x18\x02 \x01(\t\x12\r\n\x05\x66\x61iss\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\"\xee\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x12\n\nmax_inputs\x18\x02 \x01(\x05\x12\x16\n\x0emax_image_side\x18\x03 \x01(\x05\x12\x18\n\x10max_image_pixels\x18\x04 \x01(\x03\x12\x13\n\x0bqueue_limit\x18\x05 \x01(\x05\x12\x12\n\nmax_labels\x18\x06 \x01(\x03\x12\x14\n\x0cmax_examples\x18\x07 \x01(\x03\x12\x15\n\rstream_window\x18\x08 \x01(\x05\x12\x15\n\rqueue_seconds\x18\t \x01(\x01\x12\x16\n\x0emax_held_bytes\x18\n \x01(\x03\"\xb2\x01\n\x0c\x43\x61llerLimits\x12 \n\x13requests_per_second\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11inputs_per_second\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10\x62ytes_per_second\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x16\n\x14_requests_per_secondB\x14\n\x12_inputs_per_secondB\x13\n\x11_bytes_per_second\"l\n\rBackboneState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x13\n\x0bqueue_depth\x18\x03 \x01(\x05\x12\x11\n\tmax_batch\x18\x04 \x01(\x05\x12\x12\n\nmean_batch\x18\x05 \x01(\x01\"y\n\x0bLedgerState\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x03\x12\"\n\x15seconds_since_reached\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_seconds_since_reached\"m\n\x0b\x43\x61llFigures\x12\x0b\n\x03rpc\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x12\n\nper_second\x18\x04 \x01(\x01\x12\x0e\n\x06p50_ms\x18\x05 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x06 \x01(\x01\"=\n\x0cStageFigures\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06p50_ms\x18\x02 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x03 \x01(\x01\"D\n\x0f\x44\x65\x63isionFigures\x12\r\n\x05match\x18\x01 \x01(\x03\x12\x0f\n\x07unknown\x18\x02 \x01(\x03\x12\x11\n\tambiguous\x18\x03 \x01(\x03\"o\n\x11\x43ollectionFigures\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\tdecisions\x18\x02 \x01(\x0b\x32\x1b.glimpse.v1.DecisionFigures\x12\x12\n\x05\x64rift\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_drift\"\xb0\x04\n\x15GetServerInfoResponse\x12&\n\x08versions\x18\x01 \x01(\x0b\x32\x14.glimpse.v1.Versions\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.glimpse.v1.Limits\x12\x11\n\tproviders\x18\x03 \x03(\t\x12,\n\tbackbones\x18\x04 \x03(\x0b\x32\x19.glimpse.v1.BackboneState\x12\x18\n\x10\x63ollection_count\x18\x05 \x01(\x03\x12\'\n\x06ledger\x18\x06 \x01(\x0b\x32\x17.glimpse.v1.LedgerState\x12\x16\n\x0euptime_seconds\x18\x07 \x01(\x01\x12\r\n\x05ready\x18\x08 \x01(\x08\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12\x14\n\x0cmemory_bytes\x18\n \x01(\x03\x12\x11\n\tin_flight\x18\x0b \x01(\x05\x12&\n\x05\x63\x61lls\x18\x0c \x03(\x0b\x32\x17.glimpse.v1.CallFigures\x12.\n\tdecisions\x18\r \x01(\x0b\x32\x1b.glimpse.v1.DecisionFigures\x12/\n\rcaller_limits\x18\x0e \x01(\x0b\x32\x18.glimpse.v1.CallerLimits\x12(\n\x06stages\x18\x0f \x03(\x0b\x32\x18.glimpse.v1.StageFigures\x12\x32\n\x0b\x63ollections\x18\x10 \x03(\x0b\x32\x1d.glimpse.v1.CollectionFigures*e\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSCOPE_READ\x10\x01\x12\x12\n\x0eSCOPE_CLASSIFY\x10\x02\x12\x10\n\x0cSCOPE_ENROLL\x10\x03\x12\x0f\n\x0bSCOPE_ADMIN\x10\x04\x32\xaf\x01\n\rServerService\x12T\n\rGetServerInfo\x12 .glimpse.v1.GetServerInfoRequest\x1a!.glimpse.v1.GetServerInfoResponse\x12H\n\tGetCaller\x12\x1c.glimpse.v1.GetCallerRequest\x1a\x1d.glimpse.v1.GetCallerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'glimpse.v1.server_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=47
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=69
-  _globals['_VERSIONS']._serialized_start=71
-  _globals['_VERSIONS']._serialized_end=150
-  _globals['_LIMITS']._serialized_start=153
-  _globals['_LIMITS']._serialized_end=391
-  _globals['_CALLERLIMITS']._serialized_start=394
-  _globals['_CALLERLIMITS']._serialized_end=572
-  _globals['_BACKBONESTATE']._serialized_start=574
-  _globals['_BACKBONESTATE']._serialized_end=682
-  _globals['_LEDGERSTATE']._serialized_start=684
-  _globals['_LEDGERSTATE']._serialized_end=805
-  _globals['_CALLFIGURES']._serialized_start=807
-  _globals['_CALLFIGURES']._serialized_end=916
-  _globals['_STAGEFIGURES']._serialized_start=918
-  _globals['_STAGEFIGURES']._serialized_end=979
-  _globals['_DECISIONFIGURES']._serialized_start=981
-  _globals['_DECISIONFIGURES']._serialized_end=1049
-  _globals['_COLLECTIONFIGURES']._serialized_start=1051
-  _globals['_COLLECTIONFIGURES']._serialized_end=1162
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=1165
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=1725
-  _globals['_SERVERSERVICE']._serialized_start=1727
-  _globals['_SERVERSERVICE']._serialized_end=1828
+  _globals['_SCOPE']._serialized_start=1933
+  _globals['_SCOPE']._serialized_end=2034
+  _globals['_GETCALLERREQUEST']._serialized_start=47
+  _globals['_GETCALLERREQUEST']._serialized_end=65
+  _globals['_COLLECTIONSCOPE']._serialized_start=67
+  _globals['_COLLECTIONSCOPE']._serialized_end=132
+  _globals['_GETCALLERRESPONSE']._serialized_start=134
+  _globals['_GETCALLERRESPONSE']._serialized_end=251
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=253
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=275
+  _globals['_VERSIONS']._serialized_start=277
+  _globals['_VERSIONS']._serialized_end=356
+  _globals['_LIMITS']._serialized_start=359
+  _globals['_LIMITS']._serialized_end=597
+  _globals['_CALLERLIMITS']._serialized_start=600
+  _globals['_CALLERLIMITS']._serialized_end=778
+  _globals['_BACKBONESTATE']._serialized_start=780
+  _globals['_BACKBONESTATE']._serialized_end=888
+  _globals['_LEDGERSTATE']._serialized_start=890
+  _globals['_LEDGERSTATE']._serialized_end=1011
+  _globals['_CALLFIGURES']._serialized_start=1013
+  _globals['_CALLFIGURES']._serialized_end=1122
+  _globals['_STAGEFIGURES']._serialized_start=1124
+  _globals['_STAGEFIGURES']._serialized_end=1185
+  _globals['_DECISIONFIGURES']._serialized_start=1187
+  _globals['_DECISIONFIGURES']._serialized_end=1255
+  _globals['_COLLECTIONFIGURES']._serialized_start=1257
+  _globals['_COLLECTIONFIGURES']._serialized_end=1368
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=1371
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=1931
+  _globals['_SERVERSERVICE']._serialized_start=2037
+  _globals['_SERVERSERVICE']._serialized_end=2212
 # @@protoc_insertion_point(module_scope)

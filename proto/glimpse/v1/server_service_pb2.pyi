@@ -1,10 +1,46 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Scope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCOPE_UNSPECIFIED: _ClassVar[Scope]
+    SCOPE_READ: _ClassVar[Scope]
+    SCOPE_CLASSIFY: _ClassVar[Scope]
+    SCOPE_ENROLL: _ClassVar[Scope]
+    SCOPE_ADMIN: _ClassVar[Scope]
+SCOPE_UNSPECIFIED: Scope
+SCOPE_READ: Scope
+SCOPE_CLASSIFY: Scope
+SCOPE_ENROLL: Scope
+SCOPE_ADMIN: Scope
+
+class GetCallerRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CollectionScope(_message.Message):
+    __slots__ = ("name", "scope")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    scope: Scope
+    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Union[Scope, str]] = ...) -> None: ...
+
+class GetCallerResponse(_message.Message):
+    __slots__ = ("name", "scope", "collections")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    scope: Scope
+    collections: _containers.RepeatedCompositeFieldContainer[CollectionScope]
+    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Union[Scope, str]] = ..., collections: _Optional[_Iterable[_Union[CollectionScope, _Mapping]]] = ...) -> None: ...
 
 class GetServerInfoRequest(_message.Message):
     __slots__ = ()

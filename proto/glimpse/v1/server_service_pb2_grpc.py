@@ -40,6 +40,11 @@ class ServerServiceStub:
                 request_serializer=glimpse_dot_v1_dot_server__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_server__service__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/glimpse.v1.ServerService/GetCaller',
+                request_serializer=glimpse_dot_v1_dot_server__service__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_server__service__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
 
 
 class ServerServiceServicer:
@@ -54,6 +59,14 @@ class ServerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """GetCaller returns who calls, as the server knows it by its key or token, and what it may do. It also answers while
+        the server is draining.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ServerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +74,11 @@ def add_ServerServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=glimpse_dot_v1_dot_server__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_server__service__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=glimpse_dot_v1_dot_server__service__pb2.GetCallerRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_server__service__pb2.GetCallerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +109,33 @@ class ServerService:
             '/glimpse.v1.ServerService/GetServerInfo',
             glimpse_dot_v1_dot_server__service__pb2.GetServerInfoRequest.SerializeToString,
             glimpse_dot_v1_dot_server__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.ServerService/GetCaller',
+            glimpse_dot_v1_dot_server__service__pb2.GetCallerRequest.SerializeToString,
+            glimpse_dot_v1_dot_server__service__pb2.GetCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

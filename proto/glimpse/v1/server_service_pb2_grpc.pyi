@@ -37,6 +37,10 @@ class ServerServiceStub:
     """GetServerInfo returns versions, limits, what is loaded and what the server is working on. It also answers while
     the server is draining.
     """
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.GetCallerRequest, _server_service_pb2.GetCallerResponse]
+    """GetCaller returns who calls, as the server knows it by its key or token, and what it may do. It also answers while
+    the server is draining.
+    """
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
@@ -45,6 +49,10 @@ class ServerServiceAsyncStub(ServerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_service_pb2.GetServerInfoRequest, _server_service_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """GetServerInfo returns versions, limits, what is loaded and what the server is working on. It also answers while
+    the server is draining.
+    """
+    GetCaller: _aio.UnaryUnaryMultiCallable[_server_service_pb2.GetCallerRequest, _server_service_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """GetCaller returns who calls, as the server knows it by its key or token, and what it may do. It also answers while
     the server is draining.
     """
 
@@ -58,6 +66,16 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_server_service_pb2.GetServerInfoResponse, _abc.Awaitable[_server_service_pb2.GetServerInfoResponse]]:
         """GetServerInfo returns versions, limits, what is loaded and what the server is working on. It also answers while
+        the server is draining.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _server_service_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_server_service_pb2.GetCallerResponse, _abc.Awaitable[_server_service_pb2.GetCallerResponse]]:
+        """GetCaller returns who calls, as the server knows it by its key or token, and what it may do. It also answers while
         the server is draining.
         """
 

@@ -119,9 +119,13 @@ class FewShotClassifier:
         """
         self._change(lambda: self.lda.add_sums(labels, counts, sums), labels)
 
-    def remove(self, label: str, vector: Array, domain: str = "") -> None:
-        """Removes an example, `(d,)`, that was added before; the statistics are then as if it had never been there."""
-        self._change(lambda: self.lda.remove(label, self.adapt(vector[None], [domain])[0]), [label])
+    def remove(self, labels: Sequence[str], vectors: Array, domains: Sequence[str] = ()) -> None:
+        """Removes examples that were added before; the statistics are then as if they had never been there.
+
+        The arguments are those of `add`.
+        """
+        domains = domains or [""] * len(labels)
+        self._change(lambda: self.lda.remove_all(labels, self.adapt(vectors, domains)), labels)
 
     def set_text(self, label: str, direction: Array | None) -> None:
         """Sets the direction of a label's prompts, `(d,)`, or removes it (None)."""

@@ -14,6 +14,7 @@ from glimpse.ledger.database.folder_lock import FolderLock
 from glimpse.ledger.database.url import sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
+    ContentExists,
     DataFolderInUse,
     LedgerDamaged,
     LedgerError,
@@ -58,6 +59,8 @@ from glimpse.ledger.review.records import (
     ReviewUsage,
 )
 from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome, ResolveRequest, Undone
+from glimpse.ledger.writes.decision_counts import DecisionCount
+from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
@@ -68,7 +71,9 @@ __all__ = [
     "AttachmentRecord",
     "Change",
     "CollectionRecord",
+    "ContentExists",
     "DataFolderInUse",
+    "DecisionCount",
     "Delta",
     "EnrollRequest",
     "Enrolled",
@@ -113,6 +118,7 @@ __all__ = [
     "ReviewUsage",
     "Undone",
     "UnstorableText",
+    "Updated",
     "Writer",
     "listen",
     "sqlite_url",

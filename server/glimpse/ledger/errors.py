@@ -3,6 +3,7 @@
 LedgerError
 ├── NotFound            a write names something that does not exist
 ├── AlreadyExists       something to be created exists
+│   └── ContentExists   an example with the same content has the label
 ├── RequestIdReused     a request id was used before with other content
 ├── ReviewGroupChanged  members of a group of review items no longer wait
 ├── ResolutionChanged   somebody changed what a resolution enrolled
@@ -27,6 +28,22 @@ class NotFound(LedgerError):
 
 class AlreadyExists(LedgerError):
     """Raised when a collection, label or key to be created exists."""
+
+
+class ContentExists(AlreadyExists):
+    """Raised when an example cannot get a label, because another example with the same content has it.
+
+    Attributes:
+        example_id: the example that cannot get the label.
+        other_id: the example that has it.
+    """
+
+    def __init__(self, example_id: str, other_id: str, label_id: str) -> None:
+        super().__init__(
+            f"example {other_id!r} has the same content as example {example_id!r}, and the label {label_id!r}; "
+            "delete one of the two"
+        )
+        self.example_id, self.other_id = example_id, other_id
 
 
 class RequestIdReused(LedgerError):

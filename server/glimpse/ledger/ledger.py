@@ -29,7 +29,8 @@ from glimpse.ledger.records import (
 )
 from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
 from glimpse.ledger.review.queue import ReviewQueue
-from glimpse.ledger.writes import keys, originals
+from glimpse.ledger.writes import decision_counts, keys, originals
+from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.originals import Original
@@ -251,6 +252,21 @@ class Ledger:
     def review(self) -> ReviewQueue:
         """The review queue."""
         return ReviewQueue(self._engine, self._reading, self._writing)
+
+    def add_decisions(self, counts: Sequence[DecisionCount]) -> None:
+        """Adds numbers of decisions, one for each collection and day. Makes no change, and does not lock the head."""
+        with available(), self._writing() as connection:
+            decision_counts.add(connection, counts)
+
+    def delete_decisions_before(self, day: int) -> None:
+        """Deletes the numbers of decisions of the days before a day, in days since the epoch."""
+        with available(), self._writing() as connection:
+            decision_counts.delete_before(connection, day)
+
+    def decisions(self, collection_id: str, first_day: int) -> list[DecisionCount]:
+        """Returns a collection's numbers of decisions from a day on, in days since the epoch, ordered by day."""
+        with self._reading(once=True) as connection:
+            return decision_counts.read(connection, collection_id, first_day)
 
     def keys(self) -> list[KeyRecord]:
         """Returns every API key, oldest first, including revoked ones."""

@@ -25,6 +25,7 @@ from glimpse.server.inference.decoders import Decoders
 from glimpse.server.installation import check_index_device, check_installation
 from glimpse.server.maintenance.backbone_switch import BackboneSwitch
 from glimpse.server.maintenance.compaction import Compactor
+from glimpse.server.maintenance.decision_writer import DecisionWriter
 from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
 from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.proto_enums import HEADS
@@ -114,6 +115,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         recorder, keeper = Recorder(inflight, sampling), Keeper(settings.max_review_bytes)
         review = ReviewWorker(catalog, recorder, sampling, keeper, ItemReembedder(catalog, backbones))
         stack.push_async_callback(review.close)
+        stack.push_async_callback(DecisionWriter(catalog, query_stats.pending).close)
         yield Runtime(
             settings,
             decoders,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.ledger import CollectionRecord, LabelRecord
+from glimpse.ledger import CollectionRecord, LabelRecord, ReviewBatch
+from support import review
 from support.full_ledger import example, fill
 from support.ledgers import Direct
 from support.server import GLIMPSE
@@ -55,6 +56,18 @@ def test_a_backup_is_reported_and_restored(glimpse: Glimpse, folder: Path) -> No
     assert (again.code, again.out) == (1, "")
     assert "is not empty" in again.err
     assert len(again.err.splitlines()) == 1
+
+
+def test_kept_queries_are_copied_on_request_alone(tmp_path: Path) -> None:
+    with Direct.of(tmp_path / "data") as ledger:
+        ledger.create_collection(review.collection())
+        ledger.review.add([ReviewBatch("birds", [review.item("a", b"aa")], review.parts("a", b"aa"))])
+    for command, target in (("backup", "saved"), ("export", "parquet")):
+        without = run_glimpse(("ledger", command, target, "--data", "data"), cwd=tmp_path)
+        assert "1 review item left out; --review includes them" in without.err
+        copied = run_glimpse(("ledger", command, f"{target}-all", "--data", "data", "--review"), cwd=tmp_path)
+        assert "left out" not in copied.err
+        assert re.search(r"^review_items +1$", copied.out, re.MULTILINE)
 
 
 def test_an_export_is_reported_and_imported(glimpse: Glimpse, folder: Path) -> None:

@@ -53,6 +53,9 @@ def test_a_collection_switches_to_another_backbone_and_back(ask: Run, server: st
     assert "new" in run("collections", "show", "c")
     [state] = ask(*reembed, "status", "c", "--no-measure", "--server", server, "--format", "json").objects
     assert (state["switched"], state["shadow"]["backbone"], state["left_count"]) == (True, "backbones/old", 0)
+    [listed] = ask("collections", "reembeddings", "--server", server, "--format", "json").objects
+    assert (listed["collection"], listed["backbone"], listed["other"]) == ("c", "new", "old")
+    assert (listed["embedded"], listed["left"], listed["switched"]) == (12, 0, True)
     run(*reembed, "rollback", "c")
     run(*reembed, "rollback", "c")
     [shown] = ask("collections", "show", "c", "--server", server, "--format", "json").objects

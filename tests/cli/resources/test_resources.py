@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.wait import soon
+
 from ..conftest import Run
 
 
@@ -53,6 +55,28 @@ def test_an_example_is_listed_shown_and_deleted(run: Run, collection: str) -> No
     assert len(run("examples", "list", collection).out.splitlines()) == 24
 
 
+def test_examples_are_changed_and_deleted_together(run: Run, collection: str) -> None:
+    listed = run("examples", "list", collection, "--label", "red", "--format", "json").objects
+    ids, names = [one["id"] for one in listed], [one["example"] for one in listed]
+    changes = ("--label", "blue", "--group", "clip", "--metadata", "by=ann", "--metadata", "why=seen")
+    [changed] = run("examples", "update", collection, ids[0], names[1], *changes, "--format", "json").objects
+    assert changed["updated"] == 2
+    shown = run("examples", "show", collection, ids[1], "--format", "json").objects[0]
+    assert (shown["label"], shown["group"], shown["metadata"]) == ("blue", "clip", {"by": "ann", "why": "seen"})
+    assert "0" in run("examples", "update", collection, ids[0], "--label", "blue").out.split()
+    run("examples", "update", collection, ids[0], "--no-metadata", "--group", "")
+    shown = run("examples", "show", collection, ids[0], "--format", "json").objects[0]
+    assert (shown["group"], shown["metadata"]) == ("", {})
+    refused = run("examples", "update", collection, ids[2], ids[2], "--label", "blue")
+    assert (refused.code, "given twice" in refused.err) == (1, True)
+    for wrong in ((), ("--metadata", "x"), ("--no-metadata", "--metadata", "a=b")):
+        assert run("examples", "update", collection, ids[2], *wrong).code == 2
+    deleted = run("examples", "delete", collection, *ids[3:5], "--format", "json").objects[0]
+    assert deleted["deleted"] == ", ".join(ids[3:5])
+    left = run("examples", "list", collection, "--label", "red", "--format", "json").objects
+    assert [one["id"] for one in left] == [ids[2], ids[5]]
+
+
 def test_a_full_name_of_another_collection_is_rejected(run: Run, collection: str) -> None:
     example = run("examples", "list", collection, "--format", "json").objects[0]["example"]
     for refused in (
@@ -69,6 +93,7 @@ def test_a_full_name_of_another_collection_is_rejected(run: Run, collection: str
 def test_backbones_and_status(run: Run, collection: str) -> None:
     assert run("backbones", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
     assert "toy" in run("backbones", "show", "toy").out
+    assert run("whoami", "--format", "json").objects == [{"name": "", "scope": "admin", "collections": {}}]
     [state] = run("status", "--format", "json").objects
     assert state["health"] == "SERVING"
     assert 0 < state["latency_ms"] < 1000
@@ -82,6 +107,9 @@ def test_a_collection_of_names_classifies_before_it_has_an_example(run: Run) -> 
         assert run("labels", "create", "names", colour).code == 0
     [found] = run("classify", "names", "--text", "blue", "--format", "json").objects
     assert found["label"] == "blue"
+    [day] = soon(lambda: run("collections", "decisions", "names", "--format", "json").objects, 30)
+    assert day["match"] + day["unknown"] + day["ambiguous"] == 1
+    assert day["date"] in run("collections", "decisions", "names", "--days", "2").out
     assert run("collections", "show", "names", "--format", "json").objects[0]["min_space_cosine"] == 0.99
     run("collections", "delete", "names", "--force")
 

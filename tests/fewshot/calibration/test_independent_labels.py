@@ -127,8 +127,8 @@ def test_lda_answers_between_fits_and_deleting_reverses_an_enrolment() -> None:
     assert changed.kind is HeadKind.LDA
     assert "examples have changed" in changed.reason
     with_more = probabilities(engine, queries)
-    engine.remove("l1", vector[0])
-    engine.remove("l0", vector[0])
+    engine.remove(["l1"], vector[:1])
+    engine.remove(["l0"], vector[:1])
     without = probabilities(engine, queries)
     assert np.abs(with_more - without).max() > 1e-4
     same = engine_of(examples)

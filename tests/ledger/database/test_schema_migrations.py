@@ -44,6 +44,13 @@ _COLLECTION = {
     "label_mode": 2,
     "pinned_head": 3,
     "keep_inputs": True,
+    "review_unknown": True,
+    "review_ambiguous": True,
+    "review_match_rate": 0.125,
+    "review_inputs": True,
+    "review_max_items": 5_000,
+    "review_keep_days": 14,
+    "content_readable": True,
     "side": 1,
     "revision": 6,
     "create_time": 11,
@@ -76,7 +83,21 @@ _SHADOW |= {
     "time": 14,
 }
 _VECTOR = {"sequence": 7, "collection_id": "birds", "problem": "", "vector": unit(8, 2), "embedding_space": None}
+_COUNTS = {"collection_id": "birds", "day": 20_000, "match_count": 1, "unknown_count": 2, "ambiguous_count": 2**40}
 _PROMPT = {"collection_id": "birds", "label_id": "robin", "turn": 1, "problem": "", "prompt_vector": unit(9, 2)}
+
+_FUTURE = 2**53 + 1  # opening deletes what has expired
+_RESOLUTION: dict[str, Any] = {"collection_id": "birds", "id": "x1", "time": 15, "actor": "ann", "kind": "label"}
+_RESOLUTION |= {"label_id": "robin", "created_label": False, "item_count": 1, "revision": 6, "examples": {"e7": "d"}}
+_RESOLUTION |= {"undo_time": None, "request_id": "r", "request_digest": sha256("r"), "answer": b"\0\xff"}
+_ITEM: dict[str, Any] = {"sequence": 3, "collection_id": "birds", "id": "i3", "decision": 3, "modality": 1}
+_ITEM |= {"label_id": "robin", "probability": 1 / 3, "uncertainty": 0.9, "content_digest": f"sha256:{sha256('3')}"}
+_ITEM |= {"content_bytes": 1, "count": 2, "embedding_space": "sha256:s", "vector": unit(3, 4), "caller": "☃"}
+_ITEM |= {"domain": "", "create_time": 14, "last_time": 15, "expire_time": _FUTURE, "delete_time": _FUTURE}
+_ITEM |= {"resolution_id": "x1", "example": 7}
+_SAMPLE: dict[str, Any] = {"collection_id": "birds", "id": "s1", "item_id": "i3", "decision": 3, "label_id": "robin"}
+_SAMPLE |= {"probability": 1 / 3, "weight": 2.5, "key": -0.1, "embedding_space": "sha256:s", "vector": unit(3, 4)}
+_SAMPLE |= {"create_time": 14, "expire_time": _FUTURE, "resolution_id": "x1", "resolved_label_id": "robin"}
 
 
 def _changes() -> list[dict[str, Any]]:
@@ -119,6 +140,12 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         "shadows": [_SHADOW],
         "shadow_vectors": [_VECTOR],
         "shadow_prompts": [_PROMPT],
+        "review_resolutions": [_RESOLUTION],
+        "review_items": [_ITEM],
+        "review_contents": [{"collection_id": "birds", "item_id": "i3", "part": 0, "time": 14, "content": b"3"}],
+        "review_samples": [_SAMPLE],
+        "review_drops": [{"collection_id": "birds", "time": 3_600_000_000, "count": 4}],
+        "decision_counts": [_COUNTS],
     }
 
 

@@ -19,13 +19,13 @@ from support.postgres import Postgres
 @pytest.fixture
 def folder(full_sqlite: Path, tmp_path: Path) -> Path:
     """Returns an export of a full ledger."""
-    export(sqlite_url(full_sqlite), tmp_path / "out", quiet, keys=True)
+    export(sqlite_url(full_sqlite), tmp_path / "out", quiet, keys=True, review=True)
     return tmp_path / "out"
 
 
 def test_there_and_back_every_row_is_the_same(full: str, server: Postgres, tmp_path: Path) -> None:
     before = everything(full)
-    done = export(full, tmp_path / "out", quiet, keys=True)
+    done = export(full, tmp_path / "out", quiet, keys=True, review=True)
     assert done.rows == {name: len(rows) for name, rows in before.items()}
     for url in (f"sqlite:///{tmp_path}/new.sqlite", server.database()):
         import_(tmp_path / "out", url, quiet)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -96,7 +97,12 @@ def test_nothing_is_kept_where_no_policy_keeps_queries(ledger: Direct) -> None:
 
 
 def test_the_policy_is_part_of_the_collection(ledger: Direct) -> None:
-    policy = {"review_ambiguous": True, "review_match_rate": 0.25, "review_max_items": 7, "review_keep_days": 3}
+    policy: dict[str, Any] = {
+        "review_ambiguous": True,
+        "review_match_rate": 0.25,
+        "review_max_items": 7,
+        "review_keep_days": 3,
+    }
     ledger.update_collection(collection(content_readable=True, **policy))
     [change] = ledger.since(1).changes
     record = ledger.since(1).collections["birds"]
@@ -216,7 +222,12 @@ def test_a_purge_waits_for_the_batches_of_others(server: Postgres) -> None:
             connection.execute(text("SELECT 1 FROM collections WHERE id = 'birds' FOR KEY SHARE"))
             ledger.update_collection(collection(review_unknown=False))
             done = threading.Event()
-            purge = threading.Thread(target=lambda: (ledger.review.purge("birds"), done.set()))
+
+            def work() -> None:
+                ledger.review.purge("birds")
+                done.set()
+
+            purge = threading.Thread(target=work)
             purge.start()
             assert not done.wait(0.2)
             connection.rollback()
@@ -225,3 +236,23 @@ def test_a_purge_waits_for_the_batches_of_others(server: Postgres) -> None:
         engine.dispose()
         [added] = ledger.review.add([ReviewBatch("birds", [item("b")])])
         assert not added.kept
+
+
+def test_a_collection_is_deleted_while_a_batch_is_written(server: Postgres) -> None:
+    """Both lock the collection before its items."""
+    with Direct.of(server.database()) as ledger:
+        ledger.create_collection(collection())
+        ledger.review.add([ReviewBatch("birds", [item("a")])])
+        engine = create_engine(ledger.url)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1 FROM collections WHERE id = 'birds' FOR KEY SHARE"))
+            deletion = threading.Thread(target=lambda: ledger.delete_collection("birds"))
+            deletion.start()
+            deletion.join(0.2)
+            assert deletion.is_alive()
+            connection.execute(text("SET LOCAL lock_timeout = 20000"))
+            connection.execute(text("UPDATE review_items SET count = 2"))
+            connection.commit()
+        deletion.join(30)
+        engine.dispose()
+        assert (ledger.collections(), ledger.review.usage()) == ([], [])

@@ -52,7 +52,7 @@ class Done:
 
 @dataclass
 class Model:
-    """What should be in the ledger. An example is its label and content, with the resolution that added it."""
+    """The expected content of the ledger. An example is its label and content, with the resolution that added it."""
 
     waiting: set[str] = field(default_factory=lambda: set(_ITEMS))
     labels: dict[str, Done | None] = field(default_factory=lambda: {"robin": None})

@@ -126,20 +126,30 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
         "EnrollExamples": {"parent": name, "examples": [{"label_id": "red", "input": TEXT}]},
         "GetExample": {"name": example},
         "DeleteExample": {"name": example},
+        "UpdateExamples": {
+            "parent": name,
+            "names": [example],
+            "example": {"label_id": "red"},
+            "update_mask": {"paths": ["label_id"]},
+        },
+        "DeleteExamples": {"parent": name, "names": [example]},
         "ListExamples": {"parent": name},
         "AttachIndex": {"collection": name, "index": "indexes/none"},
         "StartReembedding": {"collection": name, "backbone": "backbones/tiny-image"},
         "SwitchBackbone": {"collection": name, "embedding_space": space},
         **{rpc: {"collection": name} for rpc in ("DetachIndex", "StartCompaction", "GetCompaction")},
         **{rpc: {"collection": name} for rpc in ("GetReembedding", "EndReembedding")},
-        **{rpc: {"name": name} for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport")},
         "BatchGetExampleContent": {"parent": name, "names": [example]},
         "GetReviewContent": {"parent": name, "names": [item]},
         "ResolveReviewItems": {"parent": name, "names": [item], "skip": True},
         "UndoReview": {"name": f"{name}/reviewResolutions/none"},
         **{rpc: {"parent": name} for rpc in ("ListReviewItems", "ListReviewGroups")},
         **{rpc: {"name": name} for rpc in ("GetReviewSummary", "PurgeReview")},
-        **{rpc: {} for rpc in ("ListBackbones", "ListCollections")},
+        **{
+            rpc: {"name": name}
+            for rpc in ("GetCollection", "DeleteCollection", "GetCollectionReport", "GetDecisionCounts")
+        },
+        **{rpc: {} for rpc in ("ListBackbones", "ListCollections", "ListReembeddings")},
     }
     return rpc.request(**fields[str(rpc)])
 

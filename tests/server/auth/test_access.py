@@ -85,12 +85,14 @@ def test_the_scope_an_rpc_needs_is_enough_for_it(place: Place, method: str) -> N
 
 OF_NO_COLLECTION = {
     "ListCollections",
+    "ListReembeddings",
     "ClassifyZeroShot",
     "Embed",
     "StreamEmbed",
     "ListBackbones",
     "GetBackbone",
     "GetServerInfo",
+    "GetCaller",
 }
 
 
@@ -387,3 +389,17 @@ def test_a_stream_counts_its_inputs_one_by_one_and_the_client_waits(bundles: tup
         assert 5 <= len(results) - len(over) < 30
         with Client(server.address, api_key=key) as client:
             assert len([one.unwrap() for one in client.stream_embed(["a"] * 8)]) == 8
+
+
+def test_a_caller_learns_its_name_and_its_scopes(place: Place) -> None:
+    for scope in Scope:
+        with place.client(place.keys[scope]) as client:
+            caller = client.get_caller()
+        assert (caller.name, int(caller.scope), dict(caller.collections)) == (f"{scope}-all", int(scope), {})
+        with place.client(place.of_birds[scope]) as client:
+            caller = client.get_caller()
+        assert (caller.name, int(caller.scope)) == (f"{scope}-birds", 0)
+        assert {name: int(own) for name, own in caller.collections.items()} == {"collections/birds": int(scope)}
+        assert (int(caller.scope_of("birds")), int(caller.scope_of("fish"))) == (int(scope), 0)
+    with place.client("") as client, pytest.raises(Unauthenticated):
+        client.get_caller()

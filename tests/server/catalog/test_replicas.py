@@ -164,6 +164,13 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
         )
     )
     enroll(a, "wren", [9])
+    names = [result.example.name for result in first.results]
+    update = col.UpdateExamplesRequest(parent="collections/birds", names=names[1:3])
+    update.example.label_id, update.example.domain = "wren", "garden"
+    update.update_mask.paths.extend(["label_id", "domain"])
+    assert b.collections.UpdateExamples(update).updated_count == 2
+    a.collections.DeleteExamples(col.DeleteExamplesRequest(parent="collections/birds", names=names[2:4]))
+    assert listed(a) == listed(b)
     changed = col.Collection(name="collections/birds", display_name="Birds")
     changed.policy.match_threshold = 0.9
     request = col.UpdateCollectionRequest(collection=changed)
@@ -171,7 +178,7 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
     revision = b.collections.UpdateCollection(request).revision
     found = [stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")) for stubs in (a, b)]
     assert found[0] == found[1]
-    assert (found[0].collection.revision, found[0].collection.example_count) == (revision, 5)
+    assert (found[0].collection.revision, found[0].collection.example_count) == (revision, 3)
     labels = [stubs.collections.ListLabels(col.ListLabelsRequest(parent="collections/birds")) for stubs in (a, b)]
     assert labels[0] == labels[1]
     assert search(a, 0, revision) == search(b, 0, revision)
@@ -179,6 +186,27 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
     create(b)
     enroll(a, "robin", [1])
     assert len(listed(b)) == len(listed(a)) == 1
+
+
+def test_every_server_reports_the_decisions_of_all(replicas: Replicas) -> None:
+    create(replicas.stubs[0])
+    revision = enroll(replicas.stubs[0], "robin", range(3)).revision
+    options = cls.ClassifyOptions(min_revision=revision)
+    for number, stubs in enumerate(replicas.stubs, 1):
+        inputs = [vector(place, space_of(stubs)) for place in range(number)]
+        stubs.classification.Classify(
+            cls.ClassifyRequest(collections=["collections/birds"], inputs=inputs, options=options)
+        )
+
+    def reported() -> list[int]:
+        request = col.GetDecisionCountsRequest(name="collections/birds")
+        days = [stubs.collections.GetDecisionCounts(request).days for stubs in replicas.stubs]
+        return [sum(day.match + day.unknown + day.ambiguous for day in several) for several in days]
+
+    end = time.monotonic() + 60
+    while reported() != [6, 6, 6]:
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_missing_revision_is_unavailable_with_a_retry_delay(replicas: Replicas) -> None:

@@ -133,7 +133,7 @@ def test_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptu
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
         taken = gather(view)
-        view.remove_example("e3")
+        view.remove_examples(["e3"])
         with pytest.raises(KeyError):
             taken.read()
         await fitter.wait_until_fitted(view, time.monotonic() + 20)
@@ -170,15 +170,15 @@ def test_sample_of_labels_is_unchanged_after_a_deleted_enrolment(monkeypatch: py
     before = gather(view)
     assert len(before.labels) == 10
     view.add_examples(list(records([3], 200)))
-    view.remove_example("e200")
+    view.remove_examples(["e200"])
     for one in records([7, 7], 300):
         view.add_examples([one])
     for sequence in (300, 301):
-        view.remove_example(f"e{sequence}")
+        view.remove_examples([f"e{sequence}"])
     # Whole labels are removed and added again.
     gone = list(records([row for row in range(40) for _ in range(2)]))[:40]
     for example in gone:
-        view.remove_example(example.id)
+        view.remove_examples([example.id])
     view.add_examples(gone)
     assert gather(view).labels == before.labels
 
@@ -198,8 +198,8 @@ def test_examples_of_one_group_have_equal_numbers() -> None:
     groups = gather(view).read().groups
     assert groups is not None
     assert groups.tolist() == [0, 1, 0, 2, 3, 3]
-    view.remove_example("e1")
-    view.remove_example("e5")
+    view.remove_examples(["e1"])
+    view.remove_examples(["e5"])
     groups = gather(view).read().groups
     assert groups is not None
     assert len(set(groups.tolist())) == 4  # the groups have one example each, and two examples have none

@@ -273,3 +273,24 @@ def test_enrolments_go_on_during_repeated_switches(stubs: Stubs, birds: str, ser
     some = list(load.acknowledged.items())[-200:]
     wanted = embedded(stubs, "new", pictures(number for _, number in some))
     assert [there[name].vector.data for name, _ in some] == wanted, "each vector is in the space that it names"
+
+
+def test_running_re_embeddings_are_listed_page_by_page(stubs: Stubs) -> None:
+    names = sorted(keeping_collection(stubs) for _ in range(4))
+    enroll(stubs, names[0], "robin", pictures(range(3)))
+    for name in names:
+        start(stubs, name)
+    until_embedded(stubs, names[0])
+    stubs.collections.EndReembedding(col.EndReembeddingRequest(collection=names[2]))
+    found, token, pages = list[col.Reembedding](), "", 0
+    while token or not pages:
+        request = col.ListReembeddingsRequest(page_size=1, page_token=token)
+        page = stubs.collections.ListReembeddings(request)
+        assert len(page.reembeddings) == 1
+        found, token, pages = [*found, *page.reembeddings], page.next_page_token, pages + 1
+    mine = [one for one in found if one.collection in names]
+    assert [one.collection for one in mine] == [names[0], names[1], names[3]]
+    assert mine[0] == reembedding(stubs, names[0])
+    assert (mine[0].embedded_count, mine[0].shadow.backbone) == (3, "backbones/new")
+    with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
+        stubs.collections.ListReembeddings(col.ListReembeddingsRequest(page_token="?"))

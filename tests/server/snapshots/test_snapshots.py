@@ -112,7 +112,7 @@ def more_labels_than_are_added_up() -> CollectionView:
 def a_part_deleted() -> CollectionView:
     view = plain()
     for sequence in range(3, 200, 4):
-        view.remove_example(f"e/{sequence} ü")
+        view.remove_examples([f"e/{sequence} ü"])
     view.remove_label("l2")
     return view
 
@@ -217,7 +217,7 @@ def test_snapshot_gives_the_view_of_the_ledger(make: Callable[[], CollectionView
         one.add_examples(examples([0, 3, 4], 20_001))
         for sequence in (1, 2, 4, 20_002):
             if (example := one.examples.example(sequence)) is not None:
-                one.remove_example(example[0])
+                one.remove_examples([example[0]])
         one.remove_label("l4")
     check_same(found, view)
 
@@ -237,7 +237,7 @@ def test_adapted_collection_is_written_with_its_original_vectors(tmp_path: Path)
 def test_unchanged_files_of_vectors_are_not_written_again(tmp_path: Path) -> None:
     view = plain()
     first = snapshot(view, tmp_path)
-    view.remove_example("e/70 ü")
+    view.remove_examples(["e/70 ü"])
     view.add_examples(examples([0, 1, 2], 301))
     later = replace(HEAD, revision=71)
     folder = tmp_path / "c" / "71"
@@ -259,14 +259,14 @@ def test_unchanged_files_of_vectors_are_not_written_again(tmp_path: Path) -> Non
 def test_example_deleted_during_the_write_is_left_out(tmp_path: Path) -> None:
     view = plain()
     taken = ViewCapture.of(view, HEAD)
-    view.remove_example("e/5 ü")
+    view.remove_examples(["e/5 ü"])
     view.indexes.answering.remove([9])  # between listing the examples and reading their vectors
     manifest = write_snapshot(taken, tmp_path / "c" / "70", None)
     assert manifest.count == 298
     loaded = load(tmp_path, list(view.labels.values()))
     assert loaded is not None
     view.indexes.answering.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
-    view.remove_example("e/9 ü")
+    view.remove_examples(["e/9 ü"])
     check_same(loaded.view, view)
 
 
@@ -385,7 +385,7 @@ def test_view_can_change_during_a_write(tmp_path: Path) -> None:
             some = examples([0, 1, 2], sequence)
             view.add_examples(some)
             for one in some[:2]:
-                view.remove_example(one.id)
+                view.remove_examples([one.id])
             sequence += 3
 
     kept = {one.sequence: one for one in examples([row % 5 for row in range(300)])}

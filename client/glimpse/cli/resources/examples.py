@@ -1,4 +1,4 @@
-"""`glimpse examples`: lists, shows and deletes examples."""
+"""`glimpse examples`: lists, shows, changes and deletes examples."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -11,11 +11,15 @@ from glimpse.cli.common.output import Column, print_record, print_records
 from glimpse.cli.common.session import connected
 from glimpse.client import Example
 
-app = options.group("List, show and delete the examples of a collection.")
+app = options.group("List, show, change and delete the examples of a collection.")
 _COLUMNS = (Column("ID", path=True), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
 _FIELDS = ("id", "example", "label", "modality", "content_digest", "domain", "group", "metadata", "create_time")
 ExampleId = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="The example's id, or its full name (collections/…).")
+]
+ExampleIds = Annotated[
+    list[str],
+    typer.Argument(metavar="EXAMPLE", help="1 to 256 examples, by their ids or full names (collections/…)."),
 ]
 
 
@@ -44,16 +48,57 @@ def show(
 
 
 @app.command()
-def delete(
+def update(
     collection: options.CollectionName,
-    example: ExampleId,
+    examples: ExampleIds,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="LABEL", help="Id of their new label, which must exist.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option("--domain", metavar="TEXT", help="New domain. Empty: none.")] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="TEXT", help="New group. Empty: none.")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", metavar="KEY=VALUE", help="New metadata; replaces all their metadata. Repeatable."),
+    ] = None,
+    no_metadata: Annotated[bool, typer.Option("--no-metadata", help="Remove their metadata.")] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Delete an example, and its effect on the classifier."""
+    """Change the label, domain, group or metadata of examples.
+
+    All of them change or none. Their vectors stay, so nothing is embedded again.
+    """
+    if no_metadata and metadata:
+        raise typer.BadParameter("--no-metadata and --metadata exclude each other; --metadata replaces all metadata")
+    pairs = {} if no_metadata else dict(map(_pair, metadata)) if metadata else None
+    if all(value is None for value in (label, domain, group, pairs)):
+        raise typer.BadParameter("nothing to change; give --label, --domain, --group, --metadata or --no-metadata")
+    names = [_name(collection, example) for example in examples]
     with connected(server) as client:
-        revision = client.delete_example(_name(collection, example))
-    print_record(output, {"deleted": example, "revision": revision})
+        changed = client.update_examples(collection, names, label=label, domain=domain, group=group, metadata=pairs)
+    print_record(output, {"updated": changed.updated_count, "revision": changed.revision})
+
+
+@app.command()
+def delete(
+    collection: options.CollectionName,
+    examples: ExampleIds,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Delete examples, all or none, and their effect on the classifier."""
+    names = [_name(collection, example) for example in examples]
+    with connected(server) as client:
+        revision = client.delete_examples(collection, names) if len(names) > 1 else client.delete_example(names[0])
+    print_record(output, {"deleted": ", ".join(examples), "revision": revision})
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Parses `KEY=VALUE`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--metadata {text!r} is not KEY=VALUE")
+    return key, value
 
 
 def _name(collection: str, example: str) -> str:

@@ -11,6 +11,7 @@ from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef, Names
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._collection_report import CollectionReport
+from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
 
@@ -190,3 +191,24 @@ class AsyncCollectionMethods(AsyncCore):
             GlimpseError: If the call fails for another reason.
         """
         return await self._run(requests.collection_report(collection, min_revision), timeout)
+
+    async def decision_counts(
+        self, collection: CollectionRef, *, days: int = 0, timeout: float | None = None
+    ) -> tuple[DecisionCounts, ...]:
+        """Returns how often a collection made each decision, by days in UTC, on all servers together.
+
+        Servers add their counts every 3 seconds.
+
+        Args:
+            collection: The collection to read.
+            days: Number of days up to today, at most 400. 0: 30 days.
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The counts of each day with a decision, in order.
+
+        Raises:
+            NotFound: If the collection does not exist.
+            GlimpseError: If the call fails for another reason.
+        """
+        return await self._run(requests.decision_counts(collection, days), timeout)

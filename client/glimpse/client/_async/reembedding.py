@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from glimpse.client.requests import _reembedding_requests as requests
 from glimpse.client.requests._names import CollectionRef
 from glimpse.client.results._reembedding import Reembedding, SwitchResult
@@ -59,6 +61,21 @@ class AsyncReembeddingMethods(AsyncCore):
             GlimpseError: If the call fails for another reason.
         """
         return await self._run(requests.get_reembedding(collection, measure), timeout)
+
+    def list_reembeddings(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Reembedding]:
+        """Lists the re-embeddings that have not ended, ordered by the id of the collection.
+
+        Args:
+            page_size: Number of re-embeddings in one request, at most 1,000. 0: the server's default of 100.
+            timeout: Seconds for each request, retries included. None: the client's timeout.
+
+        Returns:
+            An async iterator of re-embeddings, without failures and reports. It requests one page at a time.
+
+        Raises:
+            GlimpseError: If a request fails, when the iterator is read.
+        """
+        return self._pages(requests.list_reembeddings(page_size), timeout)
 
     async def switch_backbone(
         self, collection: CollectionRef, embedding_space: str, *, force: bool = False, timeout: float | None = None

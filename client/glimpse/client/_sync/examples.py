@@ -1,19 +1,19 @@
-"""The sync client's methods that enroll, read and delete examples."""
+"""The sync client's methods that enroll, read, change and delete examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from glimpse.client.requests import _input_requests, _resource_requests
 from glimpse.client.requests._inputs import Examples
-from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._enrollment import Enrollment
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.results._enrollment import Enrollment, ExampleUpdate
 from glimpse.client.results._resources import Example
 from glimpse.client.transport._sync_core import SyncCore
 
 
 class ExampleMethods(SyncCore):
-    """Enrolls, reads and deletes examples."""
+    """Enrolls, reads, changes and deletes examples."""
 
     def enroll(
         self,
@@ -126,3 +126,64 @@ class ExampleMethods(SyncCore):
             GlimpseError: If the call fails for another reason.
         """
         return self._run(_resource_requests.delete_example(name), timeout)
+
+    def update_examples(
+        self,
+        collection: CollectionRef,
+        names: Names,
+        *,
+        label: str | None = None,
+        domain: str | None = None,
+        group: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> ExampleUpdate:
+        """Gives several examples the same label, domain, group or metadata. Only values that are not None change.
+
+        All examples change or none does, and the collection answers as if they had been enrolled with the new values.
+        They keep their names, vectors, originals and times. To change them again is safe and changes nothing.
+
+        Args:
+            collection: The collection of the examples.
+            names: Full names of at most 256 examples, each once.
+            label: Id of their new label, which must exist. None: unchanged.
+            domain: New domain. Empty: none. None: unchanged.
+            group: New group. Empty: none. None: unchanged.
+            metadata: New metadata, in place of all that an example has. None: unchanged.
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The revision of the change, and how many of the examples changed.
+
+        Raises:
+            NotFound: If the collection, an example or the label does not exist. `field` names it, as in `names[3]`.
+            AlreadyExists: If another example with the same content has the new label.
+            FailedPrecondition: If an example is a row of the attached index.
+            InvalidArgument: If an example is named twice, or a value is not allowed.
+            GlimpseError: If the call fails for another reason.
+
+        Example:
+            ```python
+            names = [example.name for example in client.list_examples("shapes", label="star")]
+            print(client.update_examples("shapes", names[:256], label="moon").updated_count)
+            ```
+        """
+        return self._run(_resource_requests.update_examples(collection, names, label, domain, group, metadata), timeout)
+
+    def delete_examples(self, collection: CollectionRef, names: Names, *, timeout: float | None = None) -> int:
+        """Deletes several examples, all or none of them, and reverses their effect exactly.
+
+        Args:
+            collection: The collection of the examples.
+            names: Full names of at most 256 examples, each once.
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The revision of the change.
+
+        Raises:
+            NotFound: If the collection or an example does not exist. `field` names it, as in `names[3]`.
+            InvalidArgument: If an example is named twice.
+            GlimpseError: If the call fails for another reason.
+        """
+        return self._run(_resource_requests.delete_examples(collection, names), timeout)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from glimpse.client.requests import _resource_requests as requests
+from glimpse.client.results._caller import Caller, get_caller
 from glimpse.client.results._resources import Backbone, Health
 from glimpse.client.results._server_info import ServerInfo, server_info
 from glimpse.client.transport._steps import Unary, until_ready
@@ -57,6 +58,27 @@ class ServerMethods(SyncCore):
             GlimpseError: If the call fails for another reason.
         """
         return self._run(server_info(), timeout)
+
+    def get_caller(self, *, timeout: float | None = None) -> Caller:
+        """Returns who this client is to the server, and what it may do.
+
+        Args:
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The name of the key or token, and its scopes.
+
+        Raises:
+            Unauthenticated: If the server requires a key or token, or does not know the one that the client has.
+            GlimpseError: If the call fails for another reason.
+
+        Example:
+            ```python
+            caller = client.get_caller()
+            print(caller.name, caller.scope_of("shapes") >= Scope.ENROLL)
+            ```
+        """
+        return self._run(get_caller(), timeout)
 
     def list_backbones(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Backbone]:
         """Lists the backbones that the server has loaded, ordered by name.

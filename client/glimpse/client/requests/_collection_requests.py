@@ -1,5 +1,7 @@
 """Builds the requests for collections and their indexes, one function for each method of the service."""
 
+from datetime import date
+
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client.requests._enums import Head, LabelMode
@@ -8,6 +10,7 @@ from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePoli
 from glimpse.client.results import _parse_resources as parse
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._compaction import Compaction
+from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
@@ -95,6 +98,16 @@ def collection_report(collection: CollectionRef, min_revision: int) -> Unary[Col
     """Builds the request of GetCollectionReport."""
     request = pb.GetCollectionReportRequest(name=collection_name(collection), min_revision=min_revision)
     return Unary("collections.GetCollectionReport", request, parse.collection_report)
+
+
+def decision_counts(collection: CollectionRef, days: int) -> Unary[tuple[DecisionCounts, ...]]:
+    """Builds the request of GetDecisionCounts."""
+    request = pb.GetDecisionCountsRequest(name=collection_name(collection), days=days)
+    return Unary("collections.GetDecisionCounts", request, lambda r: tuple(map(_decision_counts, r.days)))
+
+
+def _decision_counts(message: pb.DecisionCounts) -> DecisionCounts:
+    return DecisionCounts(date.fromisoformat(message.date), message.match, message.unknown, message.ambiguous)
 
 
 def attach_index(collection: CollectionRef, index: str) -> Unary[Collection]:

@@ -1,6 +1,6 @@
 """The enumerations of the contract. A value that this client does not know is read as UNSPECIFIED."""
 
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TypeVar
 
 E = TypeVar("E", bound=Enum)
@@ -73,6 +73,16 @@ class CompactionState(Enum):
     RUNNING = 1
     DONE = 2
     FAILED = 3
+
+
+class Scope(IntEnum):
+    """A permission. Each scope includes the ones before it; UNSPECIFIED is none."""
+
+    UNSPECIFIED = 0
+    READ = 1
+    CLASSIFY = 2
+    ENROLL = 3
+    ADMIN = 4
 
 
 def member(kind: type[E], value: int) -> E:

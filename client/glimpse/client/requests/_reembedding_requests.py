@@ -4,7 +4,7 @@ from glimpse.client.requests._names import CollectionRef, backbone_name, collect
 from glimpse.client.results import _parse_resources as parse
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import Collection
-from glimpse.client.transport._steps import Unary
+from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -18,6 +18,15 @@ def get_reembedding(collection: CollectionRef, measure: bool) -> Unary[Reembeddi
     """Builds the request of GetReembedding."""
     request = pb.GetReembeddingRequest(collection=collection_name(collection), measure=measure)
     return Unary("collections.GetReembedding", request, lambda r: _reembedding(r.reembedding))
+
+
+def list_reembeddings(page_size: int) -> Listing[Reembedding]:
+    """Builds the requests of ListReembeddings."""
+    return Listing(
+        "collections.ListReembeddings",
+        lambda token: pb.ListReembeddingsRequest(page_size=page_size, page_token=token),
+        lambda page: [_reembedding(message) for message in page.reembeddings],
+    )
 
 
 def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool) -> Unary[SwitchResult]:

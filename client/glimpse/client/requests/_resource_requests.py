@@ -1,11 +1,15 @@
 """Builds the requests for backbones, labels and examples, one function for each method of the services."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client.requests._enums import LabelRole
 from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, label_name, names
 from glimpse.client.results import _parse_resources as parse
 from glimpse.client.results import _resources as types
+from glimpse.client.results._enrollment import ExampleUpdate
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
@@ -100,3 +104,29 @@ def delete_example(name: str) -> Unary[int]:
     """Builds the request of DeleteExample."""
     request = pb.DeleteExampleRequest(name=name)
     return Unary("collections.DeleteExample", request, lambda r: int(r.revision))
+
+
+def update_examples(
+    collection: CollectionRef,
+    example_names: Names,
+    label: str | None,
+    domain: str | None,
+    group: str | None,
+    metadata: Mapping[str, str] | None,
+) -> Unary[ExampleUpdate]:
+    """Builds the request of UpdateExamples. Its mask names the fields that change."""
+    values = {"label_id": label, "domain": domain, "group": group, "metadata": metadata}
+    changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    request = pb.UpdateExamplesRequest(
+        parent=collection_name(collection),
+        names=names(example_names),
+        example=pb.Example(**changes),
+        update_mask=FieldMask(paths=changes),
+    )
+    return Unary("collections.UpdateExamples", request, lambda r: ExampleUpdate(r.revision, r.updated_count))
+
+
+def delete_examples(collection: CollectionRef, example_names: Names) -> Unary[int]:
+    """Builds the request of DeleteExamples."""
+    request = pb.DeleteExamplesRequest(parent=collection_name(collection), names=names(example_names))
+    return Unary("collections.DeleteExamples", request, lambda r: int(r.revision))

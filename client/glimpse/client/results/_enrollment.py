@@ -112,3 +112,16 @@ class EnrollmentFailed(GlimpseError):
             retry_delay=first.error.retry_delay,
         )
         self.enrollment = enrollment
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleUpdate:
+    """The result of a change of several examples.
+
+    Attributes:
+        revision: Revision of the change; if nothing changed, that of the collection's last change.
+        updated_count: How many of the examples changed. The others had the new values already.
+    """
+
+    revision: int
+    updated_count: int

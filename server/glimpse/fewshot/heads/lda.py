@@ -124,6 +124,20 @@ class LdaHead:
             self.adopt(Metric.identity(self.moments.dimension))
         self._refresh(label)
 
+    def remove_all(self, labels: Sequence[str], vectors: Array) -> None:
+        """Removes examples, `(n, d)`. More than 8 leave the metric unchanged until the next inversion."""
+        if len(labels) <= _ONE_BY_ONE:
+            for label, vector in zip(labels, vectors, strict=True):
+                self.remove(label, vector)
+            return
+        for label, vector in zip(labels, vectors, strict=True):
+            self.moments.remove(label, np.asarray(vector, np.float64))
+        if any(self.moments.row(label) is None for label in labels):
+            self._rebuild()
+            return
+        for label in dict.fromkeys(labels):
+            self._refresh(label)
+
     def drop(self, label: str) -> None:
         """Removes a label. The spread of its examples stays in the metric until the next inversion."""
         self.moments.drop(label)

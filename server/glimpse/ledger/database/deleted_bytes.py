@@ -21,7 +21,7 @@ _EMPTY_SECONDS, _EMPTY_PAUSE = 2.0, 0.01
 
 @contextmanager
 def zeroing(connection: Connection) -> Iterator[None]:
-    """Makes SQLite overwrite what is deleted meanwhile. It costs as many bytes of log as are deleted."""
+    """Makes SQLite overwrite what statements in the block delete. It costs as many bytes of log as are deleted."""
     if connection.dialect.name != "sqlite":
         yield
         return
@@ -58,7 +58,7 @@ def _empty_log(engine: Engine) -> bool:
     """Moves the log into the database's file and truncates it. Returns whether no other connection prevented it."""
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         wait = cursor.execute("PRAGMA busy_timeout").fetchone()
-        # A checkpoint that waits for a reader blocks every writer meanwhile, so it must not wait.
+        # A checkpoint that waits for a reader blocks every writer while it waits, so it must not.
         cursor.execute("PRAGMA busy_timeout=0")
         try:
             row = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -346,3 +346,14 @@ review_drops = Table(
 
 #: The tables of the review queue, in order of their references. Copies of a ledger leave them out unless asked.
 REVIEW_TABLES = (review_resolutions, review_items, review_contents, review_samples, review_drops)
+# How often a collection made each decision on a day. Every server adds its own counts, which make no change.
+decision_counts = Table(
+    "decision_counts",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    # Days since 1 January 1970, UTC.
+    Column("day", Integer, primary_key=True),
+    Column("match_count", BigInteger, nullable=False),
+    Column("unknown_count", BigInteger, nullable=False),
+    Column("ambiguous_count", BigInteger, nullable=False),
+)

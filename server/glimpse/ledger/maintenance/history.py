@@ -50,6 +50,15 @@ def describe_change(change: Change) -> str:
             return "; ".join(_enrolled(subject))
         case "delete_label" if rows := subject.get("rows"):
             return f"label {subject['label']}, with {_many(sum(b - a + 1 for a, b in rows), 'row')} of the index"
+        case "update_examples":
+            # The label says it all where only the label changed.
+            fields = [field for field in subject["fields"] if field != "label_id"]
+            what = [*([f"label {subject['label']}"] if "label" in subject else []), *fields]
+            return f"{_many(len(subject['examples']), 'example')}: new {', '.join(what)}"
+        case "delete_examples":
+            rows = sum(b - a + 1 for a, b in subject["rows"])
+            parts = [_many(len(subject["examples"]), "example")] if subject["examples"] else []
+            return " and ".join([*parts, *([f"{_many(rows, 'row')} of the index"] if rows else [])])
         case "attach" if subject.get("labels"):
             return f"index {subject['index']}, with {_many(len(subject['labels']), 'new label')}"
     shown = ("label", "example", "index", "row", "key")

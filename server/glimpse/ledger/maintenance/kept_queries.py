@@ -1,4 +1,4 @@
-"""Which rows of the review queue a copy into a ledger leaves out: those that have expired since the copy was made."""
+"""Rows of the review queue that a restore leaves out: those that have expired since the copy was made."""
 
 from collections.abc import Sequence
 from typing import Any

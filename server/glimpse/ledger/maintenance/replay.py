@@ -5,6 +5,7 @@ earlier versions contain less: not which labels came with an index, an example's
 label. Rows that are therefore undetermined are marked `open`; for those, either state is valid.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -44,6 +45,8 @@ class Replay:
             "delete_label": self._delete_label,
             "enroll": self._enroll,
             "delete_example": self._delete_example,
+            "update_examples": self._update_examples,
+            "delete_examples": self._delete_examples,
             "attach": self._attach,
             "detach": self._detach,
             "replace_index": self._replace_index,
@@ -135,6 +138,19 @@ class Replay:
         key = (change.collection_id, change.subject["example"])
         self._touch("DELETE FROM examples WHERE collection = ? AND id = ?", *key)
 
+    def _update_examples(self, change: Change) -> None:
+        subject, name = change.subject, change.collection_id
+        for example, digest in zip(subject["examples"], subject["digests"], strict=True):
+            self._touch("UPDATE examples SET digest = ? WHERE collection = ? AND id = ?", digest, name, example)
+            if "label" in subject:
+                key = (subject["label"], name, example)
+                self._run("UPDATE examples SET label = ? WHERE collection = ? AND id = ?", *key)
+
+    def _delete_examples(self, change: Change) -> None:
+        for example in change.subject["examples"]:
+            self._touch("DELETE FROM examples WHERE collection = ? AND id = ?", change.collection_id, example)
+        self._mark_deleted(change)
+
     def _attach(self, change: Change) -> None:
         subject, name = change.subject, change.collection_id
         if "labels" not in subject:
@@ -153,7 +169,9 @@ class Replay:
         self._mark_deleted(change)
         last = subject.get("last")
         if last is not None:
-            self._run("DELETE FROM examples WHERE collection = ? AND sequence <= ?", name, last)
+            kept = json.dumps(subject.get("kept", []))
+            where = "collection = ? AND sequence <= ? AND sequence NOT IN (SELECT value FROM json_each(?))"
+            self._run(f"DELETE FROM examples WHERE {where}", name, last, kept)
         unknown = "sequence IS NULL AND " if last is not None else ""
         self._run(f"UPDATE examples SET open = 1 WHERE {unknown} collection = ? AND NOT open", name)
 

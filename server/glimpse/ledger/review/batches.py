@@ -40,7 +40,7 @@ def add_batch(connection: Connection, batch: ReviewBatch, now: int) -> ReviewAdd
 
 
 def _keeps_queries(connection: Connection, collection_id: str) -> bool:
-    """Returns whether a collection exists and its review policy keeps queries. It cannot be deleted meanwhile."""
+    """Returns whether a collection exists and its review policy keeps queries; it exists until the transaction ends."""
     policy = (_collections.review_unknown, _collections.review_ambiguous, _collections.review_match_rate)
     query = select(*policy).where(_collections.id == collection_id)
     # The weakest lock: enrolments write the collection's revision, and a batch must not wait for them.

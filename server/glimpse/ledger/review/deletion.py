@@ -65,6 +65,9 @@ def delete_queue(connection: Connection, collection_id: str) -> bool:
 
     Works in its caller's transaction. `ReviewQueue.purge` before it keeps that transaction short.
     """
+    # Batches lock the collection before its items; the other order would be a deadlock.
+    collection = select(schema.collections.c.id).where(schema.collections.c.id == collection_id)
+    connection.execute(collection.with_for_update())
     tables = (schema.review_items, schema.review_contents, schema.review_samples)
     deleted = [connection.execute(delete(table).where(table.c.collection_id == collection_id)) for table in tables]
     return any(result.rowcount for result in deleted)

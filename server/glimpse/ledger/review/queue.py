@@ -115,7 +115,8 @@ class ReviewQueue:
             .group_by(_items.collection_id, _items.caller)
         )
         with self._reading() as connection:
-            return [ReviewUsage(*row[:3], int(row[3])) for row in connection.execute(query)]
+            rows = connection.execute(query)
+            return [ReviewUsage(collection, caller, number, int(held)) for collection, caller, number, held in rows]
 
     def samples(self, collection_id: str) -> list[ReviewSample]:
         """Returns a collection's sample of queries, least keys first."""

@@ -128,7 +128,7 @@ class ReviewSample:
 
 @dataclass(frozen=True, slots=True)
 class ReviewBatch:
-    """What is added to the queue of one collection at once.
+    """Additions to the queue of one collection, written at once.
 
     Attributes:
         items: new items. The parts of an item with content are in this batch or were in earlier ones.
@@ -169,7 +169,7 @@ class ReviewAdded:
 
 @dataclass(frozen=True, slots=True)
 class ReviewUsage:
-    """What the kept queries of one caller in one collection take, resolved ones included.
+    """The number and size of one caller's kept queries in one collection, resolved ones included.
 
     Attributes:
         items: how many items.
@@ -184,7 +184,7 @@ class ReviewUsage:
 
 @dataclass(frozen=True, slots=True)
 class ReviewActivity:
-    """What happened since a time: items that were resolved (and not taken back), and that expired or made room."""
+    """Counts since a time: items that were resolved (and not taken back), and items that expired or made room."""
 
     resolved: int
     dropped: int
@@ -192,14 +192,14 @@ class ReviewActivity:
 
 @dataclass(frozen=True, slots=True)
 class ReviewDeleted:
-    """How many items and samples were deleted."""
+    """The numbers of deleted items and samples."""
 
     items: int
     samples: int
 
 
 class ResolutionKind(StrEnum):
-    """What people said about items."""
+    """The kind of a resolution."""
 
     LABEL = "label"
     NEW_LABEL = "new_label"

@@ -42,7 +42,7 @@ class Resolve:
 
 
 class ResolveOutcome(StrEnum):
-    """What happened to an item."""
+    """The outcome for one item."""
 
     RESOLVED = "resolved"
     ALREADY_RESOLVED = "already_resolved"
@@ -52,7 +52,7 @@ class ResolveOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What happened to an item.
+    """The outcome for one item, with its example.
 
     Attributes:
         example_id: the example that was enrolled, or the one of the same content and label that existed; else empty.

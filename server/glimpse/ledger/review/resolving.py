@@ -4,25 +4,25 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, select, update
 
 from glimpse.ledger.changes.hash_chain import content
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
-from glimpse.ledger.errors import AlreadyExists, LedgerError, NotFound, RequestIdReused, ReviewGroupChanged
+from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused, ReviewGroupChanged
 from glimpse.ledger.records import Enrolled, Enrollment, ExampleRecord, LabelRecord
 from glimpse.ledger.review.contents import read_contents
+from glimpse.ledger.review.labels import choose_label
 from glimpse.ledger.review.records import ResolutionKind, ReviewItem
 from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome
-from glimpse.ledger.review.rows import item_record, lock_items, select_items
-from glimpse.ledger.writes.enrollment import EnrollmentWriter, existing_labels
+from glimpse.ledger.review.rows import answer_samples, item_record, lock_items, select_items
+from glimpse.ledger.writes.enrollment import EnrollmentWriter
 
 # A resolved item stays for a day, so that the resolution can be taken back.
 _STAYS: Final = 24 * 3600 * 1_000_000
 # Originals of one enrolment: about the most bytes in memory at once.
 _CONTENT_BYTES: Final = 16 << 20
 _items, _samples, _resolutions = schema.review_items.c, schema.review_samples.c, schema.review_resolutions.c
-_labels, _examples = schema.labels.c, schema.examples.c
 
 
 class Resolution:
@@ -48,7 +48,7 @@ class Resolution:
         ids = [item_id for item_id, result in results.items() if result.outcome == ResolveOutcome.RESOLVED]
         if not ids:
             return Resolved("", list(results.values()), collection.revision)
-        label, created = self._label()
+        label, created = choose_label(self._connection, self._resolve)
         enrolled, examples = [], dict[str, ExampleRecord]()
         if label:
             enrolled = list(self._enroll(ids, label, created, collection))
@@ -107,35 +107,6 @@ class Resolution:
                 result = ItemResult(item_id, ResolveOutcome.OTHER_SPACE)
             results[item_id] = result
         return results
-
-    def _label(self) -> tuple[LabelRecord | None, bool]:
-        """Returns the label of the items, and whether it has to be created; None if they are skipped."""
-        kind, label = self._resolve.kind, self._resolve.label
-        if kind == ResolutionKind.SKIP:
-            return None, False
-        assert label is not None  # noqa: S101
-        if kind == ResolutionKind.NEGATIVE:
-            return self._negative(label)
-        exists = bool(existing_labels(self._connection, self._collection_id, [label.id]))
-        if kind == ResolutionKind.LABEL and not exists:
-            raise NotFound(f"there is no label {label.id!r}")
-        if kind == ResolutionKind.NEW_LABEL and exists:
-            raise AlreadyExists(f"label {label.id!r} exists in collection {self._collection_id!r}")
-        return label, not exists
-
-    def _negative(self, new: LabelRecord) -> tuple[LabelRecord, bool]:
-        """Returns the label with the role of `new` that has most examples; without one, `new` by an id that is free."""
-        same = (_examples.collection_id == _labels.collection_id) & (_examples.label_id == _labels.id)
-        number = func.count(_examples.sequence)
-        query = select(_labels.id).select_from(schema.labels.outerjoin(schema.examples, same))
-        query = query.where(_labels.collection_id == self._collection_id, _labels.role == new.role)
-        found = self._connection.scalar(query.group_by(_labels.id).order_by(number.desc(), _labels.id).limit(1))
-        if found is not None:
-            return LabelRecord(found), False
-        ids = [new.id, *(f"{new.id}-{number}" for number in range(2, 1_000))]
-        taken = existing_labels(self._connection, self._collection_id, ids)
-        label_id = next(label_id for label_id in ids if label_id not in taken)
-        return LabelRecord(label_id, new.display_name, new.prompts, new.prompt_vector, new.role), True
 
     def _enroll(
         self, ids: Sequence[str], label: LabelRecord, created: bool, collection: Row[Any]
@@ -204,9 +175,8 @@ class Resolution:
             [{"which": item_id, "number": numbers.get(item_id)} for item_id in ids],
         )
         if resolved.label_id:
-            own = (_samples.collection_id == self._collection_id, _samples.item_id.in_(ids))
-            answer = {"resolution_id": resolved.resolution_id, "resolved_label_id": resolved.label_id}
-            self._connection.execute(update(schema.review_samples).where(*own).values(answer))
+            own = and_(_samples.collection_id == self._collection_id, _samples.item_id.in_(ids))
+            answer_samples(self._connection, own, resolved.resolution_id, resolved.label_id)
 
 
 def updatable_digest(example: ExampleRecord) -> str:

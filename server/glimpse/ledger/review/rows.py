@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, literal, select, text, update
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.review.records import ReviewItem, ReviewSample
 
-_items, _contents, _examples = schema.review_items.c, schema.review_contents.c, schema.examples.c
+_items, _contents, _samples = schema.review_items.c, schema.review_contents.c, schema.review_samples.c
+_examples = schema.examples.c
 _HOUR: Final = 3_600_000_000
 
 
@@ -68,6 +69,16 @@ def lock_items(connection: Connection, collection_id: str, item_ids: Iterable[st
         query = select(*columns, _items.embedding_space).where(which).order_by(_items.sequence).with_for_update()
         locked |= {row.id: row for row in connection.execute(query)}
     return locked
+
+
+def answer_samples(
+    connection: Connection, which: ColumnElement[bool], resolution_id: str | None, label_id: str | None
+) -> None:
+    """Stores what samples were resolved as, or that they are not. Locks them in the order in which a purge does."""
+    locked = connection.execute(select(_samples.id).where(which).order_by(_samples.id).with_for_update())
+    if locked.all():
+        answer = {"resolution_id": resolution_id, "resolved_label_id": label_id}
+        connection.execute(update(schema.review_samples).where(which).values(answer))
 
 
 def delete_items(connection: Connection, collection_id: str, item_ids: Collection[str]) -> int:

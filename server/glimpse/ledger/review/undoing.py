@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, exists, null, select, update
+from sqlalchemy import Connection, Row, and_, exists, null, select, update
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
@@ -10,7 +10,7 @@ from glimpse.ledger.database.row_mapping import example_record
 from glimpse.ledger.errors import NotFound, ResolutionChanged
 from glimpse.ledger.review.resolution import Undone
 from glimpse.ledger.review.resolving import updatable_digest
-from glimpse.ledger.review.rows import lock_items
+from glimpse.ledger.review.rows import answer_samples, lock_items
 
 if TYPE_CHECKING:
     from glimpse.ledger.writes.writer import Writer
@@ -37,8 +37,8 @@ def undo(writer: "Writer", collection_id: str, resolution_id: str) -> Undone:
     query = select(_items.id).where(_items.collection_id == collection_id, _items.resolution_id == resolution_id)
     items = lock_items(connection, collection_id, connection.scalars(query).all())
     example_ids = list(row.examples)
-    for example_id in example_ids:
-        revision = writer.delete_example(collection_id, example_id)
+    if example_ids:
+        revision = writer.delete_examples(collection_id, example_ids)
     removed = row.label_id if row.created_label and _is_empty(connection, row) else ""
     if removed:
         revision = writer.delete_label(collection_id, removed)
@@ -82,6 +82,5 @@ def _return_items(connection: Connection, collection_id: str, resolution_id: str
         which = (_items.collection_id == collection_id, _items.id.in_(some))
         values = {"resolution_id": null(), "example": null(), "delete_time": _items.expire_time}
         connection.execute(update(schema.review_items).where(*which).values(values))
-    own = (_samples.collection_id == collection_id, _samples.resolution_id == resolution_id)
-    nothing = {"resolution_id": null(), "resolved_label_id": null()}
-    connection.execute(update(schema.review_samples).where(*own).values(nothing))
+    own = and_(_samples.collection_id == collection_id, _samples.resolution_id == resolution_id)
+    answer_samples(connection, own, None, None)

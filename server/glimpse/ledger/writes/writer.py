@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from glimpse.ledger.changes import attachments
 from glimpse.ledger.database import schema
@@ -19,10 +20,11 @@ from glimpse.ledger.review.resolving import Resolution
 from glimpse.ledger.review.undoing import undo
 from glimpse.ledger.writes import keys, originals
 from glimpse.ledger.writes.enrollment import EnrollmentWriter, existing_labels
+from glimpse.ledger.writes.examples import ExampleWriter
 from glimpse.ledger.writes.keys import KeyRecord
 
 
-class Writer(EnrollmentWriter, ReembeddingWriter):
+class Writer(EnrollmentWriter, ExampleWriter, ReembeddingWriter):
     """The writes of one transaction. Each returns the revision that it made; one that raises ends the transaction."""
 
     def create_collection(self, record: CollectionRecord) -> CollectionRecord:
@@ -108,13 +110,21 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
         self.require_one_row(int(attachments.remove(self.connection, collection_id)), f"index under {collection_id!r}")
         return self.append("detach", collection_id)
 
-    def replace_index(self, collection_id: str, record: AttachmentRecord, last: int, rows: Sequence[int]) -> int:
+    def replace_index(
+        self,
+        collection_id: str,
+        record: AttachmentRecord,
+        last: int,
+        rows: Sequence[int],
+        kept: Sequence[int] = (),
+    ) -> int:
         """Replaces a collection's index by one that also contains its examples up to a sequence number.
 
         Args:
             record: the new index.
             last: the sequence number of the last example in it; those examples are deleted.
             rows: rows of the new index that are deleted already.
+            kept: sequence numbers up to `last` of examples that stay, at most some thousands; `rows` has their rows.
 
         Returns:
             The revision.
@@ -126,10 +136,15 @@ class Writer(EnrollmentWriter, ReembeddingWriter):
         attachments.put(self.connection, collection_id, record)
         attachments.mark_deleted(self.connection, collection_id, rows)
         table = schema.examples.c
-        compacted = (table.collection_id == collection_id, table.sequence <= last)
-        originals.delete_unused(self.connection, collection_id, table.sequence <= last)
-        self.connection.execute(delete(schema.examples).where(*compacted))
-        subject = {"index": record.index_id, "digest": record.digest, "last": last, "rows": attachments.spans(rows)}
+        compacted = table.sequence <= last
+        if kept:
+            compacted = and_(compacted, table.sequence.not_in(kept))
+        originals.delete_unused(self.connection, collection_id, compacted)
+        self.connection.execute(delete(schema.examples).where(table.collection_id == collection_id, compacted))
+        subject: dict[str, Any] = {"index": record.index_id, "digest": record.digest, "last": last}
+        subject["rows"] = attachments.spans(rows)
+        if kept:
+            subject["kept"] = [*kept]
         return self.append("replace_index", collection_id, subject)
 
     def create_key(self, record: KeyRecord) -> KeyRecord:

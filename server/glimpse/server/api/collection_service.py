@@ -5,6 +5,7 @@ the request, does the work, and returns the response.
 """
 
 from glimpse.server.api.collections.collections import CollectionCalls
+from glimpse.server.api.collections.example_changes import ExampleChangeCalls
 from glimpse.server.api.collections.example_content import ExampleContentCalls
 from glimpse.server.api.collections.examples import ExampleCalls
 from glimpse.server.api.collections.indexes import IndexCalls
@@ -30,6 +31,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         self._collections = CollectionCalls(runtime)
         self._labels = LabelCalls(runtime)
         self._examples = ExampleCalls(runtime)
+        self._example_changes = ExampleChangeCalls(runtime)
         self._example_content = ExampleContentCalls(runtime)
         self._report = ReportCalls(runtime)
         self._indexes = IndexCalls(runtime)
@@ -119,11 +121,28 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         return await self._examples.delete(request)
 
     @unary
+    async def UpdateExamples(self, request: pb.UpdateExamplesRequest, context: Context) -> pb.UpdateExamplesResponse:
+        """Checks the update mask and the new values, and changes several examples in one change."""
+        return await self._example_changes.update(request)
+
+    @unary
+    async def DeleteExamples(self, request: pb.DeleteExamplesRequest, context: Context) -> pb.DeleteExamplesResponse:
+        """Deletes several examples in one change."""
+        return await self._example_changes.delete(request)
+
+    @unary
     async def GetCollectionReport(
         self, request: pb.GetCollectionReportRequest, context: Context
     ) -> pb.GetCollectionReportResponse:
         """Waits until the collection is fitted to its examples, and returns its report."""
         return await self._report.get(request, deadline_of(context))
+
+    @unary
+    async def GetDecisionCounts(
+        self, request: pb.GetDecisionCountsRequest, context: Context
+    ) -> pb.GetDecisionCountsResponse:
+        """Reads from the ledger how often a collection made each decision, day by day."""
+        return await self._report.decision_counts(request)
 
     @unary
     async def AttachIndex(self, request: pb.AttachIndexRequest, context: Context) -> pb.AttachIndexResponse:
@@ -156,6 +175,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def GetReembedding(self, request: pb.GetReembeddingRequest, context: Context) -> pb.GetReembeddingResponse:
         """Returns the progress of a re-embedding and, with `measure`, the reports with both backbones."""
         return await self._reembedding.get(request, deadline_of(context))
+
+    @unary
+    async def ListReembeddings(
+        self, request: pb.ListReembeddingsRequest, context: Context
+    ) -> pb.ListReembeddingsResponse:
+        """Returns a page of the re-embeddings that the caller may read, with their progress."""
+        return await self._reembedding.list_page(request)
 
     @unary
     async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:

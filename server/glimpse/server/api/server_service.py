@@ -23,6 +23,8 @@ from glimpse.server.telemetry.versions import versions
 from glimpse.v1 import server_service_pb2 as pb
 from glimpse.v1 import server_service_pb2_grpc
 
+# The most collections in the response of GetCaller: under a megabyte.
+_MAX_COLLECTIONS = 10_000
 _LIMITS = [field.name for field in pb.Limits.DESCRIPTOR.fields]
 
 
@@ -67,6 +69,18 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
                 _collection(view, tally) for view, tally in queried_collections(runtime) if may(view.record.id)
             ],
         )
+
+    @unary
+    async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.GetCallerResponse:
+        """Returns the caller's name and scopes. The scopes' numbers are those of the contract."""
+        caller = current_caller()
+        general, scopes = caller.general_scope, list[pb.CollectionScope]()
+        for view in self.runtime.catalog:
+            if (scope := caller.scope_for(view.record.id)) > general:
+                scopes.append(pb.CollectionScope(name=collection_name(view.record.id), scope=scope))  # type: ignore[arg-type]
+            if len(scopes) == _MAX_COLLECTIONS:
+                break
+        return pb.GetCallerResponse(name=caller.name, scope=general, collections=scopes)  # type: ignore[arg-type]
 
 
 def _decisions(runtime: Runtime) -> Mapping[Decision, int]:

@@ -48,6 +48,15 @@ class Caller:
         """Returns whether the current rpc may access a collection."""
         return any(grant.covers(self.scope, collection_id) for grant in self.grants)
 
+    def scope_for(self, collection_id: str) -> int:
+        """Returns the highest scope for a collection that exists; 0 if there is none."""
+        return max((grant.scope for grant in self.grants if grant.covers(grant.scope, collection_id)), default=0)
+
+    @property
+    def general_scope(self) -> int:
+        """The highest scope for every collection, present or future; 0 if there is none."""
+        return max((grant.scope for grant in self.grants if grant.collections == EVERY), default=0)
+
     @property
     def everywhere(self) -> bool:
         """Returns whether the current rpc may access every collection, present or future."""

@@ -50,7 +50,7 @@ class Need:
 
 
 _OF_SERVICE: dict[str, dict[str, Need]] = {
-    "glimpse.v1.ServerService": {"GetServerInfo": Need(Scope.READ)},
+    "glimpse.v1.ServerService": {"GetServerInfo": Need(Scope.READ), "GetCaller": Need(Scope.READ)},
     "glimpse.v1.EmbeddingService": {
         "ListBackbones": Need(Scope.READ),
         "GetBackbone": Need(Scope.READ),
@@ -67,6 +67,7 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "GetCollection": Need(Scope.READ),
         "ListCollections": Need(Scope.READ),
         "GetCollectionReport": Need(Scope.READ),
+        "GetDecisionCounts": Need(Scope.READ),
         "GetLabel": Need(Scope.READ),
         "ListLabels": Need(Scope.READ),
         "GetExample": Need(Scope.READ),
@@ -74,6 +75,8 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "BatchGetExampleContent": Need(Scope.ENROLL),
         "EnrollExamples": Need(Scope.ENROLL),
         "DeleteExample": Need(Scope.ENROLL),
+        "UpdateExamples": Need(Scope.ENROLL),
+        "DeleteExamples": Need(Scope.ENROLL),
         "CreateLabel": Need(Scope.ENROLL),
         "UpdateLabel": Need(Scope.ENROLL),
         "DeleteLabel": Need(Scope.ENROLL),
@@ -84,6 +87,7 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "StartCompaction": Need(Scope.ADMIN),
         "GetCompaction": Need(Scope.READ),
         "GetReembedding": Need(Scope.READ),
+        "ListReembeddings": Need(Scope.READ),
         "StartReembedding": Need(Scope.ADMIN),
         "SwitchBackbone": Need(Scope.ADMIN),
         "EndReembedding": Need(Scope.ADMIN),

@@ -85,7 +85,15 @@ class ChangeApplier:
             case "delete_label" if subject["label"] in view.labels:
                 view.remove_label(subject["label"])
             case "delete_example" if view.examples.find(subject["example"]) is not None:
-                view.remove_example(subject["example"])
+                view.remove_examples([subject["example"]])
+            case "update_examples":
+                self._update_examples(view, subject["examples"])
+            case "delete_examples":
+                present = [example for example in subject["examples"] if view.examples.find(example) is not None]
+                view.remove_examples(present)
+                for first, last in subject["rows"]:
+                    for row in range(first, last + 1):
+                        self._remove_row(view, row)
             case "delete_row":
                 self._remove_row(view, subject["row"])
 
@@ -108,7 +116,24 @@ class ChangeApplier:
             new.append(record)
         view.add_examples(new)
 
+    def _update_examples(self, view: CollectionView, example_ids: list[str]) -> None:
+        changed: list[ExampleRecord] = []
+        for example_id in example_ids:
+            record, id = self._delta.examples.get((view.record.id, example_id)), view.examples.find(example_id)
+            if id is not None and not view.examples.is_enrolled(id):  # a later compaction moved it into the index
+                continue
+            if record is None and id is not None:
+                # A later change deletes it, perhaps with a label that it does not have in the view.
+                view.remove_examples([example_id])
+            elif record and id is None:  # a snapshot may lack it, or it went with a label that it had for a while
+                self._add_examples(view, [example_id])
+            elif record:
+                if record.label_id not in view.labels:
+                    self._put_label(view, record.label_id)
+                changed.append(record)
+        view.update_examples(changed)
+
     def _remove_row(self, view: CollectionView, row: int) -> None:
         index = view.examples.attached_index
         if index and (example := view.examples.example(index.first + row)):
-            view.remove_example(example[0])
+            view.remove_examples([example[0]])

@@ -170,17 +170,10 @@ class CollectionView:
             by_index.setdefault(id(self.index_of(example.label_id)), []).append(example)
             self.examples.add(example)
         for group in by_index.values():
-            index = self.index_of(group[0].label_id)
+            index, ids = self.index_of(group[0].label_id), np.array([example.sequence for example in group], np.int64)
             vectors = np.frombuffer(b"".join(example.vector for example in group), "<f4").reshape(len(group), -1)
-            index.add([example.sequence for example in group], vectors)
-            if index is self.indexes.answering:
-                labels = [example.label_id for example in group]
-                self.classifier.add(
-                    labels, vectors, [normal(example.domain) if example.domain else "" for example in group]
-                )
-                self.label_index.put(self.classifier, labels)
-            else:
-                self.classifier.mark_outdated()
+            index.add(ids, vectors)
+            self._learn(index, ids, vectors)
         if examples:
             self._changed(self)
 
@@ -205,22 +198,75 @@ class CollectionView:
         self.classifier.mark_outdated()
         self._changed(self)
 
-    def remove_example(self, example_id: str) -> None:
-        """Removes an example and reverses its effect exactly. Raises KeyError if there is no such example."""
-        id = self.examples.find(example_id)
-        example = None if id is None else self.examples.example(id)
-        if id is None or example is None:
-            raise KeyError(example_id)
-        label_id, index = example[1], self.index_of(example[1])
-        [domain] = self.examples.domains(np.array([id], np.int64)) or [""]
-        self.examples.remove(id)
-        if index is self.indexes.answering:
-            self.classifier.remove(label_id, index.vector(id), domain)
-            self.label_index.put(self.classifier, [label_id])
-        else:
-            self.classifier.mark_outdated()
-        index.remove([id])
+    def remove_examples(self, example_ids: Sequence[str]) -> None:
+        """Removes examples and reverses their effect exactly. Raises KeyError if one of them does not exist."""
+        ids = [self.examples.find(example_id) for example_id in example_ids]
+        if None in ids:
+            raise KeyError(example_ids[ids.index(None)])
+        removed = np.array(ids, np.int64)
+        for index, own in self._by_index(removed):
+            self._unlearn(index, own)
+            index.remove(own)
+        self.examples.remove(removed)
         self._changed(self)
+
+    def update_examples(self, examples: Sequence[ExampleRecord]) -> None:
+        """Gives enrolled examples the labels, domains and groups of their records, which name existing labels.
+
+        The result is that of removing them and adding them again. Their vectors stay, so an index changes only for
+        examples whose label has another role.
+        """
+        ids = np.array([example.sequence for example in examples], np.int64)
+        before = self._by_index(ids)
+        vectors = {
+            id: vector for index, own in before for id, vector in zip(own.tolist(), index.vectors(own), strict=True)
+        }
+        for index, own in before:
+            self._unlearn(index, own)
+        self.examples.update(examples)
+        after = self._by_index(ids)
+        for index, own in after:
+            here = {id for other, ids_before in before if other is index for id in ids_before.tolist()}
+            if new := [id for id in own.tolist() if id not in here]:
+                index.add(new, np.stack([vectors[id] for id in new]))
+            self._learn(index, own, np.stack([vectors[id] for id in own.tolist()]))
+        for index, own in before:
+            stay = [ids_after for other, ids_after in after if other is index]
+            index.remove(np.setdiff1d(own, np.concatenate([np.empty(0, np.int64), *stay])))
+        if len(ids):
+            self._changed(self)
+
+    def _by_index(self, ids: Ids) -> list[tuple[LayeredIndex, Ids]]:
+        """Returns each index that holds some of the examples, with the ids of those."""
+        by_index: dict[int, tuple[LayeredIndex, list[int]]] = {}
+        for number in ids.tolist():
+            index = self.index_of(self.label_of(number))
+            by_index.setdefault(id(index), (index, []))[1].append(number)
+        return [(index, np.array(own, np.int64)) for index, own in by_index.values()]
+
+    def label_of(self, id: int) -> str:
+        """Returns the label of an example; empty for a row of the index without one. Raises KeyError."""
+        if (example := self.examples.example(id)) is None:
+            raise KeyError(id)
+        return example[1]
+
+    def _learn(self, index: LayeredIndex, ids: Ids, vectors: Array) -> None:
+        """Adds the effect of examples that the store holds, with vectors `(n, d)`, to the classifier."""
+        if index is not self.indexes.answering:
+            self.classifier.mark_outdated()
+            return
+        labels = [self.label_of(id) for id in ids.tolist()]
+        self.classifier.add(labels, vectors, self.examples.domains(ids))
+        self.label_index.put(self.classifier, labels)
+
+    def _unlearn(self, index: LayeredIndex, ids: Ids) -> None:
+        """Reverses the effect of examples on the classifier."""
+        if index is not self.indexes.answering:
+            self.classifier.mark_outdated()
+            return
+        labels = [self.label_of(id) for id in ids.tolist()]
+        self.classifier.remove(labels, index.vectors(ids), self.examples.domains(ids))
+        self.label_index.put(self.classifier, labels)
 
     def attach(self, attached: AttachedIndex, label_sums: tuple[Floats, Floats]) -> None:
         """Attaches an index whose labels exist; `label_sums` are its `sums()`."""
@@ -245,7 +291,7 @@ class CollectionView:
         self._learn_again()
         self._changed(self)
 
-    def replace_index(self, attached: AttachedIndex, last_sequence: int, fitted_ids: Ids) -> None:
+    def replace_index(self, attached: AttachedIndex, last_sequence: int, kept: Sequence[int], fitted_ids: Ids) -> None:
         """Replaces the attached index and the enrolled examples by an index with the examples of both.
 
         The examples are the same, so the classifier and its fit stay.
@@ -253,9 +299,10 @@ class CollectionView:
         Args:
             attached: The new index.
             last_sequence: It holds the enrolled examples up to this sequence number.
+            kept: The sequence numbers among these of examples that stay enrolled; their rows are deleted.
             fitted_ids: `fitted_ids` with the ids of the new index.
         """
-        removed_ids = self.examples.remove_until(last_sequence)
+        removed_ids = self.examples.remove_until(last_sequence, kept)
         self._set_index(attached)
         self.indexes.remove(removed_ids)
         self.fitted_ids = fitted_ids

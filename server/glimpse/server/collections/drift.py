@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from weakref import ReferenceType, ref
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from glimpse.fewshot import Decision
 from glimpse.fewshot.statistics.unit_vectors import Floats
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.decision_counts import PendingDecisions
 
 # The most collections with a tally of their own; later ones share one.
 _MAX_COLLECTIONS = 200
@@ -68,6 +70,8 @@ class QueryStats:
     def __init__(self) -> None:
         #: The tally of all collections, and that of the collections without one of their own.
         self.total, self.others = Tally(), Tally()
+        #: What is not in the ledger yet.
+        self.pending: Final = PendingDecisions()
         self._tallies: dict[str, tuple[ReferenceType[CollectionView], Tally]] = {}
 
     def add(self, view: CollectionView, decisions: Iterable[Decision], nearest: Floats) -> None:
@@ -80,6 +84,7 @@ class QueryStats:
         """
         decisions, near = list(decisions), [cosine for cosine in nearest.tolist() if cosine > -1]
         self._tally(view).add(decisions, near)
+        self.pending.add(view.record, decisions)
         self.total.add(decisions, near)
 
     def __iter__(self) -> Iterator[tuple[CollectionView, Tally]]:

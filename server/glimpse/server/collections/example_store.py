@@ -35,6 +35,8 @@ class ExampleStore:
         self._domains: dict[int, str] = {}
         self._groups: dict[int, str] = {}
         self._content_keys: dict[int, int] | None = {} if contents else None
+        #: The sequence numbers of examples that are updated while a compaction runs; None while none runs.
+        self.updated: set[int] | None = None
 
     def __len__(self) -> int:
         return len(self._enrolled) + (self.attached_index.count if self.attached_index else 0)
@@ -92,7 +94,8 @@ class ExampleStore:
     def columns(self, sequences: Ids) -> ExampleColumns:
         """Returns the enrolled examples among `sequences` that still exist, in ascending order.
 
-        May be called in any thread: an example's entry never changes, it can only be removed.
+        May be called in any thread. An example that is removed or updated meanwhile may be missing or half updated;
+        the ledger's later changes remove or update it too.
         """
         labels, domains, groups = dict[str, int](), {"": 0}, {"": 0}
         ids, numbers, codes = [np.empty(0, object)], [np.empty(0, np.int64)], [np.empty(0, np.int32)]
@@ -124,13 +127,40 @@ class ExampleStore:
         order = np.argsort(columns.sequences, kind="stable")
         return columns if (np.diff(order) == 1).all() else columns.take(order)
 
-    def remove(self, id: int) -> None:
-        """Removes an example."""
-        if id not in self._enrolled:
-            self._index().tombstone(np.array([id], np.int64))
-            return
-        _, label_id = self._remove_enrolled(id)
-        self._sequences_by_label[label_id].remove(id)
+    def remove(self, ids: Ids) -> None:
+        """Removes examples."""
+        enrolled = [id for id in ids.tolist() if id in self._enrolled]
+        self._remove_from_labels(enrolled)
+        for sequence in enrolled:
+            self._remove_enrolled(sequence)
+        if self.attached_index:
+            self.attached_index.tombstone(ids)
+
+    def update(self, examples: Sequence[ExampleRecord]) -> None:
+        """Gives enrolled examples the labels, domains and groups of their records."""
+        self._remove_from_labels([example.sequence for example in examples])
+        for example in examples:
+            sequence = example.sequence
+            self._enrolled[sequence] = (example.id, example.label_id)
+            self._sequences_by_label.setdefault(example.label_id, []).append(sequence)
+            for values, value in ((self._domains, normal(example.domain)), (self._groups, example.group)):
+                if value:
+                    values[sequence] = value
+                else:
+                    values.pop(sequence, None)
+            if self.updated is not None:
+                self.updated.add(sequence)
+        for label_id in {example.label_id for example in examples}:
+            self._sequences_by_label[label_id].sort()  # as a view that is loaded from the ledger has them
+
+    def _remove_from_labels(self, sequences: Sequence[int]) -> None:
+        """Removes enrolled examples from their labels' lists, in one pass over each list."""
+        by_label: dict[str, set[int]] = {}
+        for sequence in sequences:
+            by_label.setdefault(self._enrolled[sequence][1], set()).add(sequence)
+        for label_id, removed in by_label.items():
+            kept = [sequence for sequence in self._sequences_by_label[label_id] if sequence not in removed]
+            self._sequences_by_label[label_id] = kept
 
     def remove_label(self, label_id: str) -> Ids:
         """Removes the examples of a label, and returns their ids."""
@@ -141,15 +171,16 @@ class ExampleStore:
             self.attached_index.tombstone(ids)
         return ids
 
-    def remove_until(self, last: int) -> Ids:
-        """Removes the enrolled examples up to a sequence number, and returns their ids."""
-        ids = np.array([sequence for sequence in self._enrolled if sequence <= last], np.int64)
+    def remove_until(self, last: int, kept: Collection[int]) -> Ids:
+        """Removes the enrolled examples up to a sequence number except `kept`, and returns their ids."""
+        stay = set(kept)
+        ids = np.array([number for number in self._enrolled if number <= last and number not in stay], np.int64)
         for sequence in ids.tolist():
             self._remove_enrolled(sequence)
         self._sequences_by_label = {
-            label: kept
+            label: left
             for label, sequences in self._sequences_by_label.items()
-            if (kept := [sequence for sequence in sequences if sequence > last])
+            if (left := [sequence for sequence in sequences if sequence > last or sequence in stay])
         }
         return ids
 
@@ -162,6 +193,10 @@ class ExampleStore:
         if self._content_keys is not None:
             self._content_keys.pop(sequence, None)
         return example
+
+    def is_enrolled(self, id: int) -> bool:
+        """Returns whether an example is enrolled, and no row of the attached index."""
+        return id in self._enrolled
 
     def find(self, example_id: str) -> int | None:
         """Returns the id of the example's vector; None if there is no such example."""

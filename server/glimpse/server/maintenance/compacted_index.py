@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +37,10 @@ class CompactedRows:
     last_sequence: int
     sequences: list[int] = field(default_factory=list)
 
-    def new_ids(self, ids: Ids, first: int) -> Ids:
+    def new_ids(self, ids: Ids, first: int, kept: Sequence[int]) -> Ids:
         """Converts ids of examples to those in the new index, whose rows begin at `first`: `(n,)`.
 
-        Ids of examples that are not in the new index stay as they are.
+        Ids of examples that are not in the new index, and those of `kept`, stay as they are.
         """
         converted = ids.copy()
         old_ids, sequences = self.rows + self.old.first, np.array(self.sequences, np.int64)
@@ -48,13 +48,18 @@ class CompactedRows:
             if len(known):
                 places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
                 converted = np.where(known[places] == ids, first + offset + places, converted)
-        return converted
+        return np.where(np.isin(ids, np.array(kept, np.int64)), ids, converted)
 
-    def deleted(self, examples: ExampleStore) -> list[int]:
-        """Returns the positions of the new rows whose examples were deleted during the compaction."""
+    def deleted(self, examples: ExampleStore, kept: Container[int]) -> list[int]:
+        """Returns the positions of the new rows whose examples were deleted during the compaction, or are `kept`."""
         rows = np.flatnonzero(self.old.deleted[self.rows]).tolist()
         sequences = enumerate(self.sequences)
-        return rows + [len(self.rows) + place for place, id in sequences if examples.example(id) is None]
+        return rows + [len(self.rows) + place for place, id in sequences if id in kept or not examples.is_enrolled(id)]
+
+    def kept(self, examples: ExampleStore) -> list[int]:
+        """Returns the sequence numbers of the examples that were updated during the compaction: they stay enrolled."""
+        updated = examples.updated or ()
+        return sorted(id for id in updated if id <= self.last_sequence and examples.is_enrolled(id))
 
 
 def write_compacted_index(

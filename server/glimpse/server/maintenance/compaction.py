@@ -25,6 +25,8 @@ from glimpse.server.scheduling.background import run_in_background
 from glimpse.server.scheduling.inflight import stopping
 
 logger = logging.getLogger(__name__)
+# The most examples that stay enrolled because they were updated during the compaction: the ledger names each of them.
+_MAX_KEPT = 10_000
 # The suffix of an index that is no longer used and is being removed.
 _REMOVED = ".old.tmp"
 
@@ -124,16 +126,12 @@ class Compactor:
                 raise _index_changed(view)
             rows = CompactedRows(old, np.flatnonzero(~old.deleted), view.examples.last_sequence)
             name, path = self._free_name(view.record.id)
-            new = await self._write(view, rows, name, path)
+            view.examples.updated = set()
             try:
-                revision, unused = await self._replace(view, rows, new)
-            except RequestError:  # refused, so nothing was committed
-                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-                raise
-            except BaseException:
-                # The commit may have succeeded, or may still: then only the new index has the examples.
-                logger.warning("collection %s may use the index %s now; keeping it", view.record.id, path)
-                raise
+                new = await self._write(view, rows, name, path)
+                revision, unused = await self._replace_or_remove(view, rows, new, path)
+            finally:
+                view.examples.updated = None
             if unused:
                 await asyncio.to_thread(shutil.rmtree, unused, ignore_errors=True)
             return revision
@@ -164,20 +162,38 @@ class Compactor:
         new.record = replace(new.record, made=True)
         return new
 
+    async def _replace_or_remove(
+        self, view: CollectionView, rows: CompactedRows, new: AttachedIndex, path: Path
+    ) -> tuple[int, Path | None]:
+        """Commits the new index as `_replace` does, or removes its folder `path` if it is refused."""
+        try:
+            return await self._replace(view, rows, new)
+        except RequestError:  # refused, so nothing was committed
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            raise
+        except BaseException:
+            # The commit may have succeeded, or may still: then only the new index has the examples.
+            logger.warning("collection %s may use the index %s now; keeping it", view.record.id, path)
+            raise
+
     async def _replace(self, view: CollectionView, rows: CompactedRows, new: AttachedIndex) -> tuple[int, Path | None]:
         """Commits the new index; returns the revision, and the folder of the old index if nothing uses it."""
-        deleted, unused = list[int](), list[Path]()
+        deleted, kept, unused = list[int](), list[int](), list[Path]()
 
         def plan() -> Callable[[Writer], int]:
             self._catalog.check_current(view, "collection")
             if view.examples.attached_index is not rows.old:
                 raise _index_changed(view)
-            deleted[:] = rows.deleted(view.examples)
-            return lambda writer: writer.replace_index(view.record.id, new.record, rows.last_sequence, deleted)
+            kept[:] = rows.kept(view.examples)
+            if len(kept) > _MAX_KEPT:
+                message = f"{len(kept)} examples were updated during the compaction; start another one"
+                raise failed_precondition("COMPACTION_FAILED", message)
+            deleted[:] = rows.deleted(view.examples, set(kept))
+            return lambda writer: writer.replace_index(view.record.id, new.record, rows.last_sequence, deleted, kept)
 
         def apply(revision: int) -> int:
             new.tombstone(np.array(deleted, np.int64) + new.first)
-            view.replace_index(new, rows.last_sequence, rows.new_ids(view.fitted_ids, new.first))
+            view.replace_index(new, rows.last_sequence, kept, rows.new_ids(view.fitted_ids, new.first, kept))
             # Look for the old index's users here, where no other write is in progress.
             unused.extend(self._rename_unused(rows.old))
             return view.set_revision(revision)

@@ -37,18 +37,27 @@ class ReembeddingStatus:
         self._catalog, self._backbones, self._fitter = catalog, backbones, fitter
         self._one_at_a_time = asyncio.Lock()
 
-    async def message(self, view: CollectionView, reembedding: ReembeddingRecord) -> pb.Reembedding:
+    async def message(
+        self, view: CollectionView, reembedding: ReembeddingRecord, *, failures: int = _MAX_FAILURES
+    ) -> pb.Reembedding:
         """Returns the progress, read from the ledger in one transaction.
 
-        Raises RequestError UNAVAILABLE if the collection was switched, or the re-embedding ended; and LedgerError.
+        Args:
+            view: The collection.
+            reembedding: Its re-embedding.
+            failures: The most failures to return.
+
+        Raises:
+            RequestError: UNAVAILABLE if the collection was switched, or the re-embedding ended.
+            LedgerError: The ledger cannot be read.
         """
         name = view.record.id
 
         def read(reader: ReembeddingReader) -> tuple[ReembeddingCounts, list[tuple[str, str, str]]]:
-            return reader.counts(), reader.failures(_MAX_FAILURES)
+            return reader.counts(), reader.failures(failures)
 
         with_prompts = sum(bool(label.prompts) for label in view.labels.values())
-        counts, failures = await read_reembedding(self._catalog, view, reembedding.switches, read)
+        counts, failed = await read_reembedding(self._catalog, view, reembedding.switches, read)
         return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
@@ -60,7 +69,7 @@ class ReembeddingStatus:
             failed_count=counts.failed,
             failures=[
                 pb.ReembeddingFailure(example=example_name(name, example), label_id=label, problem=problem)
-                for example, label, problem in failures
+                for example, label, problem in failed
             ],
             labels_left_count=max(0, with_prompts - counts.prompts - counts.prompts_failed),
             labels_failed_count=counts.prompts_failed,

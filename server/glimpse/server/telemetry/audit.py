@@ -10,6 +10,8 @@ from glimpse.v1 import collection_service_pb2, review_service_pb2
 logger = logging.getLogger("glimpse.audit")
 # Most subjects of one call in a line.
 _MAX_SUBJECTS = 20
+# Most names of several examples in a request that are read; no valid request has more.
+_MAX_NAMES = 256
 # Characters that are read of a name in a request; longer than any valid name.
 _LONGEST_NAME = 1_024
 
@@ -77,6 +79,8 @@ def _subjects(request: Any, response: Any) -> tuple[str, list[str]]:
     segments = name.split("/")  # collections/{collection}[/labels/{label}]
     collection = segments[1] if len(segments) > 1 else getattr(request, "collection_id", "")
     subjects = segments[3:4] + [name for name in rest if name]
+    # A refused call may have any number of names.
+    subjects += [name[:_LONGEST_NAME].rpartition("/")[2] for name in getattr(request, "names", ())[:_MAX_NAMES]]
     if label := getattr(request, "label_id", ""):
         subjects.append(label)
     subjects += [name.rpartition("/")[2][:100] for name in getattr(request, "names", ())]

@@ -54,12 +54,13 @@ class ResourceCalls:
         """
         collection_id, example_id = resource_names.parse_name(name, "collections/*/examples/*", "name")
         view = self.catalog.find(collection_id, "name")
-        self.check_example(view, example_id)
+        self.check_example(view, example_id, "name")
         return view, example_id
 
-    def check_example(self, view: CollectionView, example_id: str) -> None:
-        """Checks that a collection is still current and has an example."""
-        self.catalog.check_current(view, "name")
-        if view.examples.find(example_id) is None:
+    def check_example(self, view: CollectionView, example_id: str, field: str) -> int:
+        """Checks that a collection is still current and has an example, and returns the id of its vector."""
+        self.catalog.check_current(view, field)
+        if (id := view.examples.find(example_id)) is None:
             message = f"collection {view.record.id!r} has no example {example_id!r}"
-            raise not_found("EXAMPLE_NOT_FOUND", message, "name")
+            raise not_found("EXAMPLE_NOT_FOUND", message, field)
+        return id

@@ -72,13 +72,13 @@ class ExampleCalls(ResourceCalls):
         view, example_id = self.example(request.name)
 
         def plan() -> Callable[[Writer], int]:
-            self.check_example(view, example_id)
+            self.check_example(view, example_id, "name")
             if (row_id := _row_id(view, example_id)) is not None:
                 return lambda writer: writer.tombstone(view.record.id, row_id - _attached_index(view).first)
             return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
-            view.remove_example(example_id)
+            view.remove_examples([example_id])
             return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from glimpse.ledger import ReembeddingRecord, Writer
+from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
+from glimpse.server.api.pages import Page
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.auth.scopes import Scope
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
@@ -56,6 +58,23 @@ class ReembeddingCalls(ResourceCalls):
         if request.measure:
             await self.runtime.reembedding_status.measure(view, shadow, reembedding, deadline)
         return pb.GetReembeddingResponse(reembedding=reembedding)
+
+    async def list_page(self, request: pb.ListReembeddingsRequest) -> pb.ListReembeddingsResponse:
+        """Returns a page of the re-embeddings that the caller may read, ordered by the collection's id."""
+        after, may = resource_names.page_after(request.page_token), current_caller().may
+        page = Page[pb.Reembedding](resource_names.page_size(request.page_size))
+        for view in list(self.catalog):
+            reembedding = view.reembedding
+            if view.record.id <= after or not may(view.record.id) or not reembedding or reembedding.switches < 0:
+                continue
+            message = await self.runtime.reembedding_status.message(view, reembedding, failures=0)
+            page.fill([(message, message.ByteSize())])
+            if page.more:
+                break
+        last = resource_names.last_segment(page.items[-1].collection) if page.more else ""
+        return pb.ListReembeddingsResponse(
+            reembeddings=page.items, next_page_token=resource_names.page_token(last) if page.more else ""
+        )
 
     async def switch(self, request: pb.SwitchBackboneRequest) -> pb.SwitchBackboneResponse:
         """Has BackboneSwitch exchange the two backbones of the collection, and returns the collection."""

@@ -1,14 +1,22 @@
-"""CollectionService's call for the report of a collection."""
+"""CollectionService's calls for the report of a collection and for its numbers of decisions."""
 
+from datetime import date, timedelta
+
+from glimpse.server import validation
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.classification.messages import decision_settings
 from glimpse.server.classification.report import build_report
+from glimpse.server.collections.decision_counts import today
 from glimpse.server.inference.embedding_spaces import source_of_collection
+from glimpse.server.maintenance.decision_writer import KEPT_DAYS
 from glimpse.v1 import collection_service_pb2 as pb
+
+# The days of the counts if the request names no number.
+_DEFAULT_DAYS = 30
 
 
 class ReportCalls(ResourceCalls):
-    """Answers GetCollectionReport."""
+    """Answers GetCollectionReport and GetDecisionCounts."""
 
     async def get(self, request: pb.GetCollectionReportRequest, deadline: float) -> pb.GetCollectionReportResponse:
         """Waits for `min_revision` and for the fit of the current examples, and builds the report.
@@ -25,4 +33,26 @@ class ReportCalls(ResourceCalls):
         await self.runtime.fitter.wait_until_fitted(view, deadline)
         return build_report(
             view, decision_settings(view.record, source_of_collection(view.record, self.runtime.backbones)).policy
+        )
+
+    async def decision_counts(self, request: pb.GetDecisionCountsRequest) -> pb.GetDecisionCountsResponse:
+        """Returns how often the collection made each decision on the last days, on all servers together.
+
+        Raises RequestError and LedgerError.
+        """
+        view = self.view(request.name, "name", usable=False)
+        days = request.days or _DEFAULT_DAYS
+        validation.check_range(days, 1, KEPT_DAYS, "days")
+        first_day = today() - days + 1
+        counts = await self.catalog.read(lambda ledger: ledger.decisions(view.record.id, first_day))
+        return pb.GetDecisionCountsResponse(
+            days=[
+                pb.DecisionCounts(
+                    date=(date(1970, 1, 1) + timedelta(days=count.day)).isoformat(),
+                    match=count.match_count,
+                    unknown=count.unknown_count,
+                    ambiguous=count.ambiguous_count,
+                )
+                for count in counts
+            ]
         )

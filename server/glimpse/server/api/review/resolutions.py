@@ -88,8 +88,7 @@ def _check_distinct(item_ids: list[str]) -> None:
 
 def _apply_undone(view: CollectionView, undone: Undone) -> int:
     """Makes an undone resolution visible; returns its revision."""
-    for example_id in undone.example_ids:
-        view.remove_example(example_id)
+    view.remove_examples(undone.example_ids)
     if undone.label_id:
         view.remove_label(undone.label_id)
     return view.set_revision(undone.revision)
