@@ -11,8 +11,11 @@ from glimpse.evaluate.trials.span import Span
 from glimpse.evaluate.trials.trial import train_classifier
 from glimpse.fewshot import FewShotClassifier, NearestSimilarities, Prediction, predict
 from glimpse.fewshot.calibration.open_set import nearest_similarities
-from glimpse.fewshot.review.ranking import rank_groups, rank_items, uncertainties
+from glimpse.fewshot.groups import References, choose_references, find_review_groups, graph_neighbors
+from glimpse.fewshot.review.proposal import core_members
+from glimpse.fewshot.review.ranking import rank_items, uncertainties
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
+from glimpse.index import neighbor_graph
 
 #: Pictures of each label that measure accuracy; the queries of texts are a set of their own.
 _HELD_OUT = 10
@@ -150,16 +153,22 @@ def by_ranking(review: Review, count: int) -> Sequence[Rows]:
     return _singles(rank_items(review.queries, uncertainty, review.vectors, labels, count))
 
 
-def by_groups(find: Callable[[Review], Sequence[Rows]]) -> Order:
-    """Returns the order of groups of a review, given what finds them."""
-
-    def order(review: Review, count: int) -> Sequence[Rows]:
-        groups, uncertainty = find(review), uncertainties(review.predictions(2))
-        labels = len(review.classifier.labels)
-        ranked = rank_groups(review.queries, groups, uncertainty, review.vectors, labels, count)
-        return [groups[row] for row in ranked]
-
-    return order
+def by_groups(review: Review, count: int) -> Sequence[Rows]:
+    """Orders parts of groups: each ranked query with the nearest members of its group that have the same best label."""
+    chosen = choose_references(review.rows)
+    vectors = np.concatenate([review.queries, review.vectors[chosen]])
+    graph = neighbor_graph(vectors, graph_neighbors(len(vectors)))
+    groups = find_review_groups(vectors, graph.neighbors, graph.cosines, References(review.rows[chosen])).numbers
+    predictions, labels = review.predictions(2), len(review.classifier.labels)
+    best = np.array([prediction.labels[0] for prediction in predictions])
+    shown: list[Rows] = []
+    left = np.ones(len(review.queries), bool)
+    for row in rank_items(review.queries, uncertainties(predictions), review.vectors, labels, count)[:count]:
+        if left[row]:
+            members = np.flatnonzero(left & (groups == groups[row]) & (best == best[row]))
+            shown.append(core_members(review.queries, members, row))
+            left[shown[-1]] = False
+    return shown
 
 
 def _singles(order: Rows | Floats) -> Sequence[Rows]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
-from glimpse.fewshot.review.proposal import propose_label
+from glimpse.fewshot.review.proposal import core_members, propose_label
 from glimpse.fewshot.types import Prediction
 
 
@@ -54,3 +54,13 @@ def test_the_part_of_unknown_members_is_returned() -> None:
 def test_a_collection_without_labels_proposes_nothing() -> None:
     assert propose_label([Prediction(Decision.UNKNOWN, "no candidate label")], 0) is None
     assert propose_label([], 3) is None
+
+
+def test_the_core_is_the_medoid_and_the_members_nearest_to_it() -> None:
+    angles = np.array([0.0, 3.0, 0.1, 0.5, 0.25])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    members = np.array([0, 2, 3, 4])
+    assert core_members(vectors, members, 2, 3).tolist() == [2, 0, 4]
+    assert core_members(vectors, members, 2, 9).tolist() == [2, 0, 4, 3]
+    # A copy of the medoid does not take its place.
+    assert core_members(vectors[[0, 0, 1]], np.arange(3), 1, 1).tolist() == [1]

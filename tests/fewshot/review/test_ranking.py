@@ -1,15 +1,24 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.review import ranking
-from glimpse.fewshot.review.ranking import rank_groups, rank_items, uncertainties
+from glimpse.fewshot.review.ranking import rank_items, uncertainties
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, normalize
 from glimpse.fewshot.types import Prediction
 
 
 def _random(count: int, dimension: int, seed: int) -> Array:
     return normalize(np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32))
+
+
+def _around(centres: Array, count: int, seed: int) -> Array:
+    """Returns `count` unit vectors near each centre."""
+    repeated = np.repeat(centres, count, axis=0)
+    noise = np.random.default_rng(seed).standard_normal(repeated.shape).astype(np.float32)
+    return normalize(repeated + np.float32(0.05) * noise)
 
 
 def _brute_force(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int) -> list[int]:
@@ -33,13 +42,11 @@ def test_the_order_is_that_of_the_greedy_rule_without_shortcuts(examples: int) -
     uncertainty = np.random.default_rng(3).random(120)
     expected = _brute_force(vectors, uncertainty, enrolled, 3)
     assert rank_items(vectors, uncertainty, enrolled, 3).tolist() == expected
-    singles = [np.array([row]) for row in range(120)]
-    assert rank_groups(vectors, singles, uncertainty, enrolled, 3).tolist() == expected
 
 
 def test_dense_regions_come_first_each_once_and_outliers_late() -> None:
     centres = _random(3, 16, 4)
-    dense = normalize(np.repeat(centres, 20, axis=0) + 0.05 * np.random.default_rng(5).standard_normal((60, 16)))
+    dense = _around(centres, 20, 5)
     vectors = np.concatenate([_random(2, 16, 6), dense])
     order = rank_items(vectors, np.ones(62), np.empty((0, 16), np.float32), 0)
     assert sorted((order[:3] - 2) // 20) == [0, 1, 2]
@@ -47,7 +54,7 @@ def test_dense_regions_come_first_each_once_and_outliers_late() -> None:
 
 def test_a_region_that_examples_cover_comes_last() -> None:
     centres = _random(2, 16, 7)
-    vectors = normalize(np.repeat(centres, 10, axis=0) + 0.05 * np.random.default_rng(8).standard_normal((20, 16)))
+    vectors = _around(centres, 10, 8)
     order = rank_items(vectors, np.ones(20), centres[:1], 1)
     assert order[0] >= 10
 
@@ -78,24 +85,18 @@ def test_more_queries_than_are_ranked_greedily_are_in_the_order_too(monkeypatch:
 
 def test_few_gains_are_computed_again_for_each_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, computed = _random(2000, 16, 13), 0
-    compute = ranking._Coverage.kernel
+    compute = ranking._Coverage.kernels
 
-    def counted(coverage: ranking._Coverage, members: Array) -> Array:
+    def counted(coverage: ranking._Coverage, members: Array) -> Iterator[Array]:
         nonlocal computed
-        computed += 1
+        computed += len(members)
         return compute(coverage, members)
 
     monkeypatch.setattr(ranking, "_SAMPLE", 256)
-    monkeypatch.setattr(ranking._Coverage, "kernel", counted)
+    monkeypatch.setattr(ranking._Coverage, "kernels", counted)
     rank_items(vectors, np.ones(2000), vectors[:10], 10, first=50)
-    assert 50 <= computed < 50 * 2000 / 20
-
-
-def test_a_group_that_covers_more_comes_before_its_smaller_part() -> None:
-    vectors = _random(40, 16, 14)
-    groups = [np.array([0]), np.arange(1, 4), np.arange(4, 40)]
-    assert rank_groups(vectors, groups, np.ones(40), np.empty((0, 16), np.float32), 0)[0] == 2
-    assert rank_groups(vectors, [], np.ones(40), vectors, 1).tolist() == []
+    # Each of the queries and examples once, and those that are computed again.
+    assert 2010 + 50 <= computed < 2010 + 50 * 2000 / 20
 
 
 def test_uncertainty_is_the_lead_of_the_best_label() -> None:

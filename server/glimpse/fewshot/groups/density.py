@@ -25,7 +25,7 @@ def silhouette(vectors: Array, groups: Rows) -> float:
     alone = np.count_nonzero(sizes == 1)
     if len(sizes) < 2 or alone > _MOST_ALONE * len(groups):
         return -1.0
-    means = group_sums(vectors, groups) / sizes[:, None].astype(np.float32)
+    means = np.asarray(group_sums(vectors, groups) / sizes[:, None], np.float32)
     chosen = sample(len(vectors), _SAMPLE)
     step = max(1, _COSINES // len(sizes))
     parts = [

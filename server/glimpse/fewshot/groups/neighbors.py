@@ -1,5 +1,6 @@
 """Turns a graph of nearest neighbours into weighted edges: how many neighbours two points share."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ def graph_neighbors(count: int) -> int:
 
     With fewer than 100 points ten would be most of them, so there it is the root of their number.
     """
-    return max(1, min(_NEIGHBORS, round(count**0.5), count - 1))
+    return max(1, min(_NEIGHBORS, round(math.sqrt(count)), count - 1))
 
 
 def shared_neighbors(neighbors: npt.NDArray[np.int64]) -> Edges:

@@ -6,7 +6,7 @@ before an outlier, two queries that are alike do not follow each other, and what
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -46,11 +46,11 @@ def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int
 
     c_r is the greatest k(x_r, ·) over the enrolled examples and the queries ranked before. r runs over all queries, or
     a fixed sample of 1,024. h is 0.4 of the median 1 - cos between two of them. s is the number of examples per label:
-    in measurements, weight on uncertain queries helps at one or two shots and harms later, when they are those
-    between two labels. The sum is submodular, so the greedy order is within 1 - 1/e of the best set of each size
-    (Nemhauser, Wolsey and Fisher 1978). An old gain bounds a new one, so few are computed again (Minoux 1978). Source:
-    uncertainty herding (Bae, Oliveira and Sutherland 2025); with w = 1 it is generalised coverage (Bae, Noh and
-    Sutherland 2024). docs/methods.md compares it with other rules.
+    in measurements, weight on uncertain queries helps near one shot and harms at two to four. The sum is submodular, so
+    the greedy order is within 1 - 1/e of the best set of each size (Nemhauser, Wolsey and Fisher 1978). An old gain
+    bounds a new one, so few are computed again (Minoux 1978). Source: uncertainty herding (Bae, Oliveira and
+    Sutherland 2025); with w = 1 it is generalised coverage (Bae, Noh and Sutherland 2024). docs/methods.md compares it
+    with other rules.
 
     Args:
         vectors: `(N, d)` float32, unit rows.
@@ -67,48 +67,27 @@ def rank_items(vectors: Array, uncertainty: Floats, enrolled: Array, labels: int
         return np.empty(0, np.intp)
     coverage = _Coverage(vectors, uncertainty, enrolled, labels)
     gains = np.concatenate([coverage.gain(kernels) for kernels in coverage.kernels(vectors)])
-    return _greedy(gains, lambda row: coverage.kernel(vectors[row : row + 1]), coverage, first)
-
-
-def rank_groups(
-    vectors: Array, groups: Sequence[Rows], uncertainty: Floats, enrolled: Array, labels: int, first: int = 256
-) -> Rows:
-    """Orders groups of queries by the rule of `rank_items`; a group covers what any of its members covers.
-
-    Args:
-        vectors: `(N, d)` float32, unit rows.
-        groups: G groups, each the positions of its members; a group may have one member.
-        uncertainty: `(N,)`, from 0 to 1, of `uncertainties`.
-        enrolled: `(E, d)` float32, unit rows: the examples of the collection. E may be 0.
-        labels: the number of labels that have examples.
-        first: how many groups are ranked in this way. The others follow by the last gain that is known of them.
-
-    Returns:
-        `(G,)`, the positions of the groups, the first to review first.
-    """
-    if not groups:
-        return np.empty(0, np.intp)
-    coverage = _Coverage(vectors, uncertainty, enrolled, labels)
-    gains = np.array([float(coverage.gain(coverage.kernel(vectors[members]))) for members in groups])
-    return _greedy(gains, lambda row: coverage.kernel(vectors[groups[row]]), coverage, first)
-
-
-def _greedy(gains: Floats, kernel_of: Callable[[int], Array], coverage: "_Coverage", first: int) -> Rows:
-    """Orders candidates, given their gains before the first is chosen and the kernel of each to the sample."""
+    # The position breaks ties, so that equal input gives equal output.
     heap = [(-gain, row) for row, gain in enumerate(gains.tolist())]
     heapq.heapify(heap)
-    chosen: list[int] = []
-    while heap and len(chosen) < first:
+    ranked = _greedy(heap, coverage, vectors, first)
+    return np.array(ranked + [row for _, row in sorted(heap)], np.intp)
+
+
+def _greedy(heap: list[tuple[float, int]], coverage: "_Coverage", vectors: Array, first: int) -> list[int]:
+    """Takes the first queries from a heap of (minus an upper bound of the gain, position), and covers them."""
+    ranked: list[int] = []
+    while heap and len(ranked) < first:
         _, row = heapq.heappop(heap)
-        kernel = kernel_of(row)
-        # The bound of the next candidate is at least its gain.
+        kernel = next(coverage.kernels(vectors[row : row + 1]))[0]
         current = (-float(coverage.gain(kernel)), row)
+        # The bound of the next query is at least its gain.
         if heap and current > heap[0]:
             heapq.heappush(heap, current)
         else:
             coverage.cover(kernel)
-            chosen.append(row)
-    return np.array(chosen + [row for _, row in sorted(heap)], np.intp)
+            ranked.append(row)
+    return ranked
 
 
 class _Coverage:
@@ -131,10 +110,6 @@ class _Coverage:
             kernels -= 1
             kernels /= self._width
             yield np.exp(kernels, out=kernels)
-
-    def kernel(self, members: Array) -> Array:
-        """Returns the kernel of a candidate to the sample: the greatest of its members', `(m, d)` → `(R,)`."""
-        return np.max([block.max(0) for block in self.kernels(members)], axis=0)
 
     def gain(self, kernels: Array) -> Floats:
         """Returns the gain of candidates with these kernels, `(..., R)` → `(...)`."""
