@@ -89,7 +89,7 @@ class ReviewServiceServicer:
     def ListReviewItems(self, request, context):
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
         uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile
+        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
         are left out of the later pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

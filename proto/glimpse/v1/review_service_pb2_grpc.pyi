@@ -42,7 +42,7 @@ class ReviewServiceStub:
     ListReviewItems: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
     uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile
+    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
     are left out of the later pages.
     """
     ListReviewGroups: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]
@@ -89,7 +89,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     ListReviewItems: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]  # type: ignore[assignment]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
     uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile
+    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
     are left out of the later pages.
     """
     ListReviewGroups: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]  # type: ignore[assignment]
@@ -139,7 +139,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.ListReviewItemsResponse, _abc.Awaitable[_review_service_pb2.ListReviewItemsResponse]]:
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
         uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile
+        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
         are left out of the later pages.
         """
 

@@ -1,4 +1,4 @@
-"""Which queries are kept, on a ledger of its own: likeness, shares of callers, bytes, and inputs in parts."""
+"""The keeper decides by likeness, shares of callers and bytes, and writes large inputs in parts."""
 
 import itertools
 from collections.abc import Iterator

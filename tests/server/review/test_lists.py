@@ -35,7 +35,7 @@ def spread(count: int) -> "np.typing.NDArray[np.float32]":
     return np.stack(chosen)
 
 
-def test_pages_show_one_ranking_without_what_was_resolved_meanwhile(reviewed: Reviewed) -> None:
+def test_pages_show_one_ranking_without_items_resolved_since(reviewed: Reviewed) -> None:
     whole = [item.name for item in reviewed.items()]
     request = rev.ListReviewItemsRequest(parent=reviewed.name, page_size=8)
     first = reviewed.stubs.review.ListReviewItems(request)
