@@ -50,7 +50,7 @@ def test_groups_cover_the_queue_and_describe_themselves(reviewed: Reviewed) -> N
 
 def test_pages_of_groups_follow_each_other(reviewed: Reviewed) -> None:
     whole = list(reviewed.groups(page_size=100).groups)
-    seen, token = [], ""
+    seen, token = list[rev.ReviewGroup](), ""
     while True:
         answer = reviewed.groups(page_size=2, page_token=token)
         seen += answer.groups
@@ -94,7 +94,7 @@ def test_two_people_on_one_group(reviewed: Reviewed) -> None:
         reviewed.stubs.review.ResolveReviewItems(request)
     assert caught.value.code() is Code.ABORTED
     current = rev.ReviewGroup()
-    status = rpc_status.from_call(caught.value)
+    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
     assert any(detail.Unpack(current) for detail in status.details), "the error has the group as it is now"
     assert list(current.items) == list(group.items[1:])
     got = reviewed.stubs.collections.GetCollection(col.GetCollectionRequest(name=reviewed.name)).collection

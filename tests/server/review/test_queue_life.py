@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from glimpse.server.runtime import open_runtime
-from glimpse.server.settings import Settings
+from glimpse.server.settings import load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import review_service_pb2 as rev
@@ -129,7 +129,7 @@ async def test_what_is_due_is_deleted_and_the_rest_stays(bundles: tuple[Path, ..
         reviewed = Reviewed(Stubs(server.address))
         reviewed.classify(unlike_all(3))
         items = reviewed.items(3)
-    settings = Settings(data=tmp_path / "data", backbone=bundles[:1], snapshot_seconds=0)
+    settings = load_settings(data=tmp_path / "data", backbone=bundles[:1], snapshot_seconds=0)
     async with open_runtime(settings) as runtime:
         collection_id = reviewed.name.split("/")[1]
         due = max(item.expire_time.ToMicroseconds() for item in items)

@@ -98,8 +98,8 @@ def test_weights_make_up_for_the_rates_of_decisions() -> None:
         for _ in range(drawn):
             key, weights[decision] = sampling.draw("c", decision, 0)
             counts[decision] += key is not None
-    for decision, count in counts.items():
-        assert count * weights[decision] == pytest.approx(drawn, rel=0.05)
+    for number, count in counts.items():
+        assert count * weights[number] == pytest.approx(drawn, rel=0.05)
     assert counts[cls.DECISION_MATCH] < counts[cls.DECISION_UNKNOWN] / 3
 
 

@@ -83,7 +83,6 @@ def _subjects(request: Any, response: Any) -> tuple[str, list[str]]:
     subjects += [name[:_LONGEST_NAME].rpartition("/")[2] for name in getattr(request, "names", ())[:_MAX_NAMES]]
     if label := getattr(request, "label_id", ""):
         subjects.append(label)
-    subjects += [name.rpartition("/")[2][:100] for name in getattr(request, "names", ())]
     for result in getattr(response, "results", ()):
         # That of a resolution has the name of an example, and its items are subjects already.
         example = getattr(result.example, "name", "")
