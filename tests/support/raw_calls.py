@@ -8,9 +8,10 @@ from google.protobuf.message import Message
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding
+from glimpse.v1 import review_service_pb2 as review
 from glimpse.v1 import server_service_pb2 as serverinfo
 
-_FILES = (embedding, collections, classification, serverinfo)
+_FILES = (embedding, collections, classification, review, serverinfo)
 METHODS = {
     f"/{service.full_name}/{method.name}": method
     for file in _FILES
@@ -39,6 +40,7 @@ def bearer(key: str) -> tuple[str, str]:
 def collection_requests(collection: str) -> dict[str, Message]:
     """Returns one request for each rpc that names a collection, by the name of the rpc."""
     name, label, example = (f"collections/{collection}{rest}" for rest in ("", "/labels/l0", "/examples/e"))
+    item, resolution = f"{name}/reviewItems/i", f"{name}/reviewResolutions/r"
     stream = classification.StreamClassifyRequest()
     stream.config.collections.append(name)
     requests: dict[str, Message] = {
@@ -68,6 +70,14 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "DeleteLabel": collections.DeleteLabelRequest(name=label),
         "GetExample": collections.GetExampleRequest(name=example),
         "DeleteExample": collections.DeleteExampleRequest(name=example),
+        "BatchGetExampleContent": collections.BatchGetExampleContentRequest(parent=name, names=[example]),
+        "ListReviewItems": review.ListReviewItemsRequest(parent=name),
+        "ListReviewGroups": review.ListReviewGroupsRequest(parent=name),
+        "ResolveReviewItems": review.ResolveReviewItemsRequest(parent=name, names=[item], skip=True),
+        "UndoReview": review.UndoReviewRequest(name=resolution),
+        "GetReviewContent": review.GetReviewContentRequest(parent=name, names=[item]),
+        "GetReviewSummary": review.GetReviewSummaryRequest(name=name),
+        "PurgeReview": review.PurgeReviewRequest(name=name),
         "UpdateExamples": collections.UpdateExamplesRequest(parent=name, names=[example]),
         "DeleteExamples": collections.DeleteExamplesRequest(parent=name, names=[example]),
     }

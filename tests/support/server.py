@@ -15,6 +15,7 @@ from glimpse.v1 import collection_service_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from glimpse.v1.review_service_pb2_grpc import ReviewServiceStub
 from support.forked import ForkedProcess, can_fork
 
 #: The program without a fork.
@@ -87,7 +88,7 @@ class ServerProcess:
 
 
 class Stubs:
-    """The stubs of three services over one channel."""
+    """The stubs of four services over one channel."""
 
     def __init__(self, address: str) -> None:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -95,6 +96,7 @@ class Stubs:
         self.embedding = EmbeddingServiceStub(self.channel)
         self.collections = CollectionServiceStub(self.channel)
         self.classification = ClassificationServiceStub(self.channel)
+        self.review = ReviewServiceStub(self.channel)
 
 
 def make_collection(stubs: Stubs, backbone: str = "backbones/tiny") -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from glimpse.backbone.images.jpeg_scaling import scaled_decode_cosine
     from glimpse.backbone.images.limits import ImageLimits
     from glimpse.backbone.images.preprocess import decode_image
+    from glimpse.backbone.images.resize import Thumbnail
     from glimpse.backbone.inference.encoder import Encoder
     from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
     from glimpse.backbone.processors import cores, limit_libraries
@@ -47,6 +48,7 @@ __all__ = [
     "Manifest",
     "Prepared",
     "TextRule",
+    "Thumbnail",
     "Tokenizer",
     "Tokens",
     "bundled",
@@ -70,6 +72,7 @@ _MODULES = {
     "manifest": ("DecisionRule", "FORMAT_VERSION", "ImageRule", "Manifest", "TextRule"),
     "images.limits": ("ImageLimits",),
     "images.preprocess": ("decode_image",),
+    "images.resize": ("Thumbnail",),
     "prompts": ("name_as_prompt", "with_templates"),
     "processors": ("cores", "limit_libraries"),
     "embedder": ("Kind", "MINI", "Prepared", "Embedder", "open_bundle"),

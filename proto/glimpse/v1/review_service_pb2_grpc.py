@@ -88,8 +88,9 @@ class ReviewServiceServicer:
 
     def ListReviewItems(self, request, context):
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes; an older one is
-        INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile are left out of the later pages.
+        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
+        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
+        are left out of the later pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,8 @@ class ReviewServiceServicer:
         """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
         transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
         others. The same request_id again returns the same resolution and changes nothing.
-        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now.
+        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
+        have the ReviewGroup as it is, unless it is empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

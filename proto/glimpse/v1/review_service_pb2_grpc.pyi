@@ -41,8 +41,9 @@ class ReviewServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReviewServiceAsyncStub: ...
     ListReviewItems: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes; an older one is
-    INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile are left out of the later pages.
+    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
+    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
+    are left out of the later pages.
     """
     ListReviewGroups: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]
     """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
@@ -52,7 +53,8 @@ class ReviewServiceStub:
     """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
     transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
     others. The same request_id again returns the same resolution and changes nothing.
-    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now.
+    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
+    have the ReviewGroup as it is, unless it is empty.
     """
     UndoReview: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.UndoReviewRequest, _review_service_pb2.UndoReviewResponse]
     """UndoReview takes a resolution back by a new change: it deletes the examples that the resolution enrolled, and the
@@ -86,8 +88,9 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReviewItems: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]  # type: ignore[assignment]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes; an older one is
-    INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile are left out of the later pages.
+    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
+    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
+    are left out of the later pages.
     """
     ListReviewGroups: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]  # type: ignore[assignment]
     """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
@@ -97,7 +100,8 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
     transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
     others. The same request_id again returns the same resolution and changes nothing.
-    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now.
+    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
+    have the ReviewGroup as it is, unless it is empty.
     """
     UndoReview: _aio.UnaryUnaryMultiCallable[_review_service_pb2.UndoReviewRequest, _review_service_pb2.UndoReviewResponse]  # type: ignore[assignment]
     """UndoReview takes a resolution back by a new change: it deletes the examples that the resolution enrolled, and the
@@ -134,8 +138,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_service_pb2.ListReviewItemsResponse, _abc.Awaitable[_review_service_pb2.ListReviewItemsResponse]]:
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes; an older one is
-        INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved meanwhile are left out of the later pages.
+        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
+        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
+        are left out of the later pages.
         """
 
     @_abc_1.abstractmethod
@@ -157,7 +162,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
         transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
         others. The same request_id again returns the same resolution and changes nothing.
-        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now.
+        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
+        have the ReviewGroup as it is, unless it is empty.
         """
 
     @_abc_1.abstractmethod

@@ -62,6 +62,7 @@ from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, Reso
 from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "LedgerReplaced",
     "LedgerUnavailable",
     "NotFound",
+    "Original",
     "PendingExample",
     "ReembeddingCounts",
     "ReembeddingReader",

@@ -29,10 +29,11 @@ from glimpse.ledger.records import (
 )
 from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
 from glimpse.ledger.review.queue import ReviewQueue
-from glimpse.ledger.writes import decision_counts, keys
+from glimpse.ledger.writes import decision_counts, keys, originals
 from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
 
 # Rows fetched at a time when a collection is loaded; this bounds memory.
@@ -192,6 +193,16 @@ class Ledger:
         with self._reading() as connection:
             rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=ahead)))
             yield from map(example_record, rows)
+
+    def originals(self, collection_id: str, example_ids: Sequence[str]) -> dict[str, Original]:
+        """Returns the stored inputs of enrolled examples by id, without their bytes."""
+        with self._reading() as connection:
+            return originals.find(connection, collection_id, example_ids)
+
+    def original_contents(self, collection_id: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """Returns the bytes of stored inputs by content digest."""
+        with self._reading() as connection:
+            return originals.read(connection, collection_id, digests)
 
     def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:
         """Returns a collection's index and its deleted rows, ascending; None without an index."""

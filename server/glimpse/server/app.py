@@ -31,6 +31,7 @@ from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.health import Health
 from glimpse.server.api.reflection import REFLECTIONS, add_reflection
 from glimpse.server.api.registry import SERVICES, add_services
+from glimpse.server.api.review_service import ReviewService
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.api.unparsable import TolerantParsing
 from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
@@ -112,6 +113,7 @@ def _add_services(server: Any, runtime: Runtime, health_service: Health) -> None
         EmbeddingService(runtime),
         CollectionService(runtime),
         ClassificationService(runtime),
+        ReviewService(runtime),
         ServerService(runtime),
     )
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)

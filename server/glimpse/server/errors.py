@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -24,6 +25,8 @@ from glimpse.ledger import (
     LedgerUnavailable,
     NotFound,
     RequestIdReused,
+    ResolutionChanged,
+    ReviewGroupChanged,
     UnstorableText,
 )
 from glimpse.server.request_context import REQUEST_ID, current_call
@@ -66,6 +69,7 @@ class RequestError(Exception):
         field: The request field at fault, for example `inputs[3].image`; empty if no field is.
         retry_delay: Seconds after which the call may be sent again. None means that sending it again does not help.
         queue: The full queue of a QUEUE_FULL refusal.
+        detail: A message of the contract for programs, in addition to the details that every refusal has.
     """
 
     code: grpc.StatusCode
@@ -74,6 +78,7 @@ class RequestError(Exception):
     field: str = ""
     retry_delay: float | None = None
     queue: Queue | None = None
+    detail: Message | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -131,6 +136,8 @@ INTERNAL = RequestError(Code.INTERNAL, "INTERNAL", "internal error; see the serv
 # The exceptions of other packages, most specific first.
 _TABLE: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
     (RequestIdReused, Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"),
+    (ResolutionChanged, Code.FAILED_PRECONDITION, "RESOLUTION_CHANGED"),
+    (ReviewGroupChanged, Code.ABORTED, "REVIEW_GROUP_CHANGED"),
     (AlreadyExists, Code.ALREADY_EXISTS, "ALREADY_EXISTS"),
     (NotFound, Code.NOT_FOUND, "NOT_FOUND"),
     (UnstorableText, Code.INVALID_ARGUMENT, "INVALID_CHARACTER"),
@@ -185,7 +192,7 @@ def call_status(error: RequestError) -> grpc.Status:
     # The message is sent three times, once percent-encoded, and clients drop headers of more than a few kilobytes.
     message = _clipped(error.message)
     metadata = {"queue": error.queue.value} if error.queue else {}
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=_clipped(error.field), description=message, reason=error.reason
@@ -195,6 +202,8 @@ def call_status(error: RequestError) -> grpc.Status:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(max(1, round(error.retry_delay * 1000)))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if error.detail is not None:
+        details.append(error.detail)
     status = status_pb2.Status(code=error.code.value[0], message=message)
     for detail in details:
         packed = any_pb2.Any()

@@ -37,6 +37,16 @@ def example_name(collection_id: str, example_id: str) -> str:
     return f"collections/{collection_id}/examples/{example_id}"
 
 
+def review_item_name(collection_id: str, item_id: str) -> str:
+    """Returns `collections/{collection}/reviewItems/{item}`."""
+    return f"collections/{collection_id}/reviewItems/{item_id}"
+
+
+def resolution_name(collection_id: str, resolution_id: str) -> str:
+    """Returns `collections/{collection}/reviewResolutions/{resolution}`."""
+    return f"collections/{collection_id}/reviewResolutions/{resolution_id}"
+
+
 def index_name(index_id: str) -> str:
     """Returns `indexes/{index}`."""
     return f"indexes/{index_id}"

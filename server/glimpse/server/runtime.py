@@ -29,6 +29,11 @@ from glimpse.server.maintenance.decision_writer import DecisionWriter
 from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
 from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.proto_enums import HEADS
+from glimpse.server.review.keeper import Keeper
+from glimpse.server.review.recorder import Recorder
+from glimpse.server.review.reembedding import ItemReembedder
+from glimpse.server.review.sampling import Sampling
+from glimpse.server.review.worker import ReviewWorker
 from glimpse.server.scheduling.inbound import Inbound
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.scheduling.load_shedder import LoadShedder
@@ -43,6 +48,7 @@ class Runtime:
     """The parts of a server. Only services get all of them; every other part gets what it needs."""
 
     settings: Settings
+    decoders: Decoders
     backbones: Backbones
     catalog: Catalog
     fitter: Fitter
@@ -59,6 +65,7 @@ class Runtime:
     reembedding_status: ReembeddingStatus
     backbone_switch: BackboneSwitch
     query_stats: QueryStats
+    review: ReviewWorker
     calls: CallFigures = field(default_factory=CallFigures)
 
 
@@ -104,25 +111,31 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         compactor = Compactor(catalog, index_directory)
         stack.push_async_callback(compactor.close)
         stack.push_async_callback(Reembedder(catalog, backbones).close)
+        inflight, sampling = InflightLimiter(settings.max_held_bytes), Sampling()
+        recorder, keeper = Recorder(inflight, sampling), Keeper(settings.max_review_bytes)
+        review = ReviewWorker(catalog, recorder, sampling, keeper, ItemReembedder(catalog, backbones))
+        stack.push_async_callback(review.close)
         stack.push_async_callback(DecisionWriter(catalog, query_stats.pending).close)
         yield Runtime(
             settings,
+            decoders,
             backbones,
             catalog,
             fitter,
             search_pool,
             index_directory,
-            InflightLimiter(settings.max_held_bytes),
+            inflight,
             LoadShedder(settings.queue_seconds),
             Inbound(settings),
             snapshots,
             neighbors,
-            Classifier(backbones, neighbors, query_stats),
+            Classifier(backbones, neighbors, query_stats, recorder),
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),
             BackboneSwitch(catalog, backbones),
             query_stats,
+            review,
         )
 
 

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
     max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 1_000_000
     max_examples: Annotated[int, Field(ge=1, description="examples in one collection")] = 1_000_000
+    max_review_bytes: Annotated[int, Field(ge=MIB, description="the bytes of all queries kept for review")] = (
+        1_024 * MIB
+    )
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
     drain_seconds: Annotated[float, Field(ge=0, description="the time for running calls when the server stops")] = 20.0
 

@@ -26,6 +26,8 @@ _MAX_PATHS, _MAX_PATH = 32, 128
 #: Labels and examples in one response, for all its inputs and collections together; and for one input of a stream,
 #: where many responses wait at a time.
 MAX_ENTRIES, MAX_STREAM_ENTRIES = 65_536, 1_024
+#: Review items that may wait in a collection, and days until one is deleted.
+MAX_REVIEW_ITEMS, MAX_REVIEW_DAYS = 100_000, 365
 #: Bytes of the response of one call.
 MAX_ANSWER_BYTES = 32 << 20
 
@@ -140,6 +142,13 @@ def check_embedding_space_policy(policy: collection_service_pb2.EmbeddingSpacePo
     if policy.HasField("min_space_cosine") and not 0 < policy.min_space_cosine <= 1:
         message = f"{policy.min_space_cosine} is out of range: it must be over 0 and at most 1"
         raise invalid("OUT_OF_RANGE", message, f"{field}.min_space_cosine")
+
+
+def check_review_policy(policy: collection_service_pb2.ReviewPolicy, field: str) -> None:
+    """Checks the numbers of a review policy; 0 is the default of each."""
+    check_range(policy.match_rate, 0, 1, f"{field}.match_rate")
+    check_range(policy.max_items, 0, MAX_REVIEW_ITEMS, f"{field}.max_items")
+    check_range(policy.keep_days, 0, MAX_REVIEW_DAYS, f"{field}.keep_days")
 
 
 def mask_paths(paths: Sequence[str]) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Decoding in processes: the same pixels, bounded time and memory, and a crash that affects one picture only."""
 
+import io
 import os
 import re
 import threading
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glimpse.backbone import DecoderPool, ImageLimits, ImageRule, InputError, LargeImage, decode_image
+from glimpse.backbone import DecoderPool, ImageLimits, ImageRule, InputError, LargeImage, Thumbnail, decode_image
 from support.decode_hook import hook
 from support.hostile_images import jpeg_of_scans, tiff, tiff_of_one_strip, tiff_of_one_tile, webp
 from support.pictures import encoded, picture
@@ -35,6 +36,21 @@ def noise(width: int, height: int) -> Image.Image:
 def test_a_process_gives_the_pixels_that_a_call_gives(pool: DecoderPool, format: str) -> None:
     data = encoded(noise(300, 200), format)
     np.testing.assert_array_equal(pool.decode(data, RULE), decode_image(data, RULE))
+
+
+def test_a_thumbnail_is_a_small_jpeg_without_the_files_metadata(pool: DecoderPool) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "where it was taken", 6  # a description; turned by a quarter
+    target = io.BytesIO()
+    noise(300, 200).save(target, "JPEG", exif=exif, comment=b"whose it is")
+    for data, size in ((target.getvalue(), (43, 64)), (encoded(noise(20, 30)), (20, 30))):
+        content = pool.decode(data, Thumbnail(size=64)).tobytes()
+        assert not {text for text in (b"where it was taken", b"whose it is") if text in content}
+        with Image.open(io.BytesIO(content)) as image:
+            assert (image.format, image.size) == ("JPEG", size)
+    with pytest.raises(InputError) as caught:
+        pool.decode(b"nothing", Thumbnail(size=64))
+    assert caught.value.reason == "IMAGE_FORMAT_UNKNOWN"
 
 
 def test_a_refusal_comes_back_with_its_reason(pool: DecoderPool) -> None:

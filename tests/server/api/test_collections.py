@@ -53,6 +53,46 @@ def test_a_collection_is_created_updated_and_deleted(stubs: Stubs) -> None:
         stubs.collections.GetCollection(col.GetCollectionRequest(name=collection))
 
 
+def test_a_collection_keeps_its_review_policy(stubs: Stubs) -> None:
+    name = make_collection(stubs)
+    got = stubs.collections.GetCollection(col.GetCollectionRequest(name=name)).collection
+    assert (got.HasField("review_policy"), got.content_readable) == (False, False)
+    policy = col.ReviewPolicy(keep_unknown=True, match_rate=0.25, keep_inputs=True, max_items=7)
+    update = col.UpdateCollectionRequest(
+        collection=col.Collection(name=name, review_policy=policy, content_readable=True),
+        update_mask=FieldMask(paths=["review_policy", "content_readable"]),
+    )
+    changed = stubs.collections.UpdateCollection(update).collection
+    assert (changed.review_policy, changed.content_readable) == (policy, True)
+    update.collection.review_policy.Clear()
+    update.collection.review_policy.keep_days = 3
+    update.update_mask.paths[:] = ["review_policy.keep_days"]
+    policy.keep_days = 3
+    assert stubs.collections.UpdateCollection(update).collection.review_policy == policy
+    update.update_mask.paths[:] = ["review_policy"]
+    update.collection.ClearField("review_policy")
+    assert not stubs.collections.UpdateCollection(update).collection.HasField("review_policy")
+    request = col.CreateCollectionRequest(collection_id=f"{name[12:]}-new", collection=changed)
+    request.collection.backbone = "backbones/tiny"
+    created = stubs.collections.CreateCollection(request).collection
+    assert (created.review_policy, created.content_readable) == (changed.review_policy, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("match_rate", (-0.1, 1.1, float("nan"))), ("max_items", (-1, 100_001)), ("keep_days", (-1, 366))],
+)
+def test_a_review_policy_has_limits(stubs: Stubs, collection: str, field: str, values: tuple[float, ...]) -> None:
+    for value in values:
+        policy = col.ReviewPolicy(**{field: value})  # type: ignore[arg-type]
+        update = col.UpdateCollectionRequest(
+            collection=col.Collection(name=collection, review_policy=policy),
+            update_mask=FieldMask(paths=["review_policy"]),
+        )
+        with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", f"collection.review_policy.{field}"):
+            stubs.collections.UpdateCollection(update)
+
+
 def test_lists_come_in_pages(stubs: Stubs, collection: str) -> None:
     labels = [f"label {i}" for i in range(7)]
     enroll(stubs, collection, [(label, picture((i * 30, 0, 0))) for i, label in enumerate(labels)])

@@ -28,6 +28,7 @@ SERVICES = {
     "glimpse.v1.EmbeddingService",
     "glimpse.v1.CollectionService",
     "glimpse.v1.ClassificationService",
+    "glimpse.v1.ReviewService",
     "glimpse.v1.ServerService",
 }
 

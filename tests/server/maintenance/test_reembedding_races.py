@@ -16,6 +16,7 @@ from glimpse.server.api.classification_service import ClassificationService
 from glimpse.server.api.collection_service import CollectionService
 from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.registry import add_services
+from glimpse.server.api.review_service import ReviewService
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.maintenance.reembedding_worker import Reembedder
@@ -113,6 +114,7 @@ async def serving(folder: Path, *, keep_inputs: bool = True) -> AsyncIterator[Se
             EmbeddingService(runtime),
             CollectionService(runtime),
             ClassificationService(runtime),
+            ReviewService(runtime),
             ServerService(runtime),
         )
         add_services(server, *services)

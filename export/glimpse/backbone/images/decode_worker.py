@@ -22,12 +22,13 @@ from PIL import Image
 from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.images.decode_cost import DecodeCost
 from glimpse.backbone.images.limits import ImageLimits
-from glimpse.backbone.images.preprocess import decode_image
+from glimpse.backbone.images.preprocess import decode_image, make_thumbnail
+from glimpse.backbone.images.resize import Thumbnail
 from glimpse.backbone.images.shared_block import SharedBlock
 from glimpse.backbone.manifest import ImageRule
 
-#: First byte of an answer. Pixels follow it, or are in the shared block.
-READY, PIXELS, SHARED_PIXELS, REFUSED, LARGE = b"R", b"P", b"S", b"E", b"L"
+#: First byte of an answer. Pixels follow it, or are in the shared block; a thumbnail follows it as JPEG.
+READY, PIXELS, SHARED_PIXELS, JPEG, REFUSED, LARGE = b"R", b"P", b"S", b"J", b"E", b"L"
 #: Memory that a picture may take without asking: enough for 8 megapixels.
 SMALL_BYTES = 64 << 20
 # The bound until the header has been read.
@@ -77,7 +78,7 @@ def _prepare(limits: ImageLimits) -> None:
 
 def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int, block: SharedBlock) -> bytes:
     """Decodes one picture and returns the answer; `held` is the memory the process holds before, in bytes."""
-    allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]))
+    allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]), bool(request["thumbnail"]))
     held += COPIES * len(data) + SPARE_BYTES
 
     def charge(cost: DecodeCost) -> None:
@@ -87,6 +88,8 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, hel
 
     _bound(held, _OPENING)
     try:
+        if isinstance(rule, Thumbnail):
+            return JPEG + make_thumbnail(data, rule, limits, charge)
         pixels = np.ascontiguousarray(decode_image(data, rule, limits, charge))
         return SHARED_PIXELS if block.write(pixels.data.cast("B")) else PIXELS + pixels.tobytes()
     except LargeImage as error:
@@ -99,8 +102,8 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, hel
 
 
 @lru_cache(maxsize=16)
-def _rule(text: str) -> ImageRule:
-    return ImageRule.model_validate_json(text)
+def _rule(text: str, thumbnail: bool) -> ImageRule:
+    return (Thumbnail if thumbnail else ImageRule).model_validate_json(text)
 
 
 def _bound(held: int, cost: DecodeCost) -> None:

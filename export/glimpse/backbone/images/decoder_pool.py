@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone.errors import InputError, LargeImage
-from glimpse.backbone.images.decode_worker import LARGE, PIXELS, REFUSED, SMALL_BYTES
+from glimpse.backbone.images.decode_worker import JPEG, LARGE, PIXELS, REFUSED, SMALL_BYTES
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.memory_budget import MemoryBudget
 from glimpse.backbone.images.worker_process import WorkerProcess
@@ -58,6 +58,9 @@ class DecoderPool:
 
     def decode_small(self, data: bytes, rule: ImageRule) -> Pixels:
         """Decodes a picture that needs little memory.
+
+        Returns:
+            Pixels; for a Thumbnail, the bytes of a JPEG, uint8 (n,).
 
         Raises:
             InputError: see `decode_image`.
@@ -105,6 +108,8 @@ class DecoderPool:
         kind, content = answer
         if kind == PIXELS:
             return np.frombuffer(content, np.uint8).reshape(rule.size, rule.size, 3)
+        if kind == JPEG:
+            return np.frombuffer(content, np.uint8)
         if kind == LARGE:
             raise LargeImage(int(bytes(content)))
         assert kind == REFUSED, kind  # noqa: S101 (the worker sends no other kind)

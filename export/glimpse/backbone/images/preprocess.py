@@ -21,7 +21,7 @@ from glimpse.backbone.images.formats import is_read, sniff
 from glimpse.backbone.images.jpeg2000_header import check_samples
 from glimpse.backbone.images.limits import MAX_SCANS, ImageLimits, admit, check_scans, check_size
 from glimpse.backbone.images.metadata import count_scans, strip_metadata, webp_size
-from glimpse.backbone.images.resize import fit, scale_down
+from glimpse.backbone.images.resize import Thumbnail, encode_thumbnail, fit, scale_down
 from glimpse.backbone.images.rgb import DeepPixels, flatten
 from glimpse.backbone.images.tiff_layout import check_jpeg_blocks, check_layout, deep_pixels
 from glimpse.backbone.manifest import ImageRule
@@ -75,6 +75,13 @@ def decode_image(
     with _input_errors(file_format):
         loaded = _load(data, file_format, rule, limits or ImageLimits(), charge)
         return np.asarray(fit(_upright(loaded), rule))
+
+
+def make_thumbnail(data: bytes, rule: Thumbnail, limits: ImageLimits, charge: Charge = lambda _: None) -> bytes:
+    """Returns a picture as a small JPEG; arguments and errors are those of `decode_image`."""
+    file_format = _format_of(data)
+    with _input_errors(file_format):
+        return encode_thumbnail(_upright(_load(data, file_format, rule, limits, charge)), rule)
 
 
 def to_rgb(image: ImageFile.ImageFile) -> Image.Image:

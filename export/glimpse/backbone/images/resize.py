@@ -1,4 +1,6 @@
-"""Resizes and crops a picture to the image graph's input."""
+"""Resizes and crops a picture to the image graph's input, or makes a thumbnail of it."""
+
+import io
 
 from PIL import Image, ImageFile
 
@@ -13,6 +15,14 @@ _FILTERS = {
 # A scaled JPEG keeps at least this many times the pixels per side that the resize makes. docs/bundle.md has the effect
 # on vectors.
 _SPARE = 2
+# The quality of a thumbnail's JPEG.
+_QUALITY = 85
+
+
+class Thumbnail(ImageRule):
+    """The rule of a thumbnail: the whole picture within `size` x `size` pixels, its sides in proportion."""
+
+    scaled_decode: bool = True
 
 
 def scale_down(image: ImageFile.ImageFile, rule: ImageRule) -> None:
@@ -39,3 +49,15 @@ def fit(image: Image.Image, rule: ImageRule) -> Image.Image:
     scale_x, scale_y = width / target[0], height / target[1]
     box = (left * scale_x, top * scale_y, (left + size) * scale_x, (top + size) * scale_y)
     return image.resize((size, size), filter_, box=box)
+
+
+def encode_thumbnail(image: Image.Image, rule: Thumbnail) -> bytes:
+    """Makes an upright RGB picture at most `rule.size` pixels a side, in place, and returns it as a JPEG.
+
+    The pixels are encoded again, so that nothing else of the original file is passed on.
+    """
+    image.thumbnail((rule.size, rule.size))
+    image.info = {}  # Pillow writes a comment that it finds there
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=_QUALITY)
+    return target.getvalue()

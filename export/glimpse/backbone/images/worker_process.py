@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 
 from glimpse.backbone.images.decode_worker import PIXELS, SHARED_PIXELS
 from glimpse.backbone.images.limits import ImageLimits
+from glimpse.backbone.images.resize import Thumbnail
 from glimpse.backbone.images.shared_block import SharedBlock, new_block
 from glimpse.backbone.manifest import ImageRule
 
@@ -58,7 +59,13 @@ class WorkerProcess:
             self._connection.recv_bytes()
             self.ready = True
         shared = self._block.write(data)
-        request = {"memory_bytes": memory_bytes, "rule": _text(rule), "bytes": len(data), "shared": shared}
+        request = {
+            "memory_bytes": memory_bytes,
+            "rule": _text(rule),
+            "thumbnail": isinstance(rule, Thumbnail),
+            "bytes": len(data),
+            "shared": shared,
+        }
         self._connection.send_bytes(json.dumps(request).encode())
         if not shared:
             self._connection.send_bytes(data)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Connection, Engine, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, exists, func, select, update
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
@@ -141,6 +141,12 @@ class ReviewQueue:
         with self._reading() as connection:
             row = connection.execute(query).first()
         return ReviewResolution(**{**row._mapping, "kind": ResolutionKind(row.kind)}) if row else None
+
+    def is_answered(self, collection_id: str, request_id: str) -> bool:
+        """Returns whether a request to resolve items was answered before, and its response is stored."""
+        this = (_resolutions.collection_id == collection_id, _resolutions.request_id == request_id)
+        with self._reading() as connection:
+            return bool(connection.scalar(select(exists().where(*this))))
 
     def of_other_spaces(
         self, collection_id: str, embedding_space: str, *, after: int = 0, limit: int = 100

@@ -6,6 +6,7 @@ the request, does the work, and returns the response.
 
 from glimpse.server.api.collections.collections import CollectionCalls
 from glimpse.server.api.collections.example_changes import ExampleChangeCalls
+from glimpse.server.api.collections.example_content import ExampleContentCalls
 from glimpse.server.api.collections.examples import ExampleCalls
 from glimpse.server.api.collections.indexes import IndexCalls
 from glimpse.server.api.collections.labels import LabelCalls
@@ -31,6 +32,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         self._labels = LabelCalls(runtime)
         self._examples = ExampleCalls(runtime)
         self._example_changes = ExampleChangeCalls(runtime)
+        self._example_content = ExampleContentCalls(runtime)
         self._report = ReportCalls(runtime)
         self._indexes = IndexCalls(runtime)
         self._reembedding = ReembeddingCalls(runtime)
@@ -100,6 +102,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
         """Reads one example from the ledger or from the attached index."""
         return await self._examples.get(request)
+
+    @unary
+    async def BatchGetExampleContent(
+        self, request: pb.BatchGetExampleContentRequest, context: Context
+    ) -> pb.BatchGetExampleContentResponse:
+        """Returns the kept originals of examples, or thumbnails of them."""
+        return await self._example_content.get(request)
 
     @unary
     async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:

@@ -12,6 +12,8 @@ from glimpse.v1 import (
     collection_service_pb2_grpc,
     embedding_service_pb2,
     embedding_service_pb2_grpc,
+    review_service_pb2,
+    review_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
 )
@@ -23,12 +25,13 @@ SERVICES: tuple[str, ...] = tuple(
         (embedding_service_pb2, "EmbeddingService"),
         (collection_service_pb2, "CollectionService"),
         (classification_service_pb2, "ClassificationService"),
+        (review_service_pb2, "ReviewService"),
         (server_service_pb2, "ServerService"),
     )
 )
 
 
-def add_services(server: Any, embedding: Any, collections: Any, classification: Any, about: Any) -> None:
+def add_services(server: Any, embedding: Any, collections: Any, classification: Any, review: Any, about: Any) -> None:
     """Adds one servicer for each service to a server.
 
     Args:
@@ -36,9 +39,11 @@ def add_services(server: Any, embedding: Any, collections: Any, classification: 
         embedding: The servicer of EmbeddingService.
         collections: The servicer of CollectionService.
         classification: The servicer of ClassificationService.
+        review: The servicer of ReviewService.
         about: The servicer of ServerService.
     """
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(embedding, server)
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(collections, server)
     classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(classification, server)
+    review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, server)
     server_service_pb2_grpc.add_ServerServiceServicer_to_server(about, server)

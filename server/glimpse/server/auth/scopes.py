@@ -72,6 +72,7 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "ListLabels": Need(Scope.READ),
         "GetExample": Need(Scope.READ),
         "ListExamples": Need(Scope.READ),
+        "BatchGetExampleContent": Need(Scope.ENROLL),
         "EnrollExamples": Need(Scope.ENROLL),
         "DeleteExample": Need(Scope.ENROLL),
         "UpdateExamples": Need(Scope.ENROLL),
@@ -92,6 +93,15 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "EndReembedding": Need(Scope.ADMIN),
         # It can name every index in the server's folder, also those of other collections.
         "AttachIndex": Need(Scope.ADMIN, everywhere=True),
+    },
+    "glimpse.v1.ReviewService": {
+        "ListReviewItems": Need(Scope.ENROLL),
+        "ListReviewGroups": Need(Scope.ENROLL),
+        "ResolveReviewItems": Need(Scope.ENROLL),
+        "UndoReview": Need(Scope.ENROLL),
+        "GetReviewContent": Need(Scope.ENROLL),
+        "GetReviewSummary": Need(Scope.ENROLL),
+        "PurgeReview": Need(Scope.ADMIN),
     },
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": Need(Scope.READ)},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": Need(Scope.READ)},

@@ -116,6 +116,11 @@ class Catalog:
         """True if other servers may write to the same ledger."""
         return self._ledger.shared
 
+    @property
+    def writing(self) -> bool:
+        """True while a write waits or is being committed."""
+        return self._writes.busy
+
     def exists(self, collection_id: str) -> bool:
         """Returns whether there is a collection with this id."""
         return collection_id in self._views

@@ -115,6 +115,11 @@ class WriteQueue:
                 self._waiting.remove(write)
             raise
 
+    @property
+    def busy(self) -> bool:
+        """True while a write waits or is being committed."""
+        return not self._idle.is_set()
+
     async def run_between(self, work: Callable[[], Awaitable[T]]) -> T:
         """Runs something that changes the views while no write is in progress."""
         async with self._lock:

@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Protocol
 
-from glimpse.fewshot import DecisionSettings, HeadKind, predict
+from glimpse.fewshot import DecisionSettings, HeadKind, Prediction, predict
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import classification_fields, decision_settings, evidence_fields
 from glimpse.server.classification.neighbors import NeighborSearch
@@ -50,6 +51,7 @@ class Options:
     evidence: int
     min_revision: int
     domain: str
+    keep: bool = True
 
     @classmethod
     def read(cls, options: pb.ClassifyOptions, max_labels: int, field: str) -> "Options":
@@ -67,7 +69,8 @@ class Options:
         evidence = options.evidence if options.HasField("evidence") else 3
         # Normalise at most a valid length; a longer text is refused below.
         domain = normal(options.domain[: MAX_NAME + 1]) if options.domain else ""
-        checked = cls(top_k, evidence, options.min_revision, domain)
+        keep = options.keep or not options.HasField("keep")
+        checked = cls(top_k, evidence, options.min_revision, domain, keep)
         check_range(top_k, 1, max_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
         check_length(options.domain, f"{field}.domain")
@@ -89,12 +92,37 @@ class Options:
         check_entries(inputs, each, field, most)
 
 
+class QueryRecorder(Protocol):
+    """Keeps queries for review."""
+
+    def add(
+        self,
+        view: CollectionView,
+        inputs: Sequence[types_pb2.Input],
+        embedded: Sequence[Outcome],
+        predictions: Sequence[Prediction],
+        domain: str,
+    ) -> None:
+        """Notes answered queries of a collection that keeps some. It neither waits nor raises.
+
+        Args:
+            view: The collection.
+            inputs: The inputs that were embedded.
+            embedded: Their outcomes.
+            predictions: Their predictions.
+            domain: Their domain.
+        """
+
+
 class Classifier:
     """Classifies inputs: embeds them, finds their neighbours, and decides."""
 
-    def __init__(self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats) -> None:
-        """Counts every decision in `stats`."""
+    def __init__(
+        self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats, recorder: QueryRecorder
+    ) -> None:
+        """Counts every decision in `stats`, and passes the queries of collections that keep some to `recorder`."""
         self._backbones, self._neighbors, self._stats = backbones, neighbors, stats
+        self._recorder = recorder
 
     async def classify(
         self,
@@ -149,6 +177,9 @@ class Classifier:
                 view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
             )
             self._stats.add(view, map(attrgetter("decision"), predictions.predictions), nearest.examples)
+            if view.keeps_queries and options.keep:
+                good_inputs, good_outcomes = [inputs[i] for i in good], [embedded[i] for i in good]
+                self._recorder.add(view, good_inputs, good_outcomes, predictions.predictions, options.domain)
             collection, prefix = collection_name(view.record.id), example_name(view.record.id, "")
             answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=True)
             for result, values, neighbors in answers:

@@ -3,21 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from glimpse.fewshot import Decision, DecisionSettings, Policy, Predictions
+from glimpse.fewshot import DecisionSettings, Policy, Predictions
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
-from glimpse.server.proto_enums import HEADS
-from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.server.proto_enums import DECISIONS, HEADS
 from glimpse.v1 import types_pb2
-
-_DECISIONS = {
-    Decision.MATCH: pb.DECISION_MATCH,
-    Decision.UNKNOWN: pb.DECISION_UNKNOWN,
-    Decision.AMBIGUOUS: pb.DECISION_AMBIGUOUS,
-}
 
 
 def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
@@ -47,7 +40,7 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
     for prediction in predictions.predictions:
         labels, probabilities = prediction.labels, prediction.probabilities
         yield {
-            "decision": _DECISIONS[prediction.decision],
+            "decision": DECISIONS[prediction.decision],
             "decision_reason": prediction.reason,
             "label_id": labels[0] if labels else "",
             "probability": probabilities[0] if labels else 0.0,

@@ -54,6 +54,8 @@ class CollectionView:
     def __init__(self, record: CollectionRecord, changed: Callable[["CollectionView"], None] = lambda _: None) -> None:
         """Creates the view of an empty collection; `changed` is called after each change that a fit would see."""
         self.record = record
+        #: Whether the review policy keeps queries; an attribute, because each Classify reads it.
+        self.keeps_queries = record.keeps_queries
         self.labels: dict[str, LabelRecord] = {}
         # Ids that are not in normal form, which older servers accepted, by their normal form.
         self._respelled: dict[str, str] = {}
@@ -111,7 +113,7 @@ class CollectionView:
             self.label_index.put(self.classifier, named)
         if record.pinned_head != self.record.pinned_head:
             self.classifier.mark_outdated()
-        self.record = record
+        self.record, self.keeps_queries = record, record.keeps_queries
         self._changed(self)
 
     def unnamed_labels(self) -> list[LabelRecord]:

@@ -5,6 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from glimpse.ledger import ExampleRecord
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.review_policy import review_policy
 from glimpse.server.resource_names import collection_name, example_name, index_name, label_name
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -37,6 +38,8 @@ def collection_message(view: CollectionView) -> pb.Collection:
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
         keep_inputs=record.keep_inputs,
+        review_policy=review_policy(record),
+        content_readable=record.content_readable,
         label_count=len(view.labels),
         example_count=len(view.examples),
         revision=record.revision,

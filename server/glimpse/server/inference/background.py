@@ -66,6 +66,14 @@ class BackboneBackground:
         """The number of vectors of the vocabulary."""
         return len(self._vocabulary.vectors) if self._vocabulary else 0
 
+    @property
+    def words(self) -> tuple[list[str], Array] | None:
+        """The texts of the vocabulary with their vectors, `(V, d)`; None if the vocabulary is not the packaged one."""
+        texts = background_words()
+        if self._vocabulary is None or len(texts) != len(self._vocabulary.vectors):
+            return None
+        return texts, self._vocabulary.vectors
+
     async def of_prompts(
         self, prompts: Hashable, directions: Array, kinds: Sequence[str], own: Array | None, *, vocabulary: bool
     ) -> Background | None:

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.backbone import DecoderPool, ImageLimits, ImageRule, LargeImage, cores
+from glimpse.backbone import DecoderPool, ImageLimits, ImageRule, LargeImage, Thumbnail, cores
 from glimpse.server.scheduling.thread_pool import FairPool, P, R
 from glimpse.server.settings import Settings
 
@@ -48,6 +48,10 @@ class Decoders:
             return await self._small.run(self._processes.decode_small, image, rule)
         except LargeImage as large:
             return await self._large.run(self._processes.decode_large, image, rule, large)
+
+    async def thumbnail(self, image: bytes, size: int) -> bytes:
+        """Makes an image a JPEG of at most `size` pixels a side. Raises InputError."""
+        return (await self.decode(image, Thumbnail(size=size))).tobytes()
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs other work on inputs, such as tokenising, in a thread and returns its result."""

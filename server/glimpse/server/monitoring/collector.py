@@ -44,6 +44,9 @@ class StateCollector(Collector):
             "Seconds since this server last read the ledger, which it does every second.",
             runtime.catalog.follower.health.seconds_since_read,
         )
+        usage = runtime.review.usage
+        yield _gauge("review_items", "Queries kept for review in the ledger, read every half minute.", usage.items)
+        yield _gauge("review_bytes", "Bytes of their inputs and vectors.", sum(list(usage.bytes.values())))
         yield self._decisions()
         yield from self._similarities()
 

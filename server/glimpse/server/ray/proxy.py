@@ -24,7 +24,7 @@ def add_to_proxy(servicer: Any, server: Any) -> None:
     """Adds every service to the proxy, for `grpc_servicer_functions`. Serve calls its own handlers, not `servicer`."""
     server.service_handler_factory = _wrap_factory(server.service_handler_factory)
     tolerant: Any = _TolerantServer(server)
-    add_services(tolerant, servicer, servicer, servicer, servicer)
+    add_services(tolerant, servicer, servicer, servicer, servicer, servicer)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, tolerant)
 
 

@@ -18,6 +18,7 @@ from glimpse.server.api.collection_service import CollectionService
 from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.health import known_service
 from glimpse.server.api.registry import SERVICES, add_services
+from glimpse.server.api.review_service import ReviewService
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
 from glimpse.server.auth.listener import warn_if_unprotected
@@ -138,6 +139,7 @@ def _answer_calls(runtime: Runtime, auth: AuthInterceptor) -> Calls:
         EmbeddingService(runtime),
         CollectionService(runtime),
         ClassificationService(runtime),
+        ReviewService(runtime),
         ServerService(runtime),
     )
     add_services(calls, *services)

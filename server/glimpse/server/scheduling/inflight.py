@@ -118,6 +118,12 @@ class InflightLimiter:
         finally:
             self._count(caller, 0, -size)
 
+    def hold(self, size: int) -> Callable[[], None]:
+        """Counts bytes of the current caller that stay after its call; returns the function that ends it."""
+        caller = fairness_key.get()
+        self._count(caller, 0, size)
+        return lambda: self._count(caller, 0, -size)
+
     def track_response(self, context: Any, size: int, *, refusable: bool) -> None:
         """Counts a call's response until it is sent or the caller is gone.
 

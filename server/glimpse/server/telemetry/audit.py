@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from glimpse.v1 import collection_service_pb2
+from glimpse.v1 import collection_service_pb2, review_service_pb2
 
 logger = logging.getLogger("glimpse.audit")
 # Most subjects of one call in a line.
@@ -15,21 +15,33 @@ _MAX_NAMES = 256
 # Characters that are read of a name in a request; longer than any valid name.
 _LONGEST_NAME = 1_024
 
-_SERVICE = collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"]
+_SERVICES = (
+    collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"],
+    review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"],
+)
 #: Methods that only read, although their responses have a revision.
 _READS = {"GetCollectionReport"}
-#: Calls that start a write and return before it is done.
-_STARTS = {"StartCompaction"}
+#: Calls that write although their responses have no revision: they start a write, or change no collection.
+_WITHOUT_REVISION = {"StartCompaction", "PurgeReview"}
 _WRITES = frozenset(
-    f"{_SERVICE.name}/{method.name}"
-    for method in _SERVICE.methods
-    if method.name in _STARTS or ("revision" in method.output_type.fields_by_name and method.name not in _READS)
+    f"{service.name}/{method.name}"
+    for service in _SERVICES
+    for method in service.methods
+    if method.name in _WITHOUT_REVISION
+    or ("revision" in method.output_type.fields_by_name and method.name not in _READS)
 )
+#: Calls that return what people sent.
+_CONTENT_READS = frozenset({"CollectionService/BatchGetExampleContent", "ReviewService/GetReviewContent"})
 
 
 def is_write(rpc: str) -> bool:
     """Returns whether a call, `Service/Method`, changes the ledger."""
     return rpc in _WRITES
+
+
+def is_audited(rpc: str) -> bool:
+    """Returns whether a call, `Service/Method`, has a line: a write, or a read of kept inputs."""
+    return rpc in _WRITES or rpc in _CONTENT_READS
 
 
 def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason: str, left_out: int = 0) -> None:
@@ -72,8 +84,10 @@ def _subjects(request: Any, response: Any) -> tuple[str, list[str]]:
     if label := getattr(request, "label_id", ""):
         subjects.append(label)
     for result in getattr(response, "results", ()):
-        if result.example.name and not result.duplicate:
-            subjects.append(result.example.name.rpartition("/")[2])
+        # That of a resolution has the name of an example, and its items are subjects already.
+        example = getattr(result.example, "name", "")
+        if example and not result.duplicate:
+            subjects.append(example.rpartition("/")[2])
     return collection[:100], [subject[:100] for subject in subjects]
 
 

@@ -51,7 +51,7 @@ class CallRecord:
         code, reason = status_of(self._context, error)
         writes = audit.is_write(self.call.rpc)
         record_call(self.call, code, reason, seconds, self._figures, self._peer, writes=writes)
-        if writes:
+        if audit.is_audited(self.call.rpc):
             self._audit(code, reason)
         # gRPC keeps the error of an aborted call in its context, and the error's frames keep the context: a cycle that
         # holds the request until the garbage collector runs. The call itself lives until its response is sent. The

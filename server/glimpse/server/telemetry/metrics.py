@@ -47,3 +47,15 @@ inputs_rejected = Counter(
     ("reason",),
     registry=registry,
 )
+review_kept = Counter(
+    "glimpse_review_kept",
+    "Queries kept for review: as a new item, as one more of an item, or in the sample of queries.",
+    ("kind",),
+    registry=registry,
+)
+review_dropped = Counter(
+    "glimpse_review_dropped",
+    "Queries that a review policy would keep and that were not kept, by reason.",
+    ("reason",),
+    registry=registry,
+)

@@ -10,6 +10,7 @@ from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.pages import page_of
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.messages import collection_message
+from glimpse.server.collections.review_policy import REVIEW_FIELDS, review_fields
 from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.v1 import collection_service_pb2 as pb
@@ -110,10 +111,12 @@ class CollectionCalls(ResourceCalls):
             resource_names.normal(new.display_name),
             names_as_prompts=new.names_as_prompts,
             keep_inputs=new.keep_inputs,
+            content_readable=new.content_readable,
             label_mode=new.label_mode,
             pinned_head=new.pinned_head,
             **_policy_fields(new.policy),
             **_policy_fields(new.embedding_space_policy),
+            **review_fields(new.review_policy),
         )
 
     def _check_reads_text(self, record: CollectionRecord) -> None:
@@ -130,6 +133,7 @@ class CollectionCalls(ResourceCalls):
 def _check_policies(new: pb.Collection) -> None:
     validation.check_policy(new.policy, "collection.policy")
     validation.check_embedding_space_policy(new.embedding_space_policy, "collection.embedding_space_policy")
+    validation.check_review_policy(new.review_policy, "collection.review_policy")
 
 
 def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
@@ -139,8 +143,12 @@ def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
         match path.split("."):
             case ["display_name"]:
                 changes[path] = resource_names.normal(new.display_name)
-            case ["names_as_prompts" | "keep_inputs" | "pinned_head"]:
+            case ["names_as_prompts" | "keep_inputs" | "content_readable" | "pinned_head"]:
                 changes[path] = getattr(new, path)
+            case ["review_policy"]:
+                changes |= review_fields(new.review_policy)
+            case ["review_policy", field] if field in REVIEW_FIELDS:
+                changes[REVIEW_FIELDS[field]] = getattr(new.review_policy, field)
             case ["policy" | "embedding_space_policy" as name]:
                 changes |= _policy_fields(getattr(new, name))
             case ["policy" | "embedding_space_policy" as name, field] if field in _policy_fields(getattr(new, name)):

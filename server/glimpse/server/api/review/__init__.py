@@ -1,0 +1,1 @@
+"""The calls of ReviewService, one module per kind of work."""

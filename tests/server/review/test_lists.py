@@ -1,0 +1,75 @@
+"""Pages of review items: one ranking for all of them, and tokens that are checked."""
+
+import grpc
+import numpy as np
+import pytest
+
+from glimpse.v1 import review_service_pb2 as rev
+from support.reviewed import Reviewed
+from support.server import Stubs
+from support.status import refused
+from support.vector_collection import D
+from support.wait import soon
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture
+def reviewed(stubs: Stubs) -> Reviewed:
+    """Returns a collection in which 20 items wait."""
+    reviewed = Reviewed(stubs)
+    reviewed.classify(spread(20))
+    reviewed.items(20)
+    return reviewed
+
+
+def spread(count: int) -> "np.typing.NDArray[np.float32]":
+    """Returns unit vectors no two of which are within cosine 0.9: `(count, D)`."""
+    chosen: list[np.typing.NDArray[np.float32]] = []
+    random = np.random.default_rng(1)
+    while len(chosen) < count:
+        vector = random.normal(size=D).astype(np.float32)
+        vector /= np.linalg.norm(vector)
+        if all(vector @ other < 0.9 for other in chosen):
+            chosen.append(vector)
+    return np.stack(chosen)
+
+
+def test_pages_show_one_ranking_without_items_resolved_since(reviewed: Reviewed) -> None:
+    whole = [item.name for item in reviewed.items()]
+    request = rev.ListReviewItemsRequest(parent=reviewed.name, page_size=8)
+    first = reviewed.stubs.review.ListReviewItems(request)
+    assert [item.name for item in first.items] == whole[:8]
+    assert first.total_count == 20
+    reviewed.resolve([whole[0], whole[9]], skip=True)
+    reviewed.classify(-spread(1))
+    soon(lambda: len(reviewed.items()) == 19)
+    request.page_token = first.next_page_token
+    second = reviewed.stubs.review.ListReviewItems(request)
+    assert [item.name for item in second.items] == [whole[8], *whole[10:17]]
+    request.page_token = second.next_page_token
+    third = reviewed.stubs.review.ListReviewItems(request)
+    assert [item.name for item in third.items] == whole[17:]
+    assert not third.next_page_token
+
+
+def test_a_page_token_is_checked(reviewed: Reviewed, collection: str) -> None:
+    request = rev.ListReviewItemsRequest(parent=reviewed.name, page_size=2)
+    token = reviewed.stubs.review.ListReviewItems(request).next_page_token
+    for wrong in ("?", "////", token[:-4]):
+        request.page_token = wrong
+        with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
+            reviewed.stubs.review.ListReviewItems(request)
+    request.page_token, request.parent = token, collection
+    with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
+        reviewed.stubs.review.ListReviewItems(request)
+    request.parent, request.page_token = reviewed.name, ""
+    for _ in range(4):  # further rankings of the collection
+        reviewed.stubs.review.ListReviewItems(request)
+    request.page_token = token
+    with refused(Code.INVALID_ARGUMENT, "PAGE_TOKEN_EXPIRED", "page_token"):
+        reviewed.stubs.review.ListReviewItems(request)
+    request.page_token = ""
+    request.decisions.append(99)  # type: ignore[arg-type]
+    with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "decisions[0]"):
+        reviewed.stubs.review.ListReviewItems(request)
