@@ -8,7 +8,7 @@ from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
@@ -32,6 +32,18 @@ from glimpse.client.results._results import (
     SearchExamplesResult,
     SimilarExample,
     Timings,
+)
+from glimpse.client.results._review import (
+    KeptInput,
+    ProposedName,
+    ReviewGroup,
+    ReviewGroupChanged,
+    ReviewItem,
+    ReviewItemResult,
+    ReviewPurge,
+    ReviewResolution,
+    ReviewSummary,
+    ReviewUndo,
 )
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
 from glimpse.client.transport._errors import (
@@ -101,6 +113,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "ItemError",
+    "KeptInput",
     "Label",
     "LabelFigures",
     "LabelMode",
@@ -111,11 +124,21 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "ProposedName",
     "Reembedding",
     "ReembeddingFailure",
     "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
+    "ReviewGroup",
+    "ReviewGroupChanged",
+    "ReviewItem",
+    "ReviewItemResult",
+    "ReviewPolicy",
+    "ReviewPurge",
+    "ReviewResolution",
+    "ReviewSummary",
+    "ReviewUndo",
     "Scope",
     "SearchExamplesResult",
     "ServerError",

@@ -8,6 +8,7 @@ from glimpse.client._async.indexes import AsyncIndexMethods
 from glimpse.client._async.inference import AsyncInferenceMethods
 from glimpse.client._async.labels import AsyncLabelMethods
 from glimpse.client._async.reembedding import AsyncReembeddingMethods
+from glimpse.client._async.review import AsyncReviewMethods
 from glimpse.client._async.server import AsyncServerMethods
 
 
@@ -18,6 +19,7 @@ class AsyncClient(
     AsyncCollectionMethods,
     AsyncIndexMethods,
     AsyncReembeddingMethods,
+    AsyncReviewMethods,
     AsyncServerMethods,
 ):
     """An asyncio client of one Glimpse server. Create, use and close a client in one event loop.
@@ -57,8 +59,8 @@ class AsyncClient(
 
     Names:
         A collection is named by its id, by its full name (`collections/{id}`) or by a `Collection`. Labels, backbones
-        and indexes are named by their id or full name. Examples are named by their full name
-        (`collections/{id}/examples/{example}`).
+        and indexes are named by their id or full name. Examples and review items are named by their full name
+        (`collections/{id}/examples/{example}`, `collections/{id}/reviewItems/{item}`).
 
     Errors:
         A call that fails raises a subclass of GlimpseError. Calls are sent again as `Retry` describes. If the answer to

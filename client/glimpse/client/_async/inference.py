@@ -70,6 +70,7 @@ class AsyncInferenceMethods(AsyncCore):
         evidence: int | None = None,
         min_revision: int = 0,
         domain: str = "",
+        keep: bool = True,
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """Classifies inputs with one collection or several.
@@ -83,6 +84,8 @@ class AsyncInferenceMethods(AsyncCore):
             min_revision: Answer from at least this revision, which a write returned. The server waits for it. 0: the
                 revision that the server has.
             domain: Domain of the inputs, as in `NewExample.domain`. Empty: unknown.
+            keep: Whether the server may keep the inputs for review, as `Collection.review_policy` says. False: it keeps
+                none of them.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -104,7 +107,7 @@ class AsyncInferenceMethods(AsyncCore):
                 print(example.example, example.label, example.similarity)
             ```
         """
-        options = requests.options(top_k, evidence, min_revision, domain)
+        options = requests.options(top_k, evidence, min_revision, domain, keep)
         return await self._run(requests.classify(collections, inputs, options), timeout)
 
     def stream_classify(
@@ -116,6 +119,7 @@ class AsyncInferenceMethods(AsyncCore):
         evidence: int | None = None,
         min_revision: int = 0,
         domain: str = "",
+        keep: bool = True,
         window: int = 32,
         timeout: float | None = None,
     ) -> AsyncGenerator[ClassifyResult, None]:
@@ -133,6 +137,8 @@ class AsyncInferenceMethods(AsyncCore):
             min_revision: Answer from at least this revision, which a write returned. 0: the revision that the server
                 has.
             domain: Domain of the inputs, as in `NewExample.domain`. Empty: unknown.
+            keep: Whether the server may keep the inputs for review, as `Collection.review_policy` says. False: it keeps
+                none of them.
             window: Largest number of inputs that are read ahead of the results.
             timeout: Seconds for the whole stream. None: no limit.
 
@@ -142,7 +148,7 @@ class AsyncInferenceMethods(AsyncCore):
         Raises:
             GlimpseError: If the stream fails, while the results are read.
         """
-        options = requests.options(top_k, evidence, min_revision, domain)
+        options = requests.options(top_k, evidence, min_revision, domain, keep)
         return self._results(requests.stream_classify(collections, options), inputs, window, timeout)
 
     async def classify_zero_shot(

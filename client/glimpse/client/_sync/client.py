@@ -6,6 +6,7 @@ from glimpse.client._sync.indexes import IndexMethods
 from glimpse.client._sync.inference import InferenceMethods
 from glimpse.client._sync.labels import LabelMethods
 from glimpse.client._sync.reembedding import ReembeddingMethods
+from glimpse.client._sync.review import ReviewMethods
 from glimpse.client._sync.server import ServerMethods
 
 
@@ -16,6 +17,7 @@ class Client(
     CollectionMethods,
     IndexMethods,
     ReembeddingMethods,
+    ReviewMethods,
     ServerMethods,
 ):
     """A client of one Glimpse server. Several threads may use the same client.
@@ -52,8 +54,8 @@ class Client(
 
     Names:
         A collection is named by its id, by its full name (`collections/{id}`) or by a `Collection`. Labels, backbones
-        and indexes are named by their id or full name. Examples are named by their full name
-        (`collections/{id}/examples/{example}`).
+        and indexes are named by their id or full name. Examples and review items are named by their full name
+        (`collections/{id}/examples/{example}`, `collections/{id}/reviewItems/{item}`).
 
     Errors:
         A call that fails raises a subclass of GlimpseError. Calls are sent again as `Retry` describes. If the answer to

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from glimpse.client.requests import _collection_requests as requests
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef, Names
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._resources import Collection
@@ -25,8 +25,10 @@ class CollectionMethods(SyncCore):
         display_name: str = "",
         policy: DecisionPolicy | None = None,
         embedding_space_policy: EmbeddingSpacePolicy | None = None,
+        review_policy: ReviewPolicy | None = None,
         names_as_prompts: bool = False,
         keep_inputs: bool = False,
+        content_readable: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
         pinned_head: Head = Head.UNSPECIFIED,
         timeout: float | None = None,
@@ -39,10 +41,13 @@ class CollectionMethods(SyncCore):
             display_name: Name for people, at most 256 characters.
             policy: When an answer is MATCH, UNKNOWN or AMBIGUOUS. None: the defaults.
             embedding_space_policy: Which vectors of other embedding spaces are accepted. None: none.
+            review_policy: Which queries the server keeps for review. None: none.
             names_as_prompts: Whether labels without prompts use their names as prompts. It needs a backbone that reads
                 text.
             keep_inputs: Whether the server keeps the bytes of enrolled inputs, so that another backbone can embed
                 them again.
+            content_readable: Whether callers with the scope enroll may read kept originals and kept queries. It needs
+                the scope admin.
             label_mode: Whether exactly one label is right or any number of labels may be. It cannot be changed later.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 by leave-one-out accuracy.
@@ -63,8 +68,10 @@ class CollectionMethods(SyncCore):
             display_name,
             policy,
             embedding_space_policy,
+            review_policy,
             names_as_prompts,
             keep_inputs,
+            content_readable,
             label_mode,
             pinned_head,
         )
@@ -108,9 +115,11 @@ class CollectionMethods(SyncCore):
         display_name: str | None = None,
         policy: DecisionPolicy | None = None,
         embedding_space_policy: EmbeddingSpacePolicy | None = None,
+        review_policy: ReviewPolicy | None = None,
         reset: Names = (),
         names_as_prompts: bool | None = None,
         keep_inputs: bool | None = None,
+        content_readable: bool | None = None,
         pinned_head: Head | None = None,
         timeout: float | None = None,
     ) -> Collection:
@@ -121,9 +130,13 @@ class CollectionMethods(SyncCore):
             display_name: New name for people.
             policy: Fields of the decision policy to set. Fields that are None keep their value.
             embedding_space_policy: Fields of the embedding space policy to set. Fields that are None keep their value.
-            reset: Names of policy fields that return to their default, for example `["coverage"]`.
+            review_policy: Fields of the review policy to set. Fields that are None keep their value.
+            reset: Names of policy fields that return to their default, for example `["coverage"]`. `review_policy`
+                resets that policy as a whole, so that no query is kept from now on.
             names_as_prompts: Whether labels without prompts use their names as prompts.
             keep_inputs: Whether the server keeps the bytes of inputs that are enrolled from now on.
+            content_readable: Whether callers with the scope enroll may read kept originals and kept queries. It needs
+                the scope admin.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 again.
             timeout: Seconds for this call, retries included. None: the client's timeout.
@@ -142,9 +155,11 @@ class CollectionMethods(SyncCore):
             display_name,
             policy,
             embedding_space_policy,
+            review_policy,
             reset,
             names_as_prompts,
             keep_inputs,
+            content_readable,
             pinned_head,
         )
         return self._run(call, timeout)

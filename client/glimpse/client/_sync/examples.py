@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from glimpse.client.requests import _input_requests, _resource_requests
+from glimpse.client.requests import _input_requests, _resource_requests, _review_requests
 from glimpse.client.requests._inputs import Examples
 from glimpse.client.requests._names import CollectionRef, Names
 from glimpse.client.results._enrollment import Enrollment, ExampleUpdate
 from glimpse.client.results._resources import Example
+from glimpse.client.results._review import KeptInput
 from glimpse.client.transport._sync_core import SyncCore
 
 
@@ -187,3 +188,23 @@ class ExampleMethods(SyncCore):
             GlimpseError: If the call fails for another reason.
         """
         return self._run(_resource_requests.delete_examples(collection, names), timeout)
+
+    def list_example_content(
+        self, collection: CollectionRef, names: Names, *, thumbnail_size: int = 0, timeout: float | None = None
+    ) -> Iterator[KeptInput]:
+        """Returns the kept originals of examples, or thumbnails of them.
+
+        Args:
+            collection: The collection of the examples.
+            names: Full names of any number of examples.
+            thumbnail_size: Largest side of a JPEG thumbnail in pixels, 16 to 512. 0: the bytes as they were sent.
+            timeout: Seconds for each request, retries included. None: the client's timeout.
+
+        Returns:
+            An iterator of one kept input for each name, in order. It requests at most 256 at a time.
+
+        Raises:
+            FailedPrecondition: If `Collection.content_readable` is not set, when the iterator is read.
+            GlimpseError: If a request fails for another reason, when the iterator is read.
+        """
+        return self._pages(_review_requests.list_example_content(collection, names, thumbnail_size), timeout)

@@ -68,6 +68,7 @@ class InferenceMethods(SyncCore):
         evidence: int | None = None,
         min_revision: int = 0,
         domain: str = "",
+        keep: bool = True,
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """Classifies inputs with one collection or several.
@@ -81,6 +82,8 @@ class InferenceMethods(SyncCore):
             min_revision: Answer from at least this revision, which a write returned. The server waits for it. 0: the
                 revision that the server has.
             domain: Domain of the inputs, as in `NewExample.domain`. Empty: unknown.
+            keep: Whether the server may keep the inputs for review, as `Collection.review_policy` says. False: it keeps
+                none of them.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -102,7 +105,7 @@ class InferenceMethods(SyncCore):
                 print(example.example, example.label, example.similarity)
             ```
         """
-        options = requests.options(top_k, evidence, min_revision, domain)
+        options = requests.options(top_k, evidence, min_revision, domain, keep)
         return self._run(requests.classify(collections, inputs, options), timeout)
 
     def stream_classify(
@@ -114,6 +117,7 @@ class InferenceMethods(SyncCore):
         evidence: int | None = None,
         min_revision: int = 0,
         domain: str = "",
+        keep: bool = True,
         window: int = 32,
         timeout: float | None = None,
     ) -> Generator[ClassifyResult, None, None]:
@@ -131,6 +135,8 @@ class InferenceMethods(SyncCore):
             min_revision: Answer from at least this revision, which a write returned. 0: the revision that the server
                 has.
             domain: Domain of the inputs, as in `NewExample.domain`. Empty: unknown.
+            keep: Whether the server may keep the inputs for review, as `Collection.review_policy` says. False: it keeps
+                none of them.
             window: Largest number of inputs that are read ahead of the results.
             timeout: Seconds for the whole stream. None: no limit.
 
@@ -140,7 +146,7 @@ class InferenceMethods(SyncCore):
         Raises:
             GlimpseError: If the stream fails, while the results are read.
         """
-        options = requests.options(top_k, evidence, min_revision, domain)
+        options = requests.options(top_k, evidence, min_revision, domain, keep)
         return self._results(requests.stream_classify(collections, options), inputs, window, timeout)
 
     def classify_zero_shot(

@@ -6,7 +6,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, index_name, names
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, check_reset, policy_path, set_fields
+from glimpse.client.requests._policies import (
+    DecisionPolicy,
+    EmbeddingSpacePolicy,
+    ReviewPolicy,
+    check_reset,
+    policy_path,
+    set_fields,
+)
 from glimpse.client.results import _parse_resources as parse
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._compaction import Compaction
@@ -22,8 +29,10 @@ def create_collection(
     display_name: str,
     policy: DecisionPolicy | None,
     embedding_space_policy: EmbeddingSpacePolicy | None,
+    review_policy: ReviewPolicy | None,
     names_as_prompts: bool,
     keep_inputs: bool,
+    content_readable: bool,
     label_mode: LabelMode,
     pinned_head: Head,
 ) -> Unary[Collection]:
@@ -33,8 +42,10 @@ def create_collection(
         backbone=backbone_name(backbone),
         policy=pb.DecisionPolicy(**set_fields(policy)),
         embedding_space_policy=pb.EmbeddingSpacePolicy(**set_fields(embedding_space_policy)),
+        review_policy=pb.ReviewPolicy(**set_fields(review_policy)),
         names_as_prompts=names_as_prompts,
         keep_inputs=keep_inputs,
+        content_readable=content_readable,
         label_mode=label_mode.value,  # type: ignore[arg-type]
         pinned_head=pinned_head.value,  # type: ignore[arg-type]
     )
@@ -62,26 +73,32 @@ def update_collection(
     display_name: str | None,
     policy: DecisionPolicy | None,
     embedding_space_policy: EmbeddingSpacePolicy | None,
+    review_policy: ReviewPolicy | None,
     reset: Names,
     names_as_prompts: bool | None,
     keep_inputs: bool | None,
+    content_readable: bool | None,
     pinned_head: Head | None,
 ) -> Unary[Collection]:
     """Builds the request of UpdateCollection. Its mask names the fields that change."""
-    check_reset(names(reset), policy, embedding_space_policy)
+    policies = (policy, embedding_space_policy, review_policy)
+    check_reset(names(reset), *policies)
     head = None if pinned_head is None else pinned_head.value
     settings = {
         "display_name": display_name,
         "names_as_prompts": names_as_prompts,
         "keep_inputs": keep_inputs,
+        "content_readable": content_readable,
         "pinned_head": head,
     }
     changes = {name: value for name, value in settings.items() if value is not None}
-    paths = [*changes, *map(policy_path, [*set_fields(policy), *set_fields(embedding_space_policy), *names(reset)])]
+    fields = [name for one in policies for name in set_fields(one)]
+    paths = [*changes, *map(policy_path, [*fields, *names(reset)])]
     message = pb.Collection(
         name=collection_name(collection),
         policy=pb.DecisionPolicy(**set_fields(policy)),
         embedding_space_policy=pb.EmbeddingSpacePolicy(**set_fields(embedding_space_policy)),
+        review_policy=pb.ReviewPolicy(**set_fields(review_policy)),
         **changes,  # type: ignore[arg-type]
     )
     request = pb.UpdateCollectionRequest(collection=message, update_mask=FieldMask(paths=paths))

@@ -208,6 +208,10 @@ def search_examples(
     )
 
 
-def options(top_k: int | None, evidence: int | None, min_revision: int, domain: str) -> pb.ClassifyOptions:
+def options(
+    top_k: int | None, evidence: int | None, min_revision: int, domain: str, keep: bool = True
+) -> pb.ClassifyOptions:
     """Builds ClassifyOptions. None leaves the server's default."""
-    return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain)
+    return pb.ClassifyOptions(
+        top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain, keep=None if keep else False
+    )

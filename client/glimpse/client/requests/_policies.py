@@ -1,7 +1,8 @@
-"""The policies of a collection: when its answer is a MATCH, and which embedding spaces it accepts."""
+"""The policies of a collection: when its answer is a MATCH, which spaces it accepts, and which queries it keeps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,41 @@ class EmbeddingSpacePolicy:
     min_space_cosine: float | None = None
 
 
-Policy = DecisionPolicy | EmbeddingSpacePolicy
+@dataclass(frozen=True, slots=True)
+class ReviewPolicy:
+    """Decides which queries of `classify` and `stream_classify` the server keeps, for people to review.
+
+    `create_collection` and `update_collection` take a policy, and `Collection.review_policy` returns it. A field that
+    is None is not set. docs/review.md explains the rules.
+
+    Attributes:
+        keep_unknown: Whether to keep queries with the decision UNKNOWN. Default: False.
+        keep_ambiguous: Whether to keep queries with the decision AMBIGUOUS. Default: False.
+        match_rate: Part of the queries with the decision MATCH to keep, from 0 to 1, to find confident errors.
+            Default: 0.
+        keep_inputs: Whether to keep the bytes of images and texts too, not only the vectors. Default: False.
+        max_items: Largest number of items that wait, at most 100,000. 0, the default: 1,000.
+        keep_days: Days until an item is deleted, at most 365. 0, the default: 30.
+    """
+
+    keep_unknown: bool | None = None
+    keep_ambiguous: bool | None = None
+    match_rate: float | None = None
+    keep_inputs: bool | None = None
+    max_items: int | None = None
+    keep_days: int | None = None
+
+
+Policy = DecisionPolicy | EmbeddingSpacePolicy | ReviewPolicy
 _PATHS = {
+    "review_policy": "review_policy",
     **{field.name: f"policy.{field.name}" for field in fields(DecisionPolicy)},
     **{field.name: f"embedding_space_policy.{field.name}" for field in fields(EmbeddingSpacePolicy)},
+    **{field.name: f"review_policy.{field.name}" for field in fields(ReviewPolicy)},
 }
 
 
-def set_fields(policy: Policy | None) -> dict[str, float]:
+def set_fields(policy: Policy | None) -> dict[str, Any]:
     """Returns the fields of a policy that are set, by name."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)} if policy else {}
     return {name: value for name, value in values.items() if value is not None}
@@ -63,7 +91,7 @@ def policy_path(name: str) -> str:
     return _PATHS[name]
 
 
-def check_reset(reset: Sequence[str], policy: Policy | None, embedding_space_policy: Policy | None) -> None:
+def check_reset(reset: Sequence[str], *policies: Policy | None) -> None:
     """Checks the names of the policy fields to reset.
 
     Raises:
@@ -71,5 +99,8 @@ def check_reset(reset: Sequence[str], policy: Policy | None, embedding_space_pol
     """
     if unknown := sorted(set(reset) - set(_PATHS)):
         raise ValueError(f"unknown policy field {unknown[0]!r} in reset; the fields are {', '.join(_PATHS)}")
-    if both := sorted(set(reset) & {*set_fields(policy), *set_fields(embedding_space_policy)}):
+    changed = {name for policy in policies for name in set_fields(policy)}
+    if any(isinstance(policy, ReviewPolicy) for policy in policies):
+        changed.add("review_policy")
+    if both := sorted(set(reset) & changed):
         raise ValueError(f"{both[0]} is set and reset in one call; do only one of the two")

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results import _collection_report as reports
 from glimpse.client.results import _resources as resources
 from glimpse.client.results._compaction import Compaction
@@ -61,6 +61,8 @@ def collection(message: pb.Collection) -> resources.Collection:
         create_time=time_of(message.create_time),
         update_time=time_of(message.update_time),
         index=_attached(message.index) if message.HasField("index") else None,
+        review_policy=review_policy(message.review_policy) if message.HasField("review_policy") else None,
+        content_readable=message.content_readable,
     )
 
 
@@ -72,6 +74,11 @@ def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
 def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePolicy:
     """Reads an EmbeddingSpacePolicy message."""
     return EmbeddingSpacePolicy(min_space_cosine=optional(message, "min_space_cosine"))
+
+
+def review_policy(message: pb.ReviewPolicy) -> ReviewPolicy:
+    """Reads a ReviewPolicy message."""
+    return ReviewPolicy(**{field.name: getattr(message, field.name) for field in fields(ReviewPolicy)})
 
 
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glimpse.client.requests._enums import Head, LabelMode, LabelRole, Modality
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -140,6 +140,8 @@ class Collection:
         create_time: When the collection was created.
         update_time: When the settings of the collection last changed.
         index: The index whose rows are examples too. None: there is none.
+        review_policy: Which queries are kept for review. None: none is.
+        content_readable: Whether callers with the scope enroll may read kept originals and kept queries.
     """
 
     name: str
@@ -158,6 +160,8 @@ class Collection:
     create_time: datetime
     update_time: datetime
     index: AttachedIndex | None
+    review_policy: ReviewPolicy | None = None
+    content_readable: bool = False
 
     @property
     def id(self) -> str:

@@ -14,7 +14,7 @@ from glimpse.client.transport._base_core import BaseCore
 from glimpse.client.transport._channel import Options
 from glimpse.client.transport._errors import Internal
 from glimpse.client.transport._retry import Session
-from glimpse.client.transport._steps import Call, Listing, Pause, Steps, back_off, connect
+from glimpse.client.transport._steps import Call, Pages, Pause, Steps, back_off, connect
 from glimpse.client.transport._tracing import traced
 
 T = TypeVar("T")
@@ -41,10 +41,10 @@ class AsyncCore(BaseCore):
     async def _run(self, call: Call[T], timeout: float | None) -> T:  # noqa: ASYNC109  (it includes retries)
         return await self._drive(call.steps(self._session(timeout)))
 
-    async def _pages(self, listing: Listing[T], timeout: float | None) -> AsyncIterator[T]:  # noqa: ASYNC109
+    async def _pages(self, pages: Pages[T], timeout: float | None) -> AsyncIterator[T]:  # noqa: ASYNC109
         token = ""
         while True:
-            items, token = await self._run(listing.page(token), timeout)
+            items, token = await self._run(pages.page(token), timeout)
             for item in items:
                 yield item
             if not token:

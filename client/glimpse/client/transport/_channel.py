@@ -8,6 +8,7 @@ from glimpse.client.transport._error_details import values_of
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from glimpse.v1.review_service_pb2_grpc import ReviewServiceStub
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -56,6 +57,7 @@ class Stubs:
     embedding: Any
     collections: Any
     classification: Any
+    review: Any
     server: Any
     health: Any
 
@@ -80,6 +82,7 @@ def stubs_of(channel: Any) -> Stubs:
         EmbeddingServiceStub(channel),
         CollectionServiceStub(channel),
         ClassificationServiceStub(channel),
+        ReviewServiceStub(channel),
         ServerServiceStub(channel),
         HealthStub(check),
     )

@@ -49,11 +49,23 @@ def read_details(trailers: Iterable[tuple[str, str | bytes]] | None) -> Details:
     return Details()
 
 
+def find_detail(trailers: Iterable[tuple[str, str | bytes]] | None, kind: str) -> bytes | None:
+    """Returns the encoded message of one type among the details of a call; None if there is none."""
+    for key, value in trailers or ():
+        if key == TRAILER and isinstance(value, bytes):
+            return next((detail for name, detail in _details(value) if name == kind), None)
+    return None
+
+
+def _details(status: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yields the type and the encoded message of each detail."""
+    for packed in values_of(status, 3):
+        yield _text(packed, 1).rpartition("/")[2], next(values_of(packed, 2), b"")
+
+
 def _parse(status: bytes) -> Details:
     reason, field, retry_delay, queue = "", "", None, ""
-    for packed in values_of(status, 3):
-        kind = _text(packed, 1).rpartition("/")[2]
-        value = next(values_of(packed, 2), b"")
+    for kind, value in _details(status):
         if kind == "google.rpc.ErrorInfo":
             reason = _text(value, 1)
             metadata = {_text(entry, 1): _text(entry, 2) for entry in values_of(value, 3) if isinstance(entry, bytes)}

@@ -13,6 +13,7 @@
       DeadlineExceeded     there was no answer in time
       Cancelled            the call was cancelled
       Aborted              another write interfered
+        ReviewGroupChanged a group of review items has other members now; `group` has it
       Unimplemented        the server is older than the client
       ServerError          the server failed
         Internal           a bug in the server, or a broken connection

@@ -86,6 +86,14 @@ class Unary(Generic[T]):
         return self.parse((yield from exchange(self.rpc, self.request, session)))
 
 
+class Pages(Protocol[T]):
+    """A list that takes several calls."""
+
+    def page(self, token: str) -> Unary[tuple[list[T], str]]:
+        """Returns the call for one page. Its result is the items and the next page's token, empty on the last page."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """A list that the server returns in pages.

@@ -13,7 +13,7 @@ from glimpse.client.transport._base_core import BaseCore
 from glimpse.client.transport._channel import Options
 from glimpse.client.transport._errors import Internal
 from glimpse.client.transport._retry import Session
-from glimpse.client.transport._steps import Call, Listing, Pause, Steps, back_off, connect
+from glimpse.client.transport._steps import Call, Pages, Pause, Steps, back_off, connect
 from glimpse.client.transport._stream_buffer import StreamBuffer
 from glimpse.client.transport._tracing import traced
 
@@ -41,10 +41,10 @@ class SyncCore(BaseCore):
     def _run(self, call: Call[T], timeout: float | None) -> T:
         return self._drive(call.steps(self._session(timeout)))
 
-    def _pages(self, listing: Listing[T], timeout: float | None) -> Iterator[T]:
+    def _pages(self, pages: Pages[T], timeout: float | None) -> Iterator[T]:
         token = ""
         while True:
-            items, token = self._run(listing.page(token), timeout)
+            items, token = self._run(pages.page(token), timeout)
             yield from items
             if not token:
                 return
