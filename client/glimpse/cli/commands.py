@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "labels": ("glimpse.cli.resources.labels", "Manage the labels of a collection."),
     "examples": ("glimpse.cli.resources.examples", "List, show, change and delete the examples of a collection."),
+    "review": ("glimpse.cli.review.command", "Review kept queries: name them, alone or in groups."),
     "index": (
         "glimpse.cli.index.command",
         "Build, search, maintain and attach large indexes.",

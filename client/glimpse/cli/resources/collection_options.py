@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common.enum_names import HEADS, choice_parser
-from glimpse.client import Head
+from glimpse.client import Head, ReviewPolicy
 
 DisplayName = Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="Name for people.")]
 PinnedHead = Annotated[
@@ -52,6 +52,62 @@ MinSpaceCosine = Annotated[float | None, typer.Option("--min-space-cosine", meta
 FalseRejectRate = Annotated[float | None, typer.Option("--false-reject-rate", metavar="RATE", help=_REJECT)]
 FalseAcceptRate = Annotated[float | None, typer.Option("--false-accept-rate", metavar="RATE", help=_ACCEPT)]
 Coverage = Annotated[float | None, typer.Option("--coverage", metavar="RATE", help=_COVERAGE)]
+
+
+ReviewUnknown = Annotated[
+    bool | None,
+    typer.Option("--review-unknown/--no-review-unknown", help="Keep queries that are UNKNOWN for review."),
+]
+ReviewAmbiguous = Annotated[
+    bool | None,
+    typer.Option("--review-ambiguous/--no-review-ambiguous", help="Keep queries that are AMBIGUOUS for review."),
+]
+ReviewMatchRate = Annotated[
+    float | None,
+    typer.Option(
+        "--review-match-rate",
+        metavar="RATE",
+        min=0,
+        max=1,
+        help="Keep this part of the queries that are MATCH, to find confident errors. Default: 0.",
+    ),
+]
+ReviewInputs = Annotated[
+    bool | None,
+    typer.Option(
+        "--review-inputs/--no-review-inputs", help="Keep the bytes of such queries too, not only their vectors."
+    ),
+]
+ReviewMaxItems = Annotated[
+    int | None,
+    typer.Option(
+        "--review-max-items", metavar="N", min=0, max=100_000, help="Kept queries that wait at most. 0: 1,000."
+    ),
+]
+ReviewDays = Annotated[
+    int | None,
+    typer.Option("--review-days", metavar="N", min=0, max=365, help="Days until a kept query is deleted. 0: 30."),
+]
+ContentReadable = Annotated[
+    bool | None,
+    typer.Option(
+        "--content-readable/--no-content-readable",
+        help="Let holders of an enroll key read kept originals and kept queries. Needs an admin key.",
+    ),
+]
+
+
+def review_policy(
+    unknown: bool | None,
+    ambiguous: bool | None,
+    match_rate: float | None,
+    inputs: bool | None,
+    max_items: int | None,
+    days: int | None,
+) -> ReviewPolicy | None:
+    """Returns the review policy of the options that were given; None if none was."""
+    policy = ReviewPolicy(unknown, ambiguous, match_rate, inputs, max_items, days)
+    return None if policy == ReviewPolicy() else policy
 
 
 def _number_or_default(value: str) -> Any:

@@ -1,5 +1,6 @@
 """The fields of a collection as the command prints it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from glimpse.cli.common.enum_names import pinned_head_name
@@ -9,6 +10,7 @@ from glimpse.client import Collection, LabelMode
 FIELDS = (
     *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
     *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
+    *("review_policy", "content_readable"),
     *("labels", "examples", "index", "revision", "create_time", "update_time"),
 )
 
@@ -30,6 +32,8 @@ def record(collection: Collection) -> dict[str, Any]:
         "keep_inputs": collection.keep_inputs,
         "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
         "head": pinned_head_name(collection.pinned_head),
+        "review_policy": collection.review_policy and asdict(collection.review_policy),
+        "content_readable": collection.content_readable,
         "labels": collection.label_count,
         "examples": collection.example_count,
         "index": collection.index and collection.index.id,

@@ -140,7 +140,8 @@ class Scorer:
         if not batch:
             return
         inputs = [as_input(entry) for entry, _ in batch]
-        results = self._client.classify(self._collection, inputs, top_k=1, evidence=0, domain=self._domain)
+        # Labelled data is known already, so none of it is kept for review.
+        results = self._client.classify(self._collection, inputs, top_k=1, evidence=0, domain=self._domain, keep=False)
         for (entry, label), result in zip(batch, results, strict=True):
             if result.error:
                 self._score.fail(label is None, entry.source, with_options(result.error.message))

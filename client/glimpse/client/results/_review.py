@@ -1,4 +1,4 @@
-"""The review of kept queries: items, groups of them, what people said they are, and figures."""
+"""The review of kept queries: items, groups of them, resolutions, and figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,13 +130,13 @@ class ReviewItemResult:
 
     @property
     def ok(self) -> bool:
-        """Whether this call resolved the item."""
+        """True if this call resolved the item."""
         return self.error is None
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewResolution:
-    """What a call said several items are. `undo_review` takes it back.
+    """A decision of a person on several items. `undo_review` takes it back.
 
     Attributes:
         name: Full name, `collections/{collection}/reviewResolutions/{id}`. Empty: no item was resolved.
@@ -185,7 +185,7 @@ class ReviewUndo:
 
 @dataclass(frozen=True, slots=True)
 class ReviewSummary:
-    """How much waits for review, how much was done, and how the collection does on real queries.
+    """The state of a review: items that wait, work that was done, and rates on real queries.
 
     The `count` of an estimate is the number of sampled queries it is based on.
 

@@ -1,0 +1,1 @@
+"""`glimpse review`: looks at kept queries, resolves them, and deletes them."""

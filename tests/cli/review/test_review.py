@@ -1,0 +1,195 @@
+"""`glimpse review` against a real server: items and groups are listed, shown, resolved, taken back and purged."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from support.server import GLIMPSE
+from support.wait import soon
+
+from ..conftest import Run, environment
+
+KEEP = ("--review-unknown", "--review-ambiguous", "--review-match-rate", "1", "--review-inputs", "--content-readable")
+TEXTS = ("red", "green", "blue", "white")
+JSON = ("--format", "json")
+
+
+def with_texts(texts: Sequence[str]) -> list[str]:
+    return [word for text in texts for word in ("--text", text)]
+
+
+def listed(run: Run, collection: str, count: int) -> list[dict[str, Any]]:
+    """Returns the items of `glimpse review list` once they stand for `count` queries."""
+
+    def look() -> list[dict[str, Any]] | None:
+        objects = run("review", "list", collection, *JSON).objects
+        return objects if sum(item["count"] for item in objects) == count else None
+
+    return soon(look)
+
+
+@pytest.fixture
+def reviewed(run: Run, request: pytest.FixtureRequest) -> str:
+    """Creates a collection of two labels that keeps every query, and classifies four texts with it."""
+    name = "r-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-50:].strip("-")
+    assert run("collections", "create", name, *KEEP).code == 0
+    for label, text in (("warm", "red"), ("cold", "blue")):
+        assert run("enroll", name, "--text", text, "--label", label, "--create").code == 0
+    assert run("classify", name, *with_texts(TEXTS)).code == 0
+    listed(run, name, len(TEXTS))
+    return name
+
+
+def test_a_collection_is_told_what_to_keep(run: Run) -> None:
+    [made] = run("collections", "create", "keeping", "--review-unknown", "--review-days", "3", *JSON).objects
+    assert made["review_policy"] == {
+        **{"keep_unknown": True, "keep_ambiguous": False, "match_rate": 0, "keep_inputs": False},
+        **{"max_items": 0, "keep_days": 3},
+    }
+    assert made["content_readable"] is False
+    changes = ("--no-review-unknown", "--review-max-items", "20", "--content-readable")
+    [changed] = run("collections", "update", "keeping", *changes, *JSON).objects
+    assert (changed["review_policy"]["max_items"], changed["content_readable"]) == (20, True)
+    assert changed["review_policy"]["keep_unknown"] is False
+    assert run("collections", "update", "keeping", "--review-match-rate", "2").code == 2
+    run("collections", "update", "keeping", "--review-max-items", "0", "--review-days", "0")
+    empty = run("review", "list", "keeping")
+    assert "collections update keeping --review-unknown" in empty.err
+    assert run("collections", "delete", "keeping").code == 0
+
+
+def test_items_are_listed_for_people_and_programs(run: Run, reviewed: str) -> None:
+    items = listed(run, reviewed, 4)
+    table = run("review", "list", reviewed, columns=80).out.splitlines()
+    assert table[0].split() == ["ID", "DECISION", "LABEL", "PROBABILITY", "MODALITY", "COUNT"]
+    assert [line.split()[0] for line in table[1:]] == [item["id"] for item in items]
+    assert max(map(len, table)) <= 80
+    rows = list(csv.DictReader(io.StringIO(run("review", "list", reviewed, "--format", "csv").out)))
+    assert [row["item"] for row in rows] == [item["item"] for item in items]
+    some = run("review", "list", reviewed, "--decision", items[0]["decision"].lower(), *JSON).objects
+    assert {item["decision"] for item in some} == {items[0]["decision"]}
+    assert run("review", "list", reviewed, "--decision", "sure").code == 2
+
+
+def test_items_are_shown_with_their_texts_files_and_pictures(
+    run: Run, reviewed: str, colours: Path, tmp_path: Path
+) -> None:
+    run("classify", reviewed, colours / "green" / "0.png")
+    items = listed(run, reviewed, 5)
+    ids = [item["id"] for item in items]
+    shown = run("review", "show", reviewed, *ids, *JSON).objects
+    assert [item["id"] for item in shown] == ids
+    assert {item["text"] for item in shown} == {*TEXTS, None}
+    (tmp_path / "out").mkdir()
+    done = run("review", "show", reviewed, *ids, "--out", "out", "--sheet", "sheet.png", columns=80)
+    assert done.code == 0, done.err
+    assert max(map(len, done.out.splitlines())) <= 80
+    [picture] = [item for item in items if item["modality"] == "IMAGE"]
+    assert (tmp_path / "out" / f"{picture['id']}.png").read_bytes() == (colours / "green" / "0.png").read_bytes()
+    assert {file.read_text() for file in (tmp_path / "out").glob("*.txt")} == set(TEXTS)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 1280
+        assert (20, 200, 20) in {tuple(c // 10 * 10 for c in sheet.getpixel((60, y))[:3]) for y in range(sheet.height)}  # type: ignore[index]
+    run("collections", "update", reviewed, "--no-content-readable")
+    refused = run("review", "show", reviewed, *ids, "--out", "out")
+    assert (refused.code, "--content-readable" in refused.err) == (1, True)
+    assert "texts not shown" in run("review", "show", reviewed, *ids).err
+    assert run("review", "show", reviewed, *ids, "--out", "none").code == 1
+    assert "does not wait" in run("review", "show", reviewed, "none").err
+
+
+def test_items_are_resolved_and_taken_back(run: Run, reviewed: str) -> None:
+    ids = [item["id"] for item in listed(run, reviewed, 4)]
+    [new] = run("review", "resolve", reviewed, *ids[:2], "--new-label", "fresh", *JSON).objects
+    assert (new["resolved"], new["failed"]) == (2, 0)
+    assert all(result["example"] for result in new["results"])
+    partly = run("review", "resolve", reviewed, ids[0], ids[2], "--label", "warm")
+    assert partly.code == 1
+    assert f"{ids[0]} was resolved as fresh before" in partly.err
+    assert partly.out.splitlines()[1].split() == ["resolved", "1"]
+    assert run("review", "resolve", reviewed, ids[3], "--skip").code == 0
+    assert not run("review", "list", reviewed, *JSON).objects
+    undone = run("review", "undo", reviewed, new["resolution"], *JSON).objects[0]
+    assert (undone["items_returned"], undone["examples_deleted"]) == (2, 2)
+    assert {item["id"] for item in listed(run, reviewed, 2)} == set(ids[:2])
+    assert run("review", "resolve", reviewed, ids[0], "--negative").code == 0
+    summary = run("review", "summary", reviewed, *JSON).objects[0]
+    assert (sum(summary["waiting"].values()), summary["resolved"]) == (1, 3)
+    assert 2 <= summary["unknown_rate"]["count"] <= 4, "a part of the MATCH queries, and all others"
+    assert "waiting                   1 (" in run("review", "summary", reviewed).out
+
+
+def test_an_error_says_what_to_do_next(run: Run, reviewed: str) -> None:
+    item = listed(run, reviewed, 4)[0]["id"]
+    for words, code, advice in (
+        ((item, "--label", "fresh"), 1, "--new-label fresh"),
+        ((item, "--new-label", "warm"), 1, "--label warm"),
+        ((item, "--label", "warm", "--skip"), 2, "exactly one"),
+        ((item,), 2, "exactly one"),
+        ((item, "--group", "0", "--skip"), 2, "either items, or a group"),
+        (("--group", "0g", "--skip"), 1, f"glimpse review groups {reviewed}"),
+        (("collections/other/reviewItems/1", "--skip"), 1, "is not in collections/"),
+    ):
+        done = run("review", "resolve", reviewed, *words)
+        assert done.code == code, words
+        assert advice in " ".join(done.err.split())
+    assert "forgotten" in run("review", "undo", reviewed, "none").err
+
+
+def test_a_group_is_named_at_once(run: Run, reviewed: str) -> None:
+    groups = run("review", "groups", reviewed, "--name", "red", "--name", "green", *JSON).objects
+    assert sum(group["size"] for group in groups) == 4
+    assert {name["name"] for name in groups[0]["names"]} == {"red", "green"}
+    table = run("review", "groups", reviewed, columns=80).out.splitlines()
+    assert [line.split()[0] for line in table[1:]] == [group["etag"][:8] for group in groups]
+    assert max(map(len, table)) <= 80
+    etag = groups[0]["etag"]
+    shown = run("review", "show", reviewed, "--group", etag[:8], *JSON).objects
+    assert {item["item"] for item in shown} == set(groups[0]["items"])
+    done = run("review", "resolve", reviewed, "--group", etag[:8], "--new-label", "fresh", "--measure", *JSON)
+    assert done.objects[0]["resolved"] == groups[0]["size"]
+    gone = run("review", "resolve", reviewed, "--group", etag[:8], "--skip")
+    assert (gone.code, f"glimpse review groups {reviewed}" in gone.err) == (1, True)
+
+
+def test_items_are_watched_until_ctrl_c(run: Run, reviewed: str, toy_server: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*GLIMPSE, "review", "watch", reviewed, *JSON],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(toy_server),
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "Ctrl-C" in process.stderr.readline()
+        assert run("classify", reviewed, "--text", "red green").code == 0
+        item = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, out, err) == (130, "", "")
+    assert item["item"] in {one["item"] for one in listed(run, reviewed, 5)}
+
+
+def test_a_purge_asks_and_deletes(run: Run, reviewed: str) -> None:
+    asked = run("review", "purge", reviewed)
+    assert (asked.code, "--yes" in asked.err) == (1, True)
+    assert len(listed(run, reviewed, 4)) == 4
+    [purged] = run("review", "purge", reviewed, "--stop-keeping", "--yes", *JSON).objects
+    assert purged["items_deleted"] == 4
+    assert 2 <= purged["samples_deleted"] <= 4
+    assert run("collections", "show", reviewed, *JSON).objects[0]["review_policy"] is None
