@@ -69,6 +69,11 @@ failed, `input`, `label` and `error`. The last object also has `accuracy_before`
 
 `glimpse report` prints one object.
 
+`glimpse review list`, `watch` and `show` print one object per item, `show` also with `text` and `file` (null if there
+is none). `glimpse review groups` prints one per group: `items` has the full names of its members, `names` objects with
+`name` and `cosine`. `glimpse review resolve` prints one object with `results`, one for each item: `item`, `example`,
+`error`, `resolved_by` and `resolved_label`.
+
 `glimpse test` prints one object:
 
 | field | meaning |

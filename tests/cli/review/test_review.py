@@ -48,7 +48,7 @@ def reviewed(run: Run, request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_a_collection_is_told_what_to_keep(run: Run) -> None:
+def test_a_collection_has_a_review_policy(run: Run) -> None:
     [made] = run("collections", "create", "keeping", "--review-unknown", "--review-days", "3", *JSON).objects
     assert made["review_policy"] == {
         **{"keep_unknown": True, "keep_ambiguous": False, "match_rate": 0, "keep_inputs": False},

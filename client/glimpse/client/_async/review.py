@@ -127,10 +127,10 @@ class AsyncReviewMethods(AsyncCore):
 
         Example:
             ```python
-            groups = list(await client.list_review_groups("shapes"))
-            resolution = await client.resolve_review_items("shapes", groups[0], new_label="hexagon")
-            print(len(resolution.results) - len(resolution.failed), resolution.revision)
-            await client.undo_review(resolution.name)
+            async for group in client.list_review_groups("shapes"):
+                if group.proposed_label and group.probability > 0.9:
+                    resolution = await client.resolve_review_items("shapes", group, label=group.proposed_label)
+                    print(resolution.name, len(resolution.failed))
             ```
         """
         call = requests.resolve_review_items(collection, items, label, new_label, negative, skip, measure, request_id)

@@ -125,10 +125,10 @@ class ReviewMethods(SyncCore):
 
         Example:
             ```python
-            groups = list(client.list_review_groups("shapes"))
-            resolution = client.resolve_review_items("shapes", groups[0], new_label="hexagon")
-            print(len(resolution.results) - len(resolution.failed), resolution.revision)
-            client.undo_review(resolution.name)
+            for group in client.list_review_groups("shapes"):
+                if group.proposed_label and group.probability > 0.9:
+                    resolution = client.resolve_review_items("shapes", group, label=group.proposed_label)
+                    print(resolution.name, len(resolution.failed))
             ```
         """
         call = requests.resolve_review_items(collection, items, label, new_label, negative, skip, measure, request_id)
