@@ -156,7 +156,7 @@ def test_a_resolution_says_one_thing_about_labels_that_fit(glimpse: Client, shad
     name = in_order(glimpse, shades)[1].name
     for wrong in ({}, {"label": "warm", "skip": True}, {"label": "warm", "new_label": "fresh"}):
         with pytest.raises(ValueError, match="exactly one"):
-            glimpse.resolve_review_items(shades, name, **wrong)  # type: ignore[arg-type]
+            glimpse.resolve_review_items(shades, name, **wrong)
     with pytest.raises(AlreadyExists) as existing:
         glimpse.resolve_review_items(shades, name, new_label="warm")
     with pytest.raises(NotFound) as missing:
