@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from glimpse.backbone import bundled
-from glimpse.cli.demo.contact_sheet import Sheet
+from glimpse.cli.common.sheet import Sheet
 from glimpse.cli.demo.data import folder_task
 from support.server import GLIMPSE
 
