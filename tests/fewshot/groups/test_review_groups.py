@@ -134,10 +134,18 @@ def test_separate_clusters_are_clear_and_a_cloud_is_not() -> None:
     measured = separation(vectors, find_review_groups(vectors, *_graph(vectors)).numbers)
     assert measured.clear
     assert measured.silhouette > 0.3
-    for count in (100, 240, 1_000):
-        cloud, _ = _clustered(1, count, 20.0)
+    # A cloud of 100, one of 600, and six broad labels that overlap.
+    for labels, each, spread in ((1, 100, 20.0), (1, 600, 20.0), (6, 100, 2.0)):
+        cloud, _ = _clustered(labels, each, spread)
         measured = separation(cloud, find_review_groups(cloud, *_graph(cloud)).numbers)
         assert not measured.clear
     # One group and a point far from it say nothing about groups.
     lopsided = np.concatenate([vectors[rows == 0], -vectors[rows == 0][:1]])
     assert not separation(lopsided, np.array([0] * 20 + [1])).clear
+
+
+def test_exact_copies_are_in_one_group() -> None:
+    vectors = np.repeat(np.eye(3, 8, dtype=np.float32), 5, axis=0)
+    groups = find_review_groups(vectors, *_graph(vectors))
+    assert groups.sizes.tolist() == [5, 5, 5]
+    assert separation(vectors, groups.numbers) == (pytest.approx(1), True)

@@ -1,4 +1,4 @@
-"""How well groups are separated: cosines to a point's own group, and to the nearest other one."""
+"""Measures how well groups are separated: cosines to a point's own group, and to the nearest other one."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ CLEAR_SILHOUETTE = 0.1
 
 
 class Separation(NamedTuple):
-    """How well groups are separated."""
+    """The separation of groups."""
 
     #: Mean silhouette of a sample of the points, see `silhouette`.
     silhouette: float
