@@ -148,4 +148,4 @@ def test_exact_copies_are_in_one_group() -> None:
     vectors = np.repeat(np.eye(3, 8, dtype=np.float32), 5, axis=0)
     groups = find_review_groups(vectors, *_graph(vectors))
     assert groups.sizes.tolist() == [5, 5, 5]
-    assert separation(vectors, groups.numbers) == (pytest.approx(1), True)
+    assert separation(vectors, groups.numbers).silhouette == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""What the inputs are: groups, how clear they are, near copies, and names that fit."""
+"""Finds out about the inputs: groups, how clear they are, near copies, and names that fit."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ NAMES = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """What N inputs are.
+    """The groups, near copies and names of N inputs.
 
     Attributes:
         items: The inputs; those whose labels say where to cut come last.
@@ -73,7 +73,7 @@ class Findings:
     def cosines_to_medoids(self) -> Floats:
         """Returns the cosine of each input to its group's medoid, `(N,)`."""
         vectors, medoids = self.items.vectors, self.groups.medoids[self.groups.numbers]
-        return np.einsum("ij,ij->i", vectors, vectors[medoids], dtype=np.float64)
+        return np.asarray(np.einsum("ij,ij->i", vectors, vectors[medoids], dtype=np.float64), np.float64)
 
 
 def find(items: Items, names: Path | None) -> Findings:

@@ -20,11 +20,12 @@ from glimpse.evaluate.data.embedding_cache import VectorStore
 from glimpse.evaluate.data.encode_dataset import embed, embed_texts
 from glimpse.evaluate.data.encoders import check_reads
 from glimpse.fewshot.statistics.unit_vectors import Array
+from glimpse.inputs import legible
 
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:
-    """How a folder or table is read and embedded.
+    """The way in which a folder or table is read and embedded.
 
     Attributes:
         backbone: Folder of a bundle, or its name.
@@ -67,7 +68,7 @@ def read_inputs(path: Path, options: FolderOptions) -> Items:
     if not kept:
         raise CliError(f"none of the {total:,} inputs can be read; {failures[0][0]}: {failures[0][1]}")
     return Items(
-        str(path),
+        legible(str(path)),
         "pictures" if kind == "image" else "texts",
         [source.name for source in kept],
         vectors,

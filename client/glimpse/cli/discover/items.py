@@ -66,10 +66,14 @@ class Items:
     def in_order(self, order: Rows) -> Self:
         """Returns the inputs in another order, `(N,)`."""
         places = order.tolist()
-        parts = {
-            name: [getattr(self, name)[place] for place in places] for name in ("names", "labels", "left_out", "files")
-        }
-        return replace(self, vectors=self.vectors[order], **parts)
+        return replace(
+            self,
+            names=[self.names[place] for place in places],
+            vectors=self.vectors[order],
+            labels=[self.labels[place] for place in places],
+            left_out=[self.left_out[place] for place in places],
+            files=[self.files[place] for place in places],
+        )
 
 
 def chosen_rows(count: int) -> Rows:

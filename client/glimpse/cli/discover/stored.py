@@ -17,7 +17,7 @@ from glimpse.fewshot import normalize
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.index import BulkIndex, IndexFolderError, Manifest
 from glimpse.index.storage.manifest import MANIFEST_NAME, VECTORS_FOLDER
-from glimpse.inputs import TEXTS, picture_suffixes
+from glimpse.inputs import TEXTS, legible, picture_suffixes
 
 # Examples of one call: vectors of 4,096 numbers stay within half of the message limit.
 _PAGE = 500
@@ -54,7 +54,7 @@ def read_index(folder: Path, backbone: str | None, vectors_cache: Path) -> Items
     embed_words, words = _text_tower(index.manifest, backbone, vectors_cache)
     numbers = rows.tolist()
     return Items(
-        str(folder),
+        legible(str(folder)),
         "rows",
         sources,
         vectors,
