@@ -87,18 +87,33 @@ is none). `glimpse review groups` prints one per group: `items` has the full nam
 | `unknown` | counts of inputs out of distribution; the estimates `rejected` (UNKNOWN) and `false_accept` (MATCH) |
 | `labels` | per label: `inputs`, `answered` (times as best label), `right`, `recall`, `precision`, `decisions` |
 
+`glimpse discover` prints one object. Groups are numbered from 1, the largest first. With `--sample`, it prints one
+object per chosen input: `rank`, `input`, `group`, `label`, `isolation`, and `file`, the copy.
+
+| field | meaning |
+|---|---|
+| `source`, `inputs`, `total` | what was read; inputs that are grouped; all inputs |
+| `silhouette`, `clear` | how clear the groups are; the silhouette is null if most inputs are alone |
+| `cut_by` | what decided how fine the groups are: `labels` or `density` |
+| `alone` | inputs that are in no group with another |
+| `groups` | objects with `group`, `size`, `spread`, `medoid`, `names`, `labels`, and `members`, the medoid first |
+| `outliers` | the ten most isolated: objects with `input` and `isolation` |
+| `near_duplicates` | sets of near duplicates, each a list of inputs |
+| `failures` | inputs that cannot be read: objects with `input` and `message` |
+
 ## CSV
 
 `--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one heading row, even without other rows.
 The columns are the fields of the JSON, and do not depend on the data. Fields of some objects are columns of their own,
 such as `error.code` and `timings_ms.total`. Other objects, and lists, are JSON in their cells. Null is an empty cell.
 
-Each JSON object is one row, except for four commands:
+Each JSON object is one row, except for five commands:
 
 | command | one row per |
 |---|---|
 | `glimpse search`, `glimpse index search` | neighbor |
 | `glimpse evaluate` | backbone, head and number of examples |
+| `glimpse discover` | input, group by group |
 | `glimpse index verify` | problem |
 
 `glimpse ledger verify` prints only its problems.

@@ -36,6 +36,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.evaluate.command",
         "Measure how well backbones suit your data, without a server.",
     ),
+    "discover": (
+        "glimpse.cli.discover.command",
+        "Show what is in a folder, an index or a collection.",
+    ),
     "zero-shot": ("glimpse.cli.inference.zero_shot", "Classify inputs by text prompts, without any example."),
     "search": ("glimpse.cli.inference.search", "Find the examples nearest to each input."),
     "embed": ("glimpse.cli.inference.embed", "Write the vectors of inputs to a file."),

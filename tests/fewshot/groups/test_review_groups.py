@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from glimpse.fewshot.groups import References, find_review_groups, graph_neighbors, near_duplicates
+from glimpse.fewshot.groups import References, find_review_groups, graph_neighbors, near_duplicates, separation
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 
 
@@ -113,3 +113,39 @@ def test_arrays_of_different_lengths_are_refused() -> None:
     vectors, _ = _clustered(2, 10, 0.3)
     with pytest.raises(ValueError, match="20 vectors"):
         find_review_groups(vectors, *_graph(vectors[:19]))
+
+
+def test_references_can_be_members_of_the_groups() -> None:
+    vectors, rows = _clustered(6, 15, 0.4)
+    neighbors, cosines = _graph(vectors)
+    references = References(rows[60:])
+    points = find_review_groups(vectors, neighbors, cosines, references)
+    both = find_review_groups(vectors, neighbors, cosines, references, with_references=True)
+    assert (len(points.numbers), len(both.numbers)) == (60, 90)
+    assert both.from_labels
+    assert adjusted_rand_score(points.numbers, both.numbers[:60]) == 1
+    assert adjusted_rand_score(rows, both.numbers) > 0.95
+    assert len(both.isolation) == 90
+    assert both.sizes.sum() == 90
+
+
+def test_separate_clusters_are_clear_and_a_cloud_is_not() -> None:
+    vectors, rows = _clustered(12, 20, 0.4)
+    measured = separation(vectors, find_review_groups(vectors, *_graph(vectors)).numbers)
+    assert measured.clear
+    assert measured.silhouette > 0.3
+    # A cloud of 100, one of 600, and six broad labels that overlap.
+    for labels, each, spread in ((1, 100, 20.0), (1, 600, 20.0), (6, 100, 2.0)):
+        cloud, _ = _clustered(labels, each, spread)
+        measured = separation(cloud, find_review_groups(cloud, *_graph(cloud)).numbers)
+        assert not measured.clear
+    # One group and a point far from it say nothing about groups.
+    lopsided = np.concatenate([vectors[rows == 0], -vectors[rows == 0][:1]])
+    assert not separation(lopsided, np.array([0] * 20 + [1])).clear
+
+
+def test_exact_copies_are_in_one_group() -> None:
+    vectors = np.repeat(np.eye(3, 8, dtype=np.float32), 5, axis=0)
+    groups = find_review_groups(vectors, *_graph(vectors))
+    assert groups.sizes.tolist() == [5, 5, 5]
+    assert separation(vectors, groups.numbers).silhouette == pytest.approx(1)

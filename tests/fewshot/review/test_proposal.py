@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
-from glimpse.fewshot.review.proposal import core_members, propose_label
+from glimpse.fewshot.review.proposal import core_members, propose_label, propose_names
 from glimpse.fewshot.types import Prediction
 
 
@@ -64,3 +64,13 @@ def test_the_core_is_the_medoid_and_the_members_nearest_to_it() -> None:
     assert core_members(vectors, members, 2, 9).tolist() == [2, 0, 4, 3]
     # A copy of the medoid does not take its place.
     assert core_members(vectors[[0, 0, 1]], np.arange(3), 1, 1).tolist() == [1]
+
+
+def test_the_proposed_names_are_nearest_to_the_mean() -> None:
+    names = np.eye(4, dtype=np.float32)
+    members = np.array([[0.6, 0.8, 0, 0], [0.8, 0.6, 0, 0], [1, 0, 0, 0]], np.float32)
+    places, cosines = propose_names(members, names, 2)
+    mean = members.mean(0) / np.linalg.norm(members.mean(0))
+    assert places.tolist() == [0, 1]
+    assert cosines == pytest.approx(mean[:2])
+    assert propose_names(members, names, 9)[0].tolist() == [0, 1, 2, 3]

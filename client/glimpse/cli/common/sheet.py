@@ -1,4 +1,4 @@
-"""A sheet with pictures and texts. The demo and `glimpse review show` draw on it."""
+"""A canvas for contact sheets: rows of pictures with captions."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from glimpse.backbone.images.preprocess import to_rgb
 
-T = TypeVar("T")
-#: Pixels.
 WIDTH, MARGIN, GAP = 1280, 32, 12
-PAPER, INK, FAINT = "#f7f6f2", "#22252a", "#7b8087"
+INK, FAINT = "#22252a", "#7b8087"
+_PAPER = "#f7f6f2"
 
-#: Draws an item on a sheet: x, y and the width of its cell in pixels, and the item.
+T = TypeVar("T")
+#: Draws an item into a cell: the sheet, the cell's left and upper edge and width, and the item.
 Draw = Callable[["Sheet", int, int, int, T], None]
 
 
@@ -22,7 +22,7 @@ class Sheet:
     """A canvas that is filled from top to bottom."""
 
     def __init__(self, height: int) -> None:
-        self.image = Image.new("RGB", (WIDTH, height), PAPER)
+        self.image = Image.new("RGB", (WIDTH, height), _PAPER)
         self.pen = ImageDraw.Draw(self.image)
         self.y = MARGIN
 
@@ -47,7 +47,7 @@ class Sheet:
         width = 4 if frame else 1
         self.pen.rectangle((x, y, x + side - 1, y + side - 1), outline=frame or "#d9d7d0", width=width)
 
-    def grid(self, items: Sequence[T], columns: int, height: int, draw: Draw[T]) -> None:
+    def grid(self, items: Sequence[T], columns: int, height: int, draw: "Draw[T]") -> None:
         """Draws items in cells of equal size, row by row."""
         cell = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
         for i, item in enumerate(items):
@@ -55,10 +55,14 @@ class Sheet:
         self.y += -(-len(items) // columns) * (height + GAP) + 6
 
     def cut(self, text: str, width: int, size: int) -> str:
-        """Cuts a text to a width in pixels."""
+        """Cuts a text of a font size to a width in pixels."""
         font = ImageFont.load_default(size)
         if self.pen.textlength(text, font=font) <= width:
             return text
         while text and self.pen.textlength(f"{text}…", font=font) > width:
             text = text[:-1]
         return f"{text}…"
+
+    def finished(self) -> Image.Image:
+        """Returns the picture down to what was drawn last."""
+        return self.image.crop((0, 0, WIDTH, self.y))

@@ -30,7 +30,7 @@ def draw_sheet(report: Report) -> Image.Image:
         sheet.heading("Zero-shot", f"no example, {len(report.task.prompts)} text prompts to choose from; {accuracy}")
         sheet.grid(_sample(report.zero_shot, _SHOWN_ZERO_SHOT), 10, 134, _zero_shot)
     _legend(sheet)
-    return sheet.image.crop((0, 0, WIDTH, sheet.y))
+    return sheet.finished()
 
 
 def _title(sheet: Sheet, report: Report) -> None:

@@ -1,4 +1,6 @@
-"""How well groups are separated: cosines to a point's own group, and to the nearest other one."""
+"""Measures how well groups are separated: cosines to a point's own group, and to the nearest other one."""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,6 +10,32 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 _SAMPLE, _COSINES = 2_000, 1 << 22
 # A cut that leaves more of the points alone groups too little to be useful.
 _MOST_ALONE = 0.5
+#: Silhouette from which groups are clear. Measured on cuts by density of 1,000 points: banking77 0.22, caltech101 0.16,
+#: Omniglot 0.56; without groups, TREC 0.05 to 0.06, normal vectors with the covariance of each set 0.01 to 0.05.
+CLEAR_SILHOUETTE = 0.1
+
+
+class Separation(NamedTuple):
+    """The separation of groups."""
+
+    #: Mean silhouette of a sample of the points, see `silhouette`.
+    silhouette: float
+    #: Whether there are clear groups: the silhouette is at least `CLEAR_SILHOUETTE`, and two groups have two members.
+    clear: bool
+
+
+def separation(vectors: Array, groups: Rows) -> Separation:
+    """Measures whether a grouping says something about the data, or cuts a cloud without structure into pieces.
+
+    Two groups with several members are needed because one group and a point far from it have a great silhouette.
+
+    Args:
+        vectors: `(N, d)`, unit rows.
+        groups: `(N,)`, numbered from 0 without gaps.
+    """
+    measured = silhouette(vectors, groups)
+    several = int(np.count_nonzero(np.bincount(groups) > 1))
+    return Separation(measured, several > 1 and measured >= CLEAR_SILHOUETTE)
 
 
 def silhouette(vectors: Array, groups: Rows) -> float:

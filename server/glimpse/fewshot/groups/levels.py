@@ -87,7 +87,10 @@ def _heights(merges: Merges) -> Floats:
         return np.array([1.0])
     highest, lowest = merges.heights.max(), merges.heights.min()
     steps = int(np.ceil(np.log(lowest / highest) / np.log(_STEP)))
-    return np.asarray(2 * highest * _STEP ** np.arange(steps + 3), np.float64)
+    heights = np.asarray(2 * highest * _STEP ** np.arange(steps + 3), np.float64)
+    # Rounding leaves the last one above the lowest merge where all weights are equal, as those of copies are.
+    heights[-1] = min(heights[-1], lowest)
+    return heights
 
 
 def _smoothed(scores: Floats) -> Floats:

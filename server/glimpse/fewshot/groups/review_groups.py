@@ -56,7 +56,12 @@ class NearDuplicates(NamedTuple):
 
 
 def find_review_groups(
-    vectors: Array, neighbors: npt.NDArray[np.int64], cosines: Array, references: References | None = None
+    vectors: Array,
+    neighbors: npt.NDArray[np.int64],
+    cosines: Array,
+    references: References | None = None,
+    *,
+    with_references: bool = False,
 ) -> Groups:
     """Groups points by the neighbours that they share.
 
@@ -68,9 +73,10 @@ def find_review_groups(
         neighbors: `(N + L, k)`, the nearest other rows of each row, -1 where there is none; see `graph_neighbors`.
         cosines: `(N + L, k)`, their cosines.
         references: labels of the last L rows; None if L is 0.
+        with_references: whether the references are members of the groups too.
 
     Returns:
-        The groups of the first N rows.
+        The groups of the first N rows; with `with_references`, those of all rows.
 
     Raises:
         ValueError: the arrays differ in length.
@@ -82,8 +88,9 @@ def find_review_groups(
     points = count - known
     merges = merge_groups(shared_neighbors(neighbors), count)
     level = choose_level(merges, vectors, references if known else None)
-    isolation = _isolation(neighbors, cosines)[:points]
-    return _described(vectors[:points], level.groups[:points], isolation, level.height, level.from_labels)
+    isolation = _isolation(neighbors, cosines)
+    grouped = slice(None) if with_references else slice(points)
+    return _described(vectors[grouped], level.groups[grouped], isolation[grouped], level.height, level.from_labels)
 
 
 def _described(vectors: Array, groups: Rows, isolation: Floats, height: float, from_labels: bool) -> Groups:

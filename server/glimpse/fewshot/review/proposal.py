@@ -66,6 +66,23 @@ def propose_label(predictions: Sequence[Prediction], labels: int) -> Proposal | 
     return Proposal(best, means[best] / total, unknown)
 
 
+def propose_names(members: Array, names: Array, most: int) -> tuple[Rows, Array]:
+    """Proposes the names that are nearest to the mean of a group.
+
+    Args:
+        members: `(n, d)`, unit rows.
+        names: `(V, d)`, unit rows: the vectors of a vocabulary.
+        most: how many to return, at most.
+
+    Returns:
+        Positions in the vocabulary and their cosines, `(m,)` each, the nearest first.
+    """
+    mean = members.mean(0)
+    cosines = names @ (mean / max(float(np.linalg.norm(mean)), 1e-12))
+    best = np.argsort(-cosines, kind="stable")[:most]
+    return best, np.asarray(cosines[best], np.float32)
+
+
 def core_members(vectors: Array, members: Rows, center: int, most: int = _CORE) -> Rows:
     """Returns a member of a group and those nearest to it: the members to enroll together when the group is named.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.review.proposal import propose_label
+from glimpse.fewshot.review.proposal import propose_label, propose_names
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.ledger import ReviewItem
 from glimpse.server.classification.neighbors import NeighborSearch
@@ -114,7 +114,8 @@ async def propose(
         if proposal and proposal.unknown < _NEW:
             message.proposed_label_id, message.probability = proposal.label, proposal.probability
         if names:
-            mean = rows.mean(0)
-            cosines = names.vectors @ (mean / max(float(np.linalg.norm(mean)), 1e-12))
-            best = np.argsort(-cosines, kind="stable")[:_NAMES]
-            message.names.extend(pb.ProposedName(name=names.texts[place], cosine=cosines[place]) for place in best)
+            places, cosines = propose_names(rows, names.vectors, _NAMES)
+            message.names.extend(
+                pb.ProposedName(name=names.texts[place], cosine=cosine)
+                for place, cosine in zip(places.tolist(), cosines.tolist(), strict=True)
+            )

@@ -1,0 +1,1 @@
+"""`glimpse discover`: what is in a folder, an index or a collection."""
