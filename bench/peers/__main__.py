@@ -58,7 +58,6 @@ def main() -> None:
         "seconds a load": str(seconds),
         "repeats": str(repeats),
         "batches of mosec, LitServe and Ray Serve": f"wait for at most {WAIT_MS:.0f} ms",
-        "processors that others used, at most": f"{max(row['others'] for row in rows):.2f}",
     }
     write(options.out if whole else None, rows, conditions)
     if whole:
