@@ -10,18 +10,26 @@ from bench.report import Section, Target, write_tables
 
 _FLOOR, _OWN = "in process", "glimpse"
 _HEAD = ["server", *(f"{callers}/s" for callers in (1, 8, 32)), "p50 ms, 1 caller", "of in process, 1 / 8 / 32"]
+_EXPLANATION = [
+    "One JPEG a call, its vector back; the same ONNX files for all.",
+    "",
+    "The processors that other programs used are listed too. The servers of LitServe and Ray leave processes behind",
+    "that count among these.",
+]
 Loads = dict[str, list[dict[str, float]]]
 
 
 def write(out: Path | None, rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, str]) -> None:
     """Prints the tables; with `out`, also writes peers.md and peers.json there."""
     loads: dict[str, dict[str, Loads]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    others: dict[str, list[float]] = defaultdict(list)
     for row in rows:
+        others[row["peer"]].append(row["others"])
         for callers, load in row["loads"].items():
             loads[row["model"]][row["peer"]][callers].append(load)
-    sections = [_section(model, peers) for model, peers in loads.items()]
+    sections = [*(_section(model, peers) for model, peers in loads.items()), _others(others)]
     targets = [target for model, peers in loads.items() for target in _targets(model, peers)]
-    head = ["# Serving systems", "", "One JPEG a call, its vector back; the same ONNX files for all.", ""]
+    head = ["# Serving systems", "", *_EXPLANATION, ""]
     file = None if out is None else out / "peers"
     write_tables(file, head, sections, ("Targets", targets), {"rows": list(rows)}, conditions)
 
@@ -38,6 +46,14 @@ def _section(model: str, peers: Mapping[str, Loads]) -> Section:
             [name, *(_cell(loads[callers]) for callers in loads), *_more(loads, peers[_FLOOR])]
             for name, loads in peers.items()
         ],
+    )
+
+
+def _others(others: Mapping[str, Sequence[float]]) -> Section:
+    return (
+        "Processors that other programs used",
+        ["server", "median", "most"],
+        [[name, f"{statistics.median(used):.2f}", f"{max(used):.2f}"] for name, used in others.items()],
     )
 
 

@@ -122,5 +122,5 @@ def _flat(stored: Any) -> Any:
 
 def _check_room(needed: int) -> None:
     """Raises RuntimeError if a copy of this many bytes would leave too little memory."""
-    if needed > SHARE * (free := free_bytes()):
-        raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free")
+    if needed > SHARE * (available := free_bytes()):
+        raise RuntimeError(f"the copy needs {needed / 1e9:.1f} GB, and the GPU has {available / 1e9:.1f} GB free")
