@@ -2,6 +2,7 @@
 
 import signal
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
@@ -15,8 +16,8 @@ from support.killed_server import AT_COMMIT, COMMITTED, kill_at
 from support.reviewed import Reviewed, unlike_all
 from support.server import ServerProcess, Stubs
 
-# Steps at which a server is killed: statements, and the commit.
-_RESOLVING, _UNDOING = (1, 9, AT_COMMIT, COMMITTED), (6, AT_COMMIT, COMMITTED)
+# Steps at which a server is killed: statements, and the commit. tests/ledger/review kills after every statement.
+_RESOLVING, _UNDOING = (9, AT_COMMIT, COMMITTED), (6, COMMITTED)
 
 
 class Killed:
@@ -27,8 +28,8 @@ class Killed:
         self.reviewed.classify(unlike_all())
         self.names = [item.name for item in self.reviewed.items(8)]
 
-    def start(self, step: int | None = None) -> None:
-        """Kills the server, and starts one that is killed at a step."""
+    def start(self, step: int | None) -> None:
+        """Kills the server, unless it is dead, and starts one that is killed at a step."""
         self.server.stop(signal.SIGKILL)
         self.server.prepare = partial(kill_at, step) if step is not None else None
         self.server.start()
@@ -45,25 +46,22 @@ class Killed:
 def test_a_server_killed_between_two_steps_leaves_nothing_half_done(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     with ServerProcess(tmp_path, bundles[0]) as server:
         killed = Killed(server)
+        killed.start(_RESOLVING[0])
         before, after = (8, 0, False), (5, 3, True)
         request = {"new_label_id": "new", "request_id": "once"}
-        for step in _RESOLVING:
-            killed.start(step)
-            assert killed.state() == before, "of the kill before"
+        for step, following in pairwise((*_RESOLVING, _UNDOING[0])):
             with pytest.raises(grpc.RpcError):
                 killed.reviewed.resolve(killed.names[:3], **request)
-        killed.start()
-        assert killed.state() == after
+            killed.start(following)
+            assert killed.state() == (after if step == COMMITTED else before), step
         done = killed.reviewed.resolve(killed.names[:3], **request)
         assert killed.state() == after
         assert [result.status.code for result in done.results] == [0, 0, 0], "the answer that the caller missed"
-        for step in _UNDOING:
-            killed.start(step)
-            assert killed.state() == after, "of the kill before"
+        for step, following in pairwise((*_UNDOING, None)):
             with pytest.raises(grpc.RpcError):
                 killed.reviewed.undo(done.resolution)
-        killed.start()
-        assert killed.state() == before
+            killed.start(following)
+            assert killed.state() == (before if step == COMMITTED else after), step
         again = killed.reviewed.undo(done.resolution)
         assert (again.item_count, again.example_count) == (0, 0), "it is undone already"
     assert not verify(sqlite_url(tmp_path / "data"), quiet)
