@@ -1,6 +1,7 @@
 """The keeper decides by likeness, shares of callers and bytes, and writes large inputs in parts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from glimpse.ledger import Ledger, sqlite_url
 from glimpse.ledger.review.records import MAX_BATCH_BYTES
 from glimpse.server.review.queue_state import QueueState
+from glimpse.v1 import classification_service_pb2 as cls
 from support.kept import D, Place, units
 from support.review import now
 from support.vector_collection import Array
@@ -130,3 +132,29 @@ def test_an_item_that_another_server_embedded_again_is_compared_in_its_new_space
     state.sync(ledger.review)
     assert state.same("new", new[None]) == [item.id]
     assert state.same(item.embedding_space, old[None]) == [None]
+
+
+def test_no_item_makes_room_in_vain(ledger: Ledger) -> None:
+    """Another collection has the bytes of the ledger."""
+    other, place = Place(ledger), Place(ledger, max_bytes=4_000)
+    other.keep(other.query(units(1)[0], content=bytes(3_000), keeps_content=True))
+    place.keep(*(place.query(vector, decision=cls.DECISION_MATCH) for vector in units(9)))
+    place.keep(place.query(units(1, seed=1)[0], content=bytes(2_000), keeps_content=True))
+    assert [item.decision for item in place.items()] == [cls.DECISION_MATCH] * 9
+    place.keep(place.query(units(1, seed=1)[0], content=bytes(800), keeps_content=True))
+    decisions = [item.decision for item in place.items()]
+    assert decisions == [cls.DECISION_MATCH] * (len(decisions) - 1) + [cls.DECISION_UNKNOWN]
+    assert sum(row.bytes for row in ledger.review.usage()) <= 4_000
+
+
+def test_a_queue_shrinks_to_a_lower_bound(ledger: Ledger) -> None:
+    place = Place(ledger)
+    vectors = units(300, 32)
+    place.keep(*(place.query(vector, decision=cls.DECISION_MATCH) for vector in vectors[:200]))
+    with ledger.begin() as writer:
+        place.view.update_record(writer.update_collection(replace(place.view.record, review_max_items=10)))
+    sizes = []
+    for start in range(200, 300, 25):
+        place.keep(*map(place.query, vectors[start : start + 25]))
+        sizes.append(len(place.items()))
+    assert sizes == [72, 10, 10, 10]

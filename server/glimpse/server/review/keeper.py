@@ -165,15 +165,21 @@ class Keeper:
             return "caller"
         if query.caller and self.usage.bytes[query.caller] + size > self._max_bytes // _PART:
             return "caller"
-        while len(state.entries) >= most or self.usage.bytes.total() + size > self._max_bytes:
-            item_id = state.least_uncertain(than=query.decision)
-            if item_id is None or len(draft.removed) >= _MAX_REMOVED:
-                return "full"
+        room, over = list[str](), self.usage.bytes.total() + size - self._max_bytes
+        for item_id in state.less_uncertain(than=query.decision):
+            fits = len(state.entries) - len(room) < most and over <= 0
+            if fits or len(draft.removed) + len(room) >= _MAX_REMOVED:
+                break
+            room.append(item_id)
+            over -= state.entries[item_id].size
+        if over > 0:  # other collections have the bytes; no item makes room in vain
+            return "full"
+        for item_id in room:
             entry = state.entries[item_id]
             self.usage.bytes[entry.caller] -= entry.size
             state.remove(item_id)
             draft.remove(item_id)
-        return ""
+        return "" if len(state.entries) < most else "full"
 
 
 def _follow(state: QueueState, batch: ReviewBatch, result: ReviewAdded) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,9 +131,7 @@ class QueueState:
         vectors = self._vectors.get(embedding_space)
         return vectors.same(queries) if vectors else [None] * len(queries)
 
-    def least_uncertain(self, than: int) -> str | None:
-        """Returns the newest item of the least uncertain decision; None if no decision is less uncertain than one."""
+    def less_uncertain(self, than: int) -> Iterator[str]:
+        """Yields the items of less uncertain decisions: those of the least uncertain one first, the newest first."""
         for decision in ORDER[: ORDER.index(than)]:
-            if items := self._of_decisions[decision]:
-                return next(reversed(items))
-        return None
+            yield from reversed(self._of_decisions[decision])
