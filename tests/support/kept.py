@@ -119,5 +119,5 @@ class Turns:
         while self.recorder or self.worker._lists:
             await self.worker.turn()
             turns += 1
-            assert turns < 100, "a query comes back for ever"
+            assert turns < 100, "a query comes back forever"
         return turns

@@ -57,11 +57,11 @@ def test_a_server_killed_between_two_steps_leaves_nothing_half_done(bundles: tup
         done = killed.reviewed.resolve(killed.names[:3], **request)
         assert killed.state() == after
         assert [result.status.code for result in done.results] == [0, 0, 0], "the answer that the caller missed"
-        for step, following in pairwise((*_UNDOING, None)):
+        for undoing, then in pairwise((*_UNDOING, None)):
             with pytest.raises(grpc.RpcError):
                 killed.reviewed.undo(done.resolution)
-            killed.start(following)
-            assert killed.state() == (before if step == COMMITTED else after), step
+            killed.start(then)
+            assert killed.state() == (before if undoing == COMMITTED else after), undoing
         again = killed.reviewed.undo(done.resolution)
         assert (again.item_count, again.example_count) == (0, 0), "it is undone already"
     assert not verify(sqlite_url(tmp_path / "data"), quiet)

@@ -36,7 +36,7 @@ def row(decision: int, label: str, time: int, resolved: str | None) -> ReviewSam
         (UNKNOWN, "robin", 11, "robin", True),
         (MATCH, "wren", 11, "robin", False),
         (UNKNOWN, "wren", 11, "robin", False),
-        (UNKNOWN, "wren", 9, "robin", True),  # before the label existed, and the collection said so
+        (UNKNOWN, "wren", 9, "robin", True),  # the label did not exist yet, and UNKNOWN is right
         (MATCH, "wren", 9, "robin", False),
         (UNKNOWN, "robin", 11, "none", True),
         (MATCH, "robin", 11, "none", False),

@@ -8,7 +8,7 @@ from glimpse.server.review.kept_query import KeptQuery
 
 @dataclass(slots=True)
 class Draft:
-    """What is written of one collection.
+    """The rows to write for one collection.
 
     Attributes:
         collection_id: The collection.
