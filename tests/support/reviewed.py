@@ -71,3 +71,22 @@ class Reviewed(Vectors):
 def unlike_all(count: int = D) -> Array:
     """Returns vectors that are like no label and not like each other, `(count, D)`."""
     return np.eye(D, dtype=np.float32)[:count]
+
+
+class Ready:
+    """Collections in which items wait. Several are made at a time, because a server writes its queue once a second."""
+
+    def __init__(self, stubs: Stubs, vectors: Array, at_once: int = 4) -> None:
+        """Each collection has classified `vectors`, `(n, D)`."""
+        self._stubs, self._vectors, self._at_once = stubs, vectors, at_once
+        self._ready: list[Reviewed] = []
+
+    def take(self) -> Reviewed:
+        """Returns one that no test has used."""
+        if not self._ready:
+            self._ready = [Reviewed(self._stubs) for _ in range(self._at_once)]
+            for reviewed in self._ready:
+                reviewed.classify(self._vectors)
+            for reviewed in self._ready:
+                reviewed.until(lambda items: sum(item.count for item in items) == len(self._vectors))
+        return self._ready.pop()

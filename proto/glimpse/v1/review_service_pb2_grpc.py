@@ -88,9 +88,9 @@ class ReviewServiceServicer:
 
     def ListReviewItems(self, request, context):
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
-        are left out of the later pages.
+        uncertain ones, each unlike the ones before it. The page token holds the rest of the ranking, so it is valid on
+        every server of the ledger, and has about 14 bytes for each item that is left. After ten minutes it is
+        INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since are left out of the later pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +98,8 @@ class ReviewServiceServicer:
 
     def ListReviewGroups(self, request, context):
         """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
-        the last grouping and says when it was made. The first call for a collection waits for it.
+        the last grouping and says when it was made. The first call for a collection waits for it. The page token holds the
+        rest of the groups, as that of ListReviewItems.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,8 +109,9 @@ class ReviewServiceServicer:
         """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
         transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
         others. The same request_id again returns the same resolution and changes nothing.
-        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
-        have the ReviewGroup as it is, unless it is empty.
+        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now, and nothing was
+        resolved. The details of the status have the ReviewGroup as it is, unless it is empty. They name as many of its
+        members as fit into 2 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,20 +41,22 @@ class ReviewServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReviewServiceAsyncStub: ...
     ListReviewItems: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
-    are left out of the later pages.
+    uncertain ones, each unlike the ones before it. The page token holds the rest of the ranking, so it is valid on
+    every server of the ledger, and has about 14 bytes for each item that is left. After ten minutes it is
+    INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since are left out of the later pages.
     """
     ListReviewGroups: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]
     """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
-    the last grouping and says when it was made. The first call for a collection waits for it.
+    the last grouping and says when it was made. The first call for a collection waits for it. The page token holds the
+    rest of the groups, as that of ListReviewItems.
     """
     ResolveReviewItems: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ResolveReviewItemsRequest, _review_service_pb2.ResolveReviewItemsResponse]
     """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
     transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
     others. The same request_id again returns the same resolution and changes nothing.
-    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
-    have the ReviewGroup as it is, unless it is empty.
+    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now, and nothing was
+    resolved. The details of the status have the ReviewGroup as it is, unless it is empty. They name as many of its
+    members as fit into 2 KiB.
     """
     UndoReview: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.UndoReviewRequest, _review_service_pb2.UndoReviewResponse]
     """UndoReview takes a resolution back by a new change: it deletes the examples that the resolution enrolled, and the
@@ -88,20 +90,22 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReviewItems: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewItemsRequest, _review_service_pb2.ListReviewItemsResponse]  # type: ignore[assignment]
     """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-    uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-    made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
-    are left out of the later pages.
+    uncertain ones, each unlike the ones before it. The page token holds the rest of the ranking, so it is valid on
+    every server of the ledger, and has about 14 bytes for each item that is left. After ten minutes it is
+    INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since are left out of the later pages.
     """
     ListReviewGroups: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewGroupsRequest, _review_service_pb2.ListReviewGroupsResponse]  # type: ignore[assignment]
     """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
-    the last grouping and says when it was made. The first call for a collection waits for it.
+    the last grouping and says when it was made. The first call for a collection waits for it. The page token holds the
+    rest of the groups, as that of ListReviewItems.
     """
     ResolveReviewItems: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ResolveReviewItemsRequest, _review_service_pb2.ResolveReviewItemsResponse]  # type: ignore[assignment]
     """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
     transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
     others. The same request_id again returns the same resolution and changes nothing.
-    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
-    have the ReviewGroup as it is, unless it is empty.
+    ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now, and nothing was
+    resolved. The details of the status have the ReviewGroup as it is, unless it is empty. They name as many of its
+    members as fit into 2 KiB.
     """
     UndoReview: _aio.UnaryUnaryMultiCallable[_review_service_pb2.UndoReviewRequest, _review_service_pb2.UndoReviewResponse]  # type: ignore[assignment]
     """UndoReview takes a resolution back by a new change: it deletes the examples that the resolution enrolled, and the
@@ -138,9 +142,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_service_pb2.ListReviewItemsResponse, _abc.Awaitable[_review_service_pb2.ListReviewItemsResponse]]:
         """ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-        uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-        made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
-        are left out of the later pages.
+        uncertain ones, each unlike the ones before it. The page token holds the rest of the ranking, so it is valid on
+        every server of the ledger, and has about 14 bytes for each item that is left. After ten minutes it is
+        INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since are left out of the later pages.
         """
 
     @_abc_1.abstractmethod
@@ -150,7 +154,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_service_pb2.ListReviewGroupsResponse, _abc.Awaitable[_review_service_pb2.ListReviewGroupsResponse]]:
         """ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
-        the last grouping and says when it was made. The first call for a collection waits for it.
+        the last grouping and says when it was made. The first call for a collection waits for it. The page token holds the
+        rest of the groups, as that of ListReviewItems.
         """
 
     @_abc_1.abstractmethod
@@ -162,8 +167,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         """ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
         transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
         others. The same request_id again returns the same resolution and changes nothing.
-        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
-        have the ReviewGroup as it is, unless it is empty.
+        ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now, and nothing was
+        resolved. The details of the status have the ReviewGroup as it is, unless it is empty. They name as many of its
+        members as fit into 2 KiB.
         """
 
     @_abc_1.abstractmethod

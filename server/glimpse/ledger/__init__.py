@@ -46,7 +46,6 @@ from glimpse.ledger.records import (
 from glimpse.ledger.reembedding.reads import ReembeddingCounts, ReembeddingReader
 from glimpse.ledger.review.queue import ReviewQueue
 from glimpse.ledger.review.records import (
-    ResolutionKind,
     ReviewActivity,
     ReviewAdded,
     ReviewBatch,
@@ -54,11 +53,19 @@ from glimpse.ledger.review.records import (
     ReviewDeleted,
     ReviewItem,
     ReviewRepeat,
-    ReviewResolution,
     ReviewSample,
     ReviewUsage,
 )
-from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome, ResolveRequest, Undone
+from glimpse.ledger.review.resolution import (
+    ItemResult,
+    ResolutionKind,
+    Resolve,
+    Resolved,
+    ResolveOutcome,
+    ResolveRequest,
+    ReviewResolution,
+    Undone,
+)
 from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord

@@ -96,6 +96,17 @@ def test_nothing_is_kept_where_no_policy_keeps_queries(ledger: Direct) -> None:
     assert [len(ledger.review.samples(name)) for name in ("off", "birds")] == [0, 1]
 
 
+def test_a_batch_of_a_deleted_collection_does_not_come_into_one_with_its_id(ledger: Direct) -> None:
+    first = ledger.collection("birds").create_time
+    ledger.delete_collection("birds")
+    ledger.create_collection(collection())
+    late = ReviewBatch("birds", [item("a")], samples=[sample("s", 0.5)], create_time=first)
+    assert not ledger.review.add([late])[0].kept
+    assert (ledger.review.usage(), ledger.review.samples("birds")) == ([], [])
+    own = ReviewBatch("birds", [item("a")], create_time=ledger.collection("birds").create_time)
+    assert ledger.review.add([own])[0].kept
+
+
 def test_the_policy_is_part_of_the_collection(ledger: Direct) -> None:
     policy: dict[str, Any] = {
         "review_ambiguous": True,
@@ -146,6 +157,9 @@ def test_what_is_due_is_deleted(ledger: Direct) -> None:
     samples = [sample("x", 0.1, expire_time=time - 1), sample("y", 0.2)]
     ledger.review.add([ReviewBatch("birds", some, [*parts("old", b"old"), *parts("new", b"new")], samples=samples)])
     assert [one.id for one in ledger.review.waiting("birds")] == ["new"], "an expired item no longer waits"
+    assert ledger.review.items("birds", ["old", "new"]).keys() == {"new"}, "nor is it shown until it is deleted"
+    [added] = ledger.review.add([ReviewBatch("birds", repeats=[ReviewRepeat("old", 1, time)])])
+    assert list(added.missing) == ["old"], "nor does it stand for another query"
     assert ledger.review.delete_expired(now()) == ReviewDeleted(items=1, samples=1)
     assert ledger.review.items("birds", ["old", "new"]).keys() == {"new"}
     assert ledger.review.contents("birds", ["old", "new"], 100) == {"new": b"new"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from glimpse.ledger import (
     AlreadyExists,
@@ -26,6 +27,7 @@ from glimpse.ledger import (
     ReviewBatch,
     ReviewGroupChanged,
 )
+from glimpse.ledger.database import schema
 from glimpse.ledger.maintenance.verify import verify
 from glimpse.ledger.review import resolving
 from support.full_ledger import everything, quiet
@@ -270,6 +272,10 @@ def test_items_leave_a_day_after_their_resolution_and_stay_gone(ledger: Direct) 
     ledger.review.add([ReviewBatch("birds", [item("soon", expire_time=now() + 3600 * 1_000_000)])])
     ids = ["a", "soon"]
     resolved = ledger.resolve_review(Resolve("birds", ids, LABEL, LabelRecord("robin")))
+    deleted = dict(deletion_times(ledger))
+    stored = ledger.review.resolution("birds", resolved.resolution_id)
+    assert deleted["a"] == stored.time + DAY
+    assert deleted["soon"] < stored.time + DAY
     ledger.review.delete_expired(now() + DAY // 2)
     assert ledger.review.items("birds", ids).keys() == {"a"}, "the sooner of its expiry and a day"
     ledger.review.delete_expired(now() + DAY + 1)
@@ -278,6 +284,12 @@ def test_items_leave_a_day_after_their_resolution_and_stay_gone(ledger: Direct) 
     undone = ledger.undo_review("birds", resolved.resolution_id)
     assert (list(undone.item_ids), len(undone.example_ids)) == ([], 2)
     assert list(ledger.examples("birds")) == []
+
+
+def deletion_times(ledger: Direct) -> list[tuple[str, int]]:
+    columns = schema.review_items.c
+    with ledger.ledger._engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(columns.id, columns.delete_time))]
 
 
 def test_two_people_resolve_the_same_items_at_once(server: Postgres) -> None:

@@ -4,7 +4,6 @@ import itertools
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -20,6 +19,7 @@ from support.callers import Callers
 from support.compactions import compact
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
+from support.replicas import Replicas
 from support.server import ServerProcess, Stubs
 from support.status import refused
 
@@ -35,40 +35,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Replicas:
-    """Runs servers on one ledger, each with its own data folder."""
-
-    def __init__(self, folder: Path, bundle: Path, ledger: str, count: int) -> None:
-        self.servers = []
-        for number in range(count):
-            place = folder / f"replica-{number}"
-            place.mkdir()
-            shared = {"ledger": ledger, "indexes": folder / "indexes"}
-            self.servers.append(ServerProcess(place, bundle, **shared, drain_seconds=10))
-        self.stubs: list[Stubs] = []
-
-    def start(self) -> None:
-        for server in self.servers:
-            server.start()
-            server.listen = server.address  # clients expect a restarted server at the same address
-        self.stubs = [Stubs(server.address) for server in self.servers]
-
-
-def stop(server: ServerProcess) -> None:
-    if server.process:
-        server.stop()
-
-
 @pytest.fixture
 def replicas(database: Postgres, bundle: Path, tmp_path: Path) -> Iterator[Replicas]:
     several = Replicas(tmp_path, bundle, database.database(), 3)
-    with ExitStack() as stack:
-        for server in several.servers:
-            stack.callback(stop, server)
+    try:
         several.start()
         yield several
-        for stubs in several.stubs:
-            stubs.channel.close()
+    finally:
+        several.stop()
 
 
 def create(stubs: Stubs, name: str = "birds") -> None:

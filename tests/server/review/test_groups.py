@@ -1,13 +1,26 @@
 """Groups of review items over gRPC: members, proposals, names, and an etag that two people share."""
 
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
 import grpc
 import numpy as np
 import pytest
 from grpc_status import rpc_status
 
+from glimpse.ledger import Ledger, ResolutionKind, Resolve, sqlite_url
+from glimpse.server.api.pages import Page
+from glimpse.server.api.review.groups import ReviewGroupCalls
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.review.groups import groupings
+from glimpse.server.review.groups.group_messages import Members
+from glimpse.server.review.groups.grouping import Group
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import review_service_pb2 as rev
-from support.reviewed import Reviewed
+from support.kept import Place, units
+from support.review import collection, item
+from support.reviewed import Ready, Reviewed
 from support.server import Stubs
 from support.status import refused
 from support.vector_collection import Array, D
@@ -23,13 +36,15 @@ def bunches(count: int, each: int, seed: int = 0) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
+@pytest.fixture(scope="module")
+def ready(stubs: Stubs) -> Ready:
+    return Ready(stubs, bunches(4, 6))
+
+
 @pytest.fixture
-def reviewed(stubs: Stubs) -> Reviewed:
+def reviewed(ready: Ready) -> Reviewed:
     """Returns a collection in which four bunches of items wait."""
-    reviewed = Reviewed(stubs)
-    reviewed.classify(bunches(4, 6))
-    reviewed.until(lambda items: sum(item.count for item in items) == 24)
-    return reviewed
+    return ready.take()
 
 
 def test_groups_cover_the_queue_and_describe_themselves(reviewed: Reviewed) -> None:
@@ -117,3 +132,47 @@ def test_new_items_are_grouped_soon(reviewed: Reviewed) -> None:
     assert reviewed.groups().ungrouped_count or reviewed.groups().compute_time != before.compute_time
     after = soon(lambda: now if not (now := reviewed.groups(page_size=100)).ungrouped_count else None)
     assert sum(group.query_count for group in after.groups) == 36
+
+
+def test_the_first_items_are_grouped_at_once(stubs: Stubs) -> None:
+    reviewed = Reviewed(stubs)
+    assert not reviewed.groups().groups
+    reviewed.classify(bunches(2, 3))
+    reviewed.until(lambda items: sum(item.count for item in items) == 6)
+    assert reviewed.groups().groups
+
+
+def test_the_group_in_an_error_fits_into_its_details() -> None:
+    view = CollectionView(collection("c" * 63))
+    items = [item(f"{number:016x}") for number in range(1_000)]
+    members = Members(Group([one.id for one in items], 1_200, 5_000, 0.1), items)
+    detail = groupings._changed(view, members).detail
+    assert isinstance(detail, rev.ReviewGroup)
+    assert detail.ByteSize() <= 2_048
+    assert (detail.size, detail.query_count, detail.etag) == (1_200, 5_000, members.etag)
+    assert list(detail.items) == [f"collections/{'c' * 63}/reviewItems/{n:016x}" for n in range(len(detail.items))]
+    assert len(detail.items) > 10
+
+
+async def test_groups_without_members_cost_few_reads(tmp_path: Path) -> None:
+    """A page passes over all groups that were resolved since they were made."""
+    with Ledger.open(sqlite_url(tmp_path)) as ledger:
+        place = Place(ledger)
+        place.keep(*map(place.query, units(90, 64)))
+        groups = [Group([one.id], 1, 1, 0.0) for one in place.items()]
+        with ledger.begin() as writer:
+            names = [group.item_ids[0] for group in groups[:-1]]
+            writer.resolve_review(Resolve(place.name, names, ResolutionKind.SKIP))
+        reads = 0
+
+        async def read(query: Callable[[Ledger], object]) -> object:
+            nonlocal reads
+            reads += 1
+            return query(ledger)
+
+        calls = object.__new__(ReviewGroupCalls)
+        calls._groupings = groupings.Groupings(SimpleNamespace(read=read))  # type: ignore[arg-type]
+        page: Page[tuple[rev.ReviewGroup, Members]] = Page(20)
+        assert await calls._fill(page, place.view, groups) == 90
+        assert [list(members.group.item_ids) for _, members in page.items] == [groups[-1].item_ids]
+        assert reads <= 5

@@ -1,11 +1,15 @@
 """Pages of review items: one ranking for all of them, and tokens that are checked."""
 
+import base64
+import zlib
+
 import grpc
 import numpy as np
 import pytest
 
+from glimpse.server.review.page_tokens import pack
 from glimpse.v1 import review_service_pb2 as rev
-from support.reviewed import Reviewed
+from support.reviewed import Ready, Reviewed
 from support.server import Stubs
 from support.status import refused
 from support.vector_collection import D
@@ -14,13 +18,15 @@ from support.wait import soon
 Code = grpc.StatusCode
 
 
+@pytest.fixture(scope="module")
+def ready(stubs: Stubs) -> Ready:
+    return Ready(stubs, spread(20), at_once=2)
+
+
 @pytest.fixture
-def reviewed(stubs: Stubs) -> Reviewed:
+def reviewed(ready: Ready) -> Reviewed:
     """Returns a collection in which 20 items wait."""
-    reviewed = Reviewed(stubs)
-    reviewed.classify(spread(20))
-    reviewed.items(20)
-    return reviewed
+    return ready.take()
 
 
 def spread(count: int) -> "np.typing.NDArray[np.float32]":
@@ -67,6 +73,12 @@ def test_a_page_token_is_checked(reviewed: Reviewed, collection: str) -> None:
     for _ in range(4):  # further rankings of the collection
         reviewed.stubs.review.ListReviewItems(request)
     request.page_token = token
+    assert len(reviewed.stubs.review.ListReviewItems(request).items) == 2
+    scope, made, *rest = zlib.decompress(base64.urlsafe_b64decode(token)).decode().split("\n")
+    for seconds in (590, 601):
+        request.page_token = pack(scope, int(made) - seconds * 1_000_000, rest)
+        if seconds < 600:
+            assert len(reviewed.stubs.review.ListReviewItems(request).items) == 2
     with refused(Code.INVALID_ARGUMENT, "PAGE_TOKEN_EXPIRED", "page_token"):
         reviewed.stubs.review.ListReviewItems(request)
     request.page_token = ""

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from glimpse.ledger import ReviewBatch, ReviewDeleted
+from glimpse.server.api.collections.collections import CollectionCalls
 from glimpse.server.runtime import open_runtime
 from glimpse.server.settings import load_settings
 from glimpse.v1 import classification_service_pb2 as cls
@@ -17,6 +20,7 @@ from support.image_calls import enroll
 from support.keys import make_key
 from support.pictures import picture
 from support.raw_calls import bearer
+from support.review import item
 from support.reviewed import EVERYTHING, Reviewed, unlike_all
 from support.server import ServerProcess, Stubs, make_collection
 from support.wait import soon
@@ -137,3 +141,27 @@ async def test_what_is_due_is_deleted_and_the_rest_stays(bundles: tuple[Path, ..
             await runtime.review.expire(now)
             counts = await runtime.catalog.read(lambda ledger: ledger.review.counts(collection_id))
             assert sum(counts.values()) == left
+
+
+async def test_the_queue_of_a_collection_is_purged_before_the_collection_is_deleted(
+    bundles: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the transaction that holds the ledger's head is short."""
+    settings = load_settings(data=tmp_path / "data", backbone=bundles[:1], snapshot_seconds=0)
+    async with open_runtime(settings) as runtime:
+        calls = CollectionCalls(runtime)
+        create = col.CreateCollectionRequest(collection_id="birds", collection={"review_policy": EVERYTHING})
+        await calls.create(create)
+        await runtime.catalog.read(lambda ledger: ledger.review.add([ReviewBatch("birds", [item("a")])]))
+        await runtime.review.expire()
+        deleted = list[int]()
+        purge = runtime.review.purge
+
+        async def counted(collection_id: str) -> ReviewDeleted:
+            done = await purge(collection_id)
+            deleted.append(done.items)
+            return done
+
+        monkeypatch.setattr(runtime.review, "purge", counted)
+        await calls.delete(col.DeleteCollectionRequest(name="collections/birds"))
+        assert deleted == [1]

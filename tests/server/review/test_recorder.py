@@ -96,7 +96,7 @@ def test_weights_make_up_for_the_rates_of_decisions() -> None:
     drawn = 20_000
     for decision in (cls.DECISION_MATCH, cls.DECISION_UNKNOWN):
         for _ in range(drawn):
-            key, weights[decision] = sampling.draw("c", decision, 0)
+            key, weights[decision] = sampling.draw(("c", 0), decision, 0)
             counts[decision] += key is not None
     for number, count in counts.items():
         assert count * weights[number] == pytest.approx(drawn, rel=0.05)
@@ -109,11 +109,11 @@ def test_a_full_sample_keeps_recent_queries_and_older_ones_half_as_often_each_we
     for week in range(4):
         for query in range(4_000):
             time = (7 * week) * day + query
-            key, _ = sampling.draw("c", cls.DECISION_UNKNOWN, time)
+            key, _ = sampling.draw(("c", 0), cls.DECISION_UNKNOWN, time)
             if key is not None:
                 kept.append((key, week))
         kept = sorted(kept)[:MAX_SAMPLES]
-        sampling.set_keys("c", [key for key, _ in kept])
+        sampling.set_keys(("c", 0), [key for key, _ in kept])
     weeks = Counter(week for _, week in kept)
     for week in (1, 2, 3):
         assert weeks[week] / weeks[week - 1] == pytest.approx(2, rel=0.35)

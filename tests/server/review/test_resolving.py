@@ -8,20 +8,22 @@ import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import review_service_pb2 as rev
-from support.reviewed import Reviewed, unlike_all
+from support.reviewed import Ready, Reviewed, unlike_all
 from support.server import Stubs
 from support.status import refused
 
 Code = grpc.StatusCode
 
 
+@pytest.fixture(scope="module")
+def ready(stubs: Stubs) -> Ready:
+    return Ready(stubs, unlike_all())
+
+
 @pytest.fixture
-def reviewed(stubs: Stubs) -> Reviewed:
+def reviewed(ready: Ready) -> Reviewed:
     """Returns a collection in which eight items wait."""
-    reviewed = Reviewed(stubs)
-    reviewed.classify(unlike_all())
-    reviewed.items(8)
-    return reviewed
+    return ready.take()
 
 
 def names_of(items: list[rev.ReviewItem]) -> list[str]:

@@ -187,3 +187,14 @@ def test_lines_are_limited_per_second_and_count_those_left_out() -> None:
     assert [lines.next(), lines.next()] == [3, None]
     now[0] += 60
     assert [lines.next() for _ in range(11)] == [1] + [0] * 9 + [None]
+
+
+@pytest.mark.parametrize("rpc", ["CollectionService/BatchGetExampleContent", "ReviewService/GetReviewContent"])
+def test_reads_of_kept_inputs_are_audited_and_refused_ones_too(place: Place, rpc: str) -> None:
+    key = place.key(rpc.partition("/")[0].lower(), "enroll")
+    request = collection_requests("birds")[rpc.partition("/")[2]]
+    with refused(CODE.FAILED_PRECONDITION, "CONTENT_NOT_READABLE"):
+        call(place.server.address, f"/glimpse.v1.{rpc}", request, bearer(key))
+    [line] = soon(lambda: place.lines(rpc=rpc))
+    name = request.names[0].rpartition("/")[2]  # type: ignore[attr-defined]
+    assert (line["collection"], line["subjects"], line["code"]) == ("birds", [name], "FAILED_PRECONDITION")

@@ -31,7 +31,7 @@ def summary(
     """Show what waits, what was done, and how the collection does on real queries.
 
     The rates come from a sample of all queries. Accuracy comes from the queries of the sample that people have
-    resolved.
+    resolved and that came when the collection had labels.
     """
     with connected(server) as client:
         found = client.review_summary(collection, since=datetime.now(UTC) - timedelta(days=days))

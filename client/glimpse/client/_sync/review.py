@@ -49,7 +49,7 @@ class ReviewMethods(SyncCore):
 
         Raises:
             NotFound: If the collection does not exist, when the iterator is read.
-            InvalidArgument: If the order is forgotten (PAGE_TOKEN_EXPIRED), when the iterator is read. List again.
+            InvalidArgument: If ten minutes have passed (PAGE_TOKEN_EXPIRED), when the iterator is read. List again.
             GlimpseError: If a request fails for another reason, when the iterator is read.
         """
         return self._pages(requests.list_review_items(collection, decisions, page_size), timeout)
@@ -77,7 +77,7 @@ class ReviewMethods(SyncCore):
 
         Raises:
             NotFound: If the collection does not exist, when the iterator is read.
-            InvalidArgument: If the groups are forgotten (PAGE_TOKEN_EXPIRED), when the iterator is read. List again.
+            InvalidArgument: If ten minutes have passed (PAGE_TOKEN_EXPIRED), when the iterator is read. List again.
             GlimpseError: If a request fails for another reason, when the iterator is read.
         """
         return self._pages(requests.list_review_groups(collection, vocabulary, page_size), timeout)

@@ -195,8 +195,9 @@ class ReviewSummary:
         dropped_count: Items that expired or made room for others.
         unknown_rate: Part of recent queries that were UNKNOWN when they came. None: no sample.
         unknown_rate_now: Part of the same queries that would be UNKNOWN now. None: no sample.
-        accuracy: Part of recent queries that were answered as people resolved them. None: people resolved none of the
-            sample.
+        accuracy: Part of recent queries that had the right answer: the label that people resolved them as, or UNKNOWN
+            if they were negatives or their label did not exist yet. None: people resolved none that came when the
+            collection had labels.
     """
 
     waiting: Mapping[Decision, int]

@@ -14,11 +14,11 @@ _contents, _samples = schema.review_contents.c, schema.review_samples.c
 
 def add_batch(connection: Connection, batch: ReviewBatch, now: int) -> ReviewAdded:
     """Adds a batch; see `ReviewQueue.add`. Add those of one transaction in the order of their collections."""
-    if not _keeps_queries(connection, batch.collection_id):
+    if not _keeps_queries(connection, batch):
         return ReviewAdded(kept=False)
     named = [*(repeat.item_id for repeat in batch.repeats), *batch.removed]
     locked = lock_items(connection, batch.collection_id, named)
-    waiting = {item_id for item_id, row in locked.items() if row.resolution_id is None}
+    waiting = {item_id for item_id, row in locked.items() if row.resolution_id is None and row.expire_time > now}
     removed = [item_id for item_id in batch.removed if item_id in waiting]
     delete_items(connection, batch.collection_id, removed)
     count_drops(connection, batch.collection_id, len(removed), now)
@@ -39,10 +39,12 @@ def add_batch(connection: Connection, batch: ReviewBatch, now: int) -> ReviewAdd
     return ReviewAdded([item.id for item in items], missing)
 
 
-def _keeps_queries(connection: Connection, collection_id: str) -> bool:
-    """Returns whether a collection exists and its review policy keeps queries; it exists until the transaction ends."""
+def _keeps_queries(connection: Connection, batch: ReviewBatch) -> bool:
+    """Returns whether a batch's collection exists, until the transaction ends, and its review policy keeps queries."""
     policy = (_collections.review_unknown, _collections.review_ambiguous, _collections.review_match_rate)
-    query = select(*policy).where(_collections.id == collection_id)
+    query = select(*policy).where(_collections.id == batch.collection_id)
+    if batch.create_time is not None:
+        query = query.where(_collections.create_time == batch.create_time)
     # The weakest lock: enrolments write the collection's revision, and a batch must not wait for them.
     row = connection.execute(query.with_for_update(read=True, key_share=True)).first()
     return row is not None and bool(row.review_unknown or row.review_ambiguous or row.review_match_rate)

@@ -5,8 +5,7 @@ from sqlalchemy import Connection, and_, func, select
 from glimpse.ledger.database import schema
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import LabelRecord
-from glimpse.ledger.review.records import ResolutionKind
-from glimpse.ledger.review.resolution import Resolve
+from glimpse.ledger.review.resolution import ResolutionKind, Resolve
 from glimpse.ledger.writes.enrollment import existing_labels
 
 _labels, _examples = schema.labels.c, schema.examples.c

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Connection, Engine, bindparam, exists, func, select, update
+from sqlalchemy import Connection, Engine, exists, func, select
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
@@ -13,23 +13,24 @@ from glimpse.ledger.database.transactions import now_microseconds
 from glimpse.ledger.review.batches import add_batch
 from glimpse.ledger.review.contents import read_contents
 from glimpse.ledger.review.deletion import CONTENT_TABLES, PART_AGE, delete_all, delete_due, delete_lost_parts, repeat
+from glimpse.ledger.review.figures import read_activity, read_usage
 from glimpse.ledger.review.records import (
     MAX_BATCH_BYTES,
-    ResolutionKind,
     ReviewActivity,
     ReviewAdded,
     ReviewBatch,
     ReviewDeleted,
     ReviewItem,
-    ReviewResolution,
     ReviewSample,
     ReviewUsage,
 )
-from glimpse.ledger.review.rows import hour_of, item_record, lock_items, sample_record, select_items, waiting
+from glimpse.ledger.review.resolution import ResolutionKind, ReviewResolution
+from glimpse.ledger.review.rows import item_record, sample_record, select_items, waiting
+from glimpse.ledger.review.vectors import replace_vectors, select_other_spaces
 
 _Opens = Callable[[], AbstractContextManager[Connection]]
 _items, _samples = schema.review_items.c, schema.review_samples.c
-_resolutions, _drops = schema.review_resolutions.c, schema.review_drops.c
+_resolutions = schema.review_resolutions.c
 
 
 class ReviewQueue:
@@ -83,12 +84,13 @@ class ReviewQueue:
             return list(map(item_record, connection.execute(query)))
 
     def items(self, collection_id: str, item_ids: Collection[str]) -> dict[str, ReviewItem]:
-        """Returns items by id with their vectors, waiting or resolved. Those that do not exist are missing."""
+        """Returns items by id with their vectors, waiting or resolved. Those that are due for deletion are missing."""
         records: dict[str, ReviewItem] = {}
+        query = select_items(collection_id, vectors=True).where(_items.delete_time > now_microseconds())
         with self._reading() as connection:
             for some in batches(item_ids):
-                query = select_items(collection_id, vectors=True).where(_items.id.in_(some))
-                records |= {row.id: item_record(row) for row in connection.execute(query)}
+                rows = connection.execute(query.where(_items.id.in_(some)))
+                records |= {row.id: item_record(row) for row in rows}
         return records
 
     def contents(self, collection_id: str, item_ids: Sequence[str], max_bytes: int) -> dict[str, bytes]:
@@ -108,15 +110,8 @@ class ReviewQueue:
 
     def usage(self) -> list[ReviewUsage]:
         """Returns what every caller's items take in every collection. A vector counts as one of the collection."""
-        item_bytes = func.sum(_items.content_bytes + 4 * schema.collections.c.dimension)
-        query = (
-            select(_items.collection_id, _items.caller, func.count(), item_bytes)
-            .join_from(schema.review_items, schema.collections, schema.collections.c.id == _items.collection_id)
-            .group_by(_items.collection_id, _items.caller)
-        )
         with self._reading() as connection:
-            rows = connection.execute(query)
-            return [ReviewUsage(collection, caller, number, int(held)) for collection, caller, number, held in rows]
+            return read_usage(connection)
 
     def samples(self, collection_id: str) -> list[ReviewSample]:
         """Returns a collection's sample of queries, least keys first."""
@@ -126,13 +121,8 @@ class ReviewQueue:
 
     def activity(self, collection_id: str, since: int) -> ReviewActivity:
         """Returns what happened since a time. Dropped items are counted by the hour, from the hour of that time."""
-        done = (_resolutions.collection_id == collection_id, _resolutions.undo_time.is_(None))
-        resolved = select(func.sum(_resolutions.item_count)).where(*done, _resolutions.time >= since)
-        dropped = select(func.sum(_drops["count"])).where(
-            _drops.collection_id == collection_id, _drops.time >= hour_of(since)
-        )
         with self._reading() as connection:
-            return ReviewActivity(int(connection.scalar(resolved) or 0), int(connection.scalar(dropped) or 0))
+            return read_activity(connection, collection_id, since)
 
     def resolution(self, collection_id: str, resolution_id: str) -> ReviewResolution | None:
         """Returns a resolution, or None."""
@@ -152,8 +142,7 @@ class ReviewQueue:
         self, collection_id: str, embedding_space: str, *, after: int = 0, limit: int = 100
     ) -> list[ReviewItem]:
         """Returns waiting items with a kept input whose vectors are not of this space; see `waiting`."""
-        query = select_items(collection_id, vectors=False).where(waiting(now_microseconds()))
-        query = query.where(_items.embedding_space != embedding_space, _items.content_bytes > 0)
+        query = select_other_spaces(collection_id, embedding_space, now_microseconds())
         query = query.where(_items.sequence > after).order_by(_items.sequence).limit(limit)
         with self._reading() as connection:
             return list(map(item_record, connection.execute(query)))
@@ -165,18 +154,8 @@ class ReviewQueue:
             ValueError: the vectors have more than 1 MiB together.
         """
         _check_size(sum(map(len, vectors.values())))
-        which = (_items.collection_id == collection_id, _items.id == bindparam("which"))
         with self._writing() as connection:
-            locked = lock_items(connection, collection_id, vectors)
-            rows = [
-                {"which": item_id, "new": vectors[item_id]}
-                for item_id, row in locked.items()
-                if row.resolution_id is None
-            ]
-            values = {"vector": bindparam("new"), "embedding_space": embedding_space}
-            if rows:
-                connection.execute(update(schema.review_items).where(*which).values(values), rows)
-        return len(rows)
+            return replace_vectors(connection, collection_id, embedding_space, vectors)
 
     def delete_expired(self, now: int) -> ReviewDeleted:
         """Deletes what is due at a time, in transactions of bounded size, from the files too; see `erase`.

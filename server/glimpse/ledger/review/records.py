@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 #: The most bytes of a batch, and of a part of a kept input.
@@ -131,6 +130,7 @@ class ReviewBatch:
     """Additions to the queue of one collection, written at once.
 
     Attributes:
+        create_time: creation time of the collection, because another one may get its id; None is not checked.
         items: new items. The parts of an item with content are in this batch or were in earlier ones.
         parts: parts of kept inputs.
         repeats: items that stand for more queries now.
@@ -144,6 +144,7 @@ class ReviewBatch:
     repeats: Sequence[ReviewRepeat] = ()
     removed: Sequence[str] = ()
     samples: Sequence[ReviewSample] = ()
+    create_time: int | None = None
 
     @property
     def size(self) -> int:
@@ -158,8 +159,9 @@ class ReviewAdded:
 
     Attributes:
         item_ids: items that are in the queue now.
-        missing: ids of repeats that no longer wait; nothing was counted for them.
-        kept: False if the collection does not exist or keeps no queries any more; then nothing was added.
+        missing: ids of repeats that no longer wait, or have expired; nothing was counted for them.
+        kept: False if the collection does not exist, is another one by now, or keeps no queries any more; then nothing
+            was added.
     """
 
     item_ids: Sequence[str] = ()
@@ -196,37 +198,3 @@ class ReviewDeleted:
 
     items: int
     samples: int
-
-
-class ResolutionKind(StrEnum):
-    """The kind of a resolution."""
-
-    LABEL = "label"
-    NEW_LABEL = "new_label"
-    NEGATIVE = "negative"
-    SKIP = "skip"
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewResolution:
-    """A stored resolution.
-
-    Attributes:
-        label_id: the label of the items; empty if they were skipped.
-        created_label: whether the resolution created it.
-        item_count: how many items it resolved.
-        revision: the collection's revision after it.
-        examples: the examples that it enrolled: the digest of what can be updated, by id.
-        undo_time: when it was taken back; None if it was not.
-    """
-
-    id: str
-    time: int
-    actor: str
-    kind: ResolutionKind
-    label_id: str
-    created_label: bool
-    item_count: int
-    revision: int
-    examples: dict[str, str]
-    undo_time: int | None = None

@@ -1,11 +1,19 @@
-"""Requests to resolve review items and to take a resolution back, and their results."""
+"""Resolutions: requests to resolve review items and to take a resolution back, their results, and what is stored."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from glimpse.ledger.records import Enrolled, LabelRecord
-from glimpse.ledger.review.records import ResolutionKind
+
+
+class ResolutionKind(StrEnum):
+    """The kind of a resolution."""
+
+    LABEL = "label"
+    NEW_LABEL = "new_label"
+    NEGATIVE = "negative"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +111,28 @@ class Undone:
     example_ids: Sequence[str]
     label_id: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewResolution:
+    """A stored resolution.
+
+    Attributes:
+        label_id: the label of the items; empty if they were skipped.
+        created_label: whether the resolution created it.
+        item_count: how many items it resolved.
+        revision: the collection's revision after it.
+        examples: the examples that it enrolled: the digest of what can be updated, by id.
+        undo_time: when it was taken back; None if it was not.
+    """
+
+    id: str
+    time: int
+    actor: str
+    kind: ResolutionKind
+    label_id: str
+    created_label: bool
+    item_count: int
+    revision: int
+    examples: dict[str, str]
+    undo_time: int | None = None

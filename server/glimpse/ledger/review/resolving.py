@@ -13,9 +13,9 @@ from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused, Review
 from glimpse.ledger.records import Enrolled, Enrollment, ExampleRecord, LabelRecord
 from glimpse.ledger.review.contents import read_contents
 from glimpse.ledger.review.labels import choose_label
-from glimpse.ledger.review.records import ResolutionKind, ReviewItem
-from glimpse.ledger.review.resolution import ItemResult, Resolve, Resolved, ResolveOutcome
-from glimpse.ledger.review.rows import answer_samples, item_record, lock_items, select_items
+from glimpse.ledger.review.records import ReviewItem
+from glimpse.ledger.review.resolution import ItemResult, ResolutionKind, Resolve, Resolved, ResolveOutcome
+from glimpse.ledger.review.rows import answer_samples, item_record, lock_items, select_items, waiting
 from glimpse.ledger.writes.enrollment import EnrollmentWriter
 
 # A resolved item stays for a day, so that the resolution can be taken back.
@@ -79,11 +79,10 @@ class Resolution:
 
     def _check_expected(self) -> None:
         """Raises ReviewGroupChanged if an expected item does not wait."""
-        expected, wait = list(dict.fromkeys(self._resolve.expected)), set[str]()
+        expected, wait = list(self._resolve.expected), set[str]()
         for some in batches(expected):
             query = select(_items.id).where(_items.collection_id == self._collection_id, _items.id.in_(some))
-            still = (_items.resolution_id.is_(None), _items.expire_time > self._writer.now)
-            wait.update(self._connection.scalars(query.where(*still)))
+            wait.update(self._connection.scalars(query.where(waiting(self._writer.now))))
         if gone := [item_id for item_id in expected if item_id not in wait]:
             raise ReviewGroupChanged(gone)
 

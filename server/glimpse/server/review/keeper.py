@@ -3,13 +3,14 @@
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from glimpse.ledger import Ledger, ReviewBatch, ReviewItem, ReviewRepeat, ReviewSample
+from glimpse.ledger import Ledger, ReviewAdded, ReviewBatch
 from glimpse.server.collections.review_policy import max_items
-from glimpse.server.review.kept_query import PART_BYTES, KeptQuery
+from glimpse.server.review.draft import Draft, split
+from glimpse.server.review.kept_query import PART_BYTES, CollectionKey, KeptQuery
 from glimpse.server.review.queue_state import SAME, QueueState
 from glimpse.server.telemetry import metrics
 
@@ -30,15 +31,16 @@ class Usage:
 
 
 @dataclass(slots=True)
-class _Draft:
-    """The batch of one collection while it is made."""
+class Written:
+    """The result of a write.
 
-    items: dict[str, ReviewItem] = field(default_factory=dict)
-    queries: dict[str, KeptQuery] = field(default_factory=dict)
-    repeats: Counter[str] = field(default_factory=Counter)
-    removed: list[str] = field(default_factory=list)
-    samples: list[ReviewSample] = field(default_factory=list)
-    last_time: int = 0
+    Attributes:
+        sample_keys: The keys of each collection's sample, as far as they are known.
+        gone: Ids of items that no longer wait. The queries that are like them are not kept yet.
+    """
+
+    sample_keys: dict[CollectionKey, list[float]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
 
 class Keeper:
@@ -47,14 +49,15 @@ class Keeper:
     def __init__(self, max_bytes: int) -> None:
         """Keeps at most `max_bytes` of inputs and vectors in the ledger."""
         self._max_bytes = max_bytes
-        self._states: OrderedDict[str, QueueState] = OrderedDict()
+        self._states: OrderedDict[CollectionKey, QueueState] = OrderedDict()
         #: As of the last look at the ledger, with what was kept since.
         self.usage = Usage()
         self._usage_at = -_USAGE_SECONDS
 
     def forget(self, collection_id: str) -> None:
         """Forgets what is known of a collection's queue, which is read again."""
-        self._states.pop(collection_id, None)
+        for key in [key for key in self._states if key[0] == collection_id]:
+            del self._states[key]
 
     def refresh_usage(self, ledger: Ledger) -> None:
         """Reads what kept queries take, unless that was done in the last half minute."""
@@ -84,77 +87,77 @@ class Keeper:
             What to write, one list after the other; each has at most 1 MiB.
         """
         self.refresh_usage(ledger)
-        grouped: dict[str, tuple[list[KeptQuery], list[KeptQuery]]] = {}
-        for place, group in enumerate((queries, sampled)):
-            for query in group:
-                grouped.setdefault(query.view.record.id, ([], []))[place].append(query)
-        batches = [self._batch(ledger, name, *pair) for name, pair in grouped.items()]
+        drafts: dict[str, Draft] = {}
+        # If an id was deleted and created again, the latest collection alone can keep queries.
+        for collection_id, create_time in sorted({query.collection for query in (*queries, *sampled)}):
+            drafts[collection_id] = Draft(collection_id, create_time)
+        late = sum(query.collection[1] < drafts[query.collection[0]].create_time for query in queries)
+        metrics.review_dropped.labels("policy").inc(late)
+        for collection_id, draft in drafts.items():
+            key = (collection_id, draft.create_time)
+            state = self._state(ledger, key)
+            by_space: dict[str, list[KeptQuery]] = {}
+            for query in queries:
+                if query.collection == key:
+                    by_space.setdefault(query.embedding_space, []).append(query)
+            for some in by_space.values():
+                self._draft_items(state, draft, some)
+            draft.samples += filter(None, (query.sample() for query in sampled if query.collection == key))
+        batches = [draft.batch() for draft in drafts.values()]
         if len(queries) == 1 and queries[0].content_bytes > PART_BYTES:
-            return [[part] for part in _split(batches[0])]
+            return [[part] for part in split(batches[0])]
         return [batches]
 
-    def write(self, ledger: Ledger, batches: Sequence[ReviewBatch]) -> dict[str, list[float]]:
-        """Writes one of the lists that `decide` returned.
-
-        Returns:
-            The keys of each collection's sample, as far as they are known.
-        """
+    def write(self, ledger: Ledger, batches: Sequence[ReviewBatch]) -> Written:
+        """Writes one of the lists that `decide` returned."""
         try:
             results = ledger.review.add(batches)
         except BaseException:
             for batch in batches:
                 self.forget(batch.collection_id)
             raise
-        keys = {}
+        written = Written()
         for batch, result in zip(batches, results, strict=True):
-            state = self._states.get(batch.collection_id)
-            added, new = set(result.item_ids), {item.id for item in batch.items}
-            metrics.review_kept.labels("item").inc(len(added))
+            key = (batch.collection_id, batch.create_time or 0)
+            lost = {item.id for item in batch.items}.difference(result.item_ids)
+            metrics.review_kept.labels("item").inc(len(result.item_ids))
+            metrics.review_dropped.labels("policy" if not result.kept else "full").inc(len(lost))
             self.usage.collections.add(batch.collection_id)
-            metrics.review_dropped.labels("policy" if not result.kept else "full").inc(len(new - added))
+            written.gone.update(result.missing)
             if not result.kept:
                 self.forget(batch.collection_id)
-            elif state:
-                for item_id in (*(new - added), *result.missing):
-                    state.remove(item_id)
-                metrics.review_kept.labels("repeat").inc(sum(repeat.count for repeat in batch.repeats))
-                metrics.review_kept.labels("sample").inc(len(batch.samples))
-                state.sample_keys += [sample.key for sample in batch.samples]
-                keys[batch.collection_id] = state.sample_keys
-        return keys
+            elif state := self._states.get(key):
+                _follow(state, batch, result)
+                written.sample_keys[key] = state.sample_keys
+        return written
 
-    def _state(self, ledger: Ledger, collection_id: str) -> QueueState:
-        state = self._states.setdefault(collection_id, QueueState(collection_id))
-        self._states.move_to_end(collection_id)
+    def _state(self, ledger: Ledger, key: CollectionKey) -> QueueState:
+        state = self._states.setdefault(key, QueueState(key[0]))
+        self._states.move_to_end(key)
         while len(self._states) > _MAX_STATES:
             self._states.popitem(last=False)
         state.sync(ledger.review)
         return state
 
-    def _batch(
-        self, ledger: Ledger, collection_id: str, queries: Sequence[KeptQuery], sampled: Sequence[KeptQuery]
-    ) -> ReviewBatch:
-        state, draft = self._state(ledger, collection_id), _Draft()
-        same = _known(state, queries)
-        for query in queries:
-            known = same[query]
-            if known not in state.entries:
-                known = _new_one(draft, query)
+    def _draft_items(self, state: QueueState, draft: Draft, queries: Sequence[KeptQuery]) -> None:
+        """Adds queries of one embedding space to a draft: each as a new item, as one more of an item, or not at all."""
+        vectors = np.frombuffer(b"".join(query.vector for query in queries), "<f4").reshape(len(queries), -1)
+        same = state.same(queries[0].embedding_space, vectors)
+        alike, new = vectors @ vectors.T >= SAME, np.zeros(len(queries), bool)  # (n, n), (n,)
+        for row, query in enumerate(queries):
+            earlier = (queries[place].item_id for place in np.flatnonzero(alike[row] & new).tolist())
+            # One that made room for another item is no longer there.
+            known = next((one for one in (same[row], *earlier) if one in state.entries), None)
             if known:
-                query.item_id = known
-                draft.repeats[known] += 1
-                draft.last_time = max(draft.last_time, query.time)
+                draft.repeat(known, query)
             elif reason := self._refusal(state, draft, query):
                 metrics.review_dropped.labels(reason).inc()
             else:
-                item = query.item()
-                draft.items[item.id], draft.queries[item.id] = item, query
-                state.put(item)
-                self.usage.bytes[query.caller] += len(item.vector) + item.content_bytes
-        draft.samples += filter(None, (query.sample() for query in sampled))
-        return _finished(collection_id, draft)
+                state.put(draft.add(query))
+                new[row] = True
+                self.usage.bytes[query.caller] += len(query.vector) + query.content_bytes
 
-    def _refusal(self, state: QueueState, draft: _Draft, query: KeptQuery) -> str:
+    def _refusal(self, state: QueueState, draft: Draft, query: KeptQuery) -> str:
         """Makes room for a new item. Returns why there is none; empty if there is."""
         most, size = max_items(query.view.record), query.content_bytes + len(query.vector)
         # Without a key there is nobody to protect from the others.
@@ -162,66 +165,29 @@ class Keeper:
             return "caller"
         if query.caller and self.usage.bytes[query.caller] + size > self._max_bytes // _PART:
             return "caller"
-        while len(state.entries) >= most or self.usage.bytes.total() + size > self._max_bytes:
-            item_id = state.least_uncertain(than=query.decision)
-            if item_id is None or len(draft.removed) >= _MAX_REMOVED:
-                return "full"
+        room, over = list[str](), self.usage.bytes.total() + size - self._max_bytes
+        for item_id in state.less_uncertain(than=query.decision):
+            fits = len(state.entries) - len(room) < most and over <= 0
+            if fits or len(draft.removed) + len(room) >= _MAX_REMOVED:
+                break
+            room.append(item_id)
+            over -= state.entries[item_id].size
+        if over > 0:  # other collections have the bytes; no item makes room in vain
+            return "full"
+        for item_id in room:
             entry = state.entries[item_id]
             self.usage.bytes[entry.caller] -= entry.size
             state.remove(item_id)
-            if item_id in draft.items:
-                del draft.items[item_id], draft.queries[item_id]
-            else:
-                draft.removed.append(item_id)
-            draft.repeats.pop(item_id, None)
-        return ""
+            draft.remove(item_id)
+        return "" if len(state.entries) < most else "full"
 
 
-def _known(state: QueueState, queries: Sequence[KeptQuery]) -> dict[KeptQuery, str | None]:
-    """Returns the waiting item that each query is like."""
-    by_space: dict[str, list[KeptQuery]] = {}
-    for query in queries:
-        by_space.setdefault(query.embedding_space, []).append(query)
-    same: dict[KeptQuery, str | None] = {}
-    for space, group in by_space.items():
-        vectors = np.frombuffer(b"".join(query.vector for query in group), "<f4").reshape(len(group), -1)
-        same |= zip(group, state.same(space, vectors), strict=True)
-    return same
-
-
-def _new_one(draft: _Draft, query: KeptQuery) -> str | None:
-    """Returns the new item of the same batch that a query is like."""
-    vector = np.frombuffer(query.vector, "<f4")
-    for item_id, other in draft.queries.items():
-        if other.embedding_space == query.embedding_space and np.frombuffer(other.vector, "<f4") @ vector >= SAME:
-            return item_id
-    return None
-
-
-def _finished(collection_id: str, draft: _Draft) -> ReviewBatch:
-    items = [
-        replace(item, count=1 + draft.repeats[item.id], last_time=max(item.last_time, draft.last_time))
-        if item.id in draft.repeats
-        else item
-        for item in draft.items.values()
-    ]
-    return ReviewBatch(
-        collection_id,
-        items,
-        [part for query in draft.queries.values() for part in query.parts()],
-        [
-            ReviewRepeat(item_id, count, draft.last_time)
-            for item_id, count in draft.repeats.items()
-            if item_id not in draft.items
-        ],
-        draft.removed,
-        draft.samples,
-    )
-
-
-def _split(batch: ReviewBatch) -> list[ReviewBatch]:
-    """Returns a batch as several, one for each part of its input; the item comes with the last part."""
-    if not batch.parts:
-        return [batch]
-    *first, last = batch.parts
-    return [*(ReviewBatch(batch.collection_id, parts=[part]) for part in first), replace(batch, parts=[last])]
+def _follow(state: QueueState, batch: ReviewBatch, result: ReviewAdded) -> None:
+    """Corrects a state, which expects that all of a batch is written, by what was."""
+    missing = set(result.missing)
+    for item_id in (*missing, *(item.id for item in batch.items if item.id not in result.item_ids)):
+        state.remove(item_id)
+    counted = sum(repeat.count for repeat in batch.repeats if repeat.item_id not in missing)
+    metrics.review_kept.labels("repeat").inc(counted + sum(item.count - 1 for item in batch.items))
+    metrics.review_kept.labels("sample").inc(len(batch.samples))
+    state.sample_keys += [sample.key for sample in batch.samples]

@@ -9,12 +9,14 @@ from glimpse.ledger import ReviewContentPart, ReviewItem, ReviewSample
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.review_policy import keep_days
 
+#: The id of a collection, which another one can get, and its creation time.
+CollectionKey = tuple[str, int]
 #: The largest input that is kept; of a larger one only the vector is.
 MAX_CONTENT_BYTES = 16 << 20
 #: Bytes of one part of a kept input: a batch of 1 MiB has room for it and for the item.
 PART_BYTES = (1 << 20) - (64 << 10)
-# Bytes that a query is counted for beside its input and its vector.
-_ROW_BYTES = 512
+# Bytes that a query is counted for beside its input and its vector: a row of its own, and one of its input.
+_ROW_BYTES = 768
 _DAY = 86_400_000_000
 
 
@@ -57,6 +59,11 @@ class KeptQuery:
     keeps_content: bool
     release: Callable[[], None] = field(default=lambda: None)
     item_id: str = ""
+
+    @property
+    def collection(self) -> CollectionKey:
+        """The collection that answered."""
+        return self.view.record.id, self.view.record.create_time
 
     @property
     def held_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ _READ, _RESYNC_SECONDS, _REST = 1_000, 30.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    embedding_space: str
     decision: int
     caller: str
     size: int
@@ -85,14 +87,15 @@ class QueueState:
             self._put_all(items)
 
     def _sync_all(self, queue: ReviewQueue) -> None:
-        live: set[str] = set()
+        live: dict[str, str] = {}
         after = 0
         while items := queue.waiting(self._collection_id, after=after, limit=_READ):
             after = items[-1].sequence
-            live.update(item.id for item in items)
-        for item_id in self.entries.keys() - live:
-            self.remove(item_id)
-        missing = sorted(live - self.entries.keys())  # new ones, and those that an undo has brought back
+            live.update((item.id, item.embedding_space) for item in items)
+        for item_id, entry in list(self.entries.items()):
+            if live.get(item_id) != entry.embedding_space:  # it has left the queue, or was embedded again
+                self.remove(item_id)
+        missing = sorted(live.keys() - self.entries.keys())  # also those that an undo has brought back
         for start in range(0, len(missing), _READ):
             found = queue.items(self._collection_id, missing[start : start + _READ])
             self._put_all(sorted(found.values(), key=lambda item: item.sequence))
@@ -107,7 +110,8 @@ class QueueState:
         """Adds an item, unless it is known."""
         if item.id in self.entries:
             return
-        self.entries[item.id] = _Entry(item.decision, item.caller, len(item.vector) + item.content_bytes)
+        size = len(item.vector) + item.content_bytes
+        self.entries[item.id] = _Entry(item.embedding_space, item.decision, item.caller, size)
         self._of_decisions.setdefault(item.decision, {})[item.id] = None
         self.of_callers[item.caller] += 1
         vector = np.frombuffer(item.vector, "<f4")
@@ -127,9 +131,7 @@ class QueueState:
         vectors = self._vectors.get(embedding_space)
         return vectors.same(queries) if vectors else [None] * len(queries)
 
-    def least_uncertain(self, than: int) -> str | None:
-        """Returns the newest item of the least uncertain decision; None if no decision is less uncertain than one."""
+    def less_uncertain(self, than: int) -> Iterator[str]:
+        """Yields the items of less uncertain decisions: those of the least uncertain one first, the newest first."""
         for decision in ORDER[: ORDER.index(than)]:
-            if items := self._of_decisions[decision]:
-                return next(reversed(items))
-        return None
+            yield from reversed(self._of_decisions[decision])

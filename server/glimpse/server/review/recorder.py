@@ -78,7 +78,7 @@ class Recorder:
         now: int,
     ) -> None:
         decision, record = DECISIONS[prediction.decision], view.record
-        key, weight = self._sampling.draw(record.id, decision, now)
+        key, weight = self._sampling.draw((record.id, record.create_time), decision, now)
         is_item = _is_kept(view, prediction.decision)
         if not is_item and key is None:
             return
@@ -103,12 +103,15 @@ class Recorder:
             weight,
             record.review_inputs and kind != "vector" and len(content) <= MAX_CONTENT_BYTES,
         )
-        if is_item and (reason := self._refusal(query)):
+        self._put(query)
+
+    def _put(self, query: KeptQuery) -> None:
+        if query.is_item and (reason := self._refusal(query)):
             metrics.review_dropped.labels(reason).inc()
             query.is_item, query.content = False, b""
         if query.is_item:
             self._hold(query)
-        if key is not None:
+        if query.key is not None:
             self._sample(query)
 
     def _refusal(self, query: KeptQuery) -> str:
@@ -169,6 +172,12 @@ class Recorder:
                 samples.append(query)
         self._sampled = later
         return items, samples
+
+    def put_back(self, queries: Sequence[KeptQuery]) -> None:
+        """Takes queries back that turned out to be like no item that waits; their memory is still counted."""
+        for query in queries:
+            query.item_id = ""
+        self._items.extendleft(reversed(queries))
 
     def remove(self, collection_id: str) -> list[KeptQuery]:
         """Removes the queries of a collection, and returns those whose memory is counted."""

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from glimpse.fewshot.review.traffic import Estimate
-from glimpse.ledger import LabelRecord, Resolve, Resolved, ResolveRequest, Writer
-from glimpse.ledger.review.records import ResolutionKind
+from glimpse.ledger import LabelRecord, ResolutionKind, Resolve, Resolved, ResolveRequest, Writer
 from glimpse.server import validation
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.catalog.catalog import Catalog
@@ -17,7 +16,7 @@ from glimpse.server.collections.fitter import Fitter
 from glimpse.server.errors import RequestError, already_exists, exhausted, not_found
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.embedding_spaces import source_of_collection
-from glimpse.server.review.resolution_results import item_results
+from glimpse.server.review.resolution_results import resolution_message
 from glimpse.server.review.traffic_rates import Sample, TrafficRates
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry.stage_timer import record_stage
@@ -60,18 +59,14 @@ class Resolver:
             RequestError: Nothing was resolved.
             LedgerError: Nothing was resolved.
         """
-        sample, before = None, None
-        if request.measure:
-            sample = await self._rates.sample(view, set(item_ids))
-            before = await self._unknown_rate(view, sample, deadline)
+        sample = await self._rates.sample(view, set(item_ids)) if request.measure else None
+        before = await self._unknown_rate(view, sample, deadline) if sample else None
         accuracy, started, actor = view.accuracy, time.monotonic(), current_caller().name
 
         def answer(resolved: Resolved) -> bytes:
-            response = pb.ResolveReviewItemsResponse(
-                results=item_results(view.record.id, resolved), revision=resolved.revision, accuracy_before=accuracy
-            )
-            if resolved.resolution_id:
-                response.resolution = f"collections/{view.record.id}/reviewResolutions/{resolved.resolution_id}"
+            response = resolution_message(view.record.id, resolved)
+            if accuracy is not None:
+                response.accuracy_before = accuracy
             if before is not None:
                 response.unknown_rate_before = before.value
             return response.SerializeToString()

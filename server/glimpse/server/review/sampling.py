@@ -13,6 +13,7 @@ import math
 import random
 
 from glimpse.ledger.review.records import MAX_SAMPLES
+from glimpse.server.review.kept_query import CollectionKey
 from glimpse.v1 import classification_service_pb2 as pb
 
 # Sure answers are the most queries, and teach the least.
@@ -24,13 +25,13 @@ class Sampling:
     """Draws keys, and knows from which key on a collection's sample has no room. In the event loop's thread only."""
 
     def __init__(self) -> None:
-        self._greatest: dict[str, float] = {}
+        self._greatest: dict[CollectionKey, float] = {}
 
-    def draw(self, collection_id: str, decision: int, time: int) -> tuple[float | None, float]:
+    def draw(self, collection: CollectionKey, decision: int, time: int) -> tuple[float | None, float]:
         """Draws the key of a query.
 
         Args:
-            collection_id: The collection.
+            collection: The collection.
             decision: Number of the contract's enum.
             time: Microseconds since the epoch.
 
@@ -41,11 +42,15 @@ class Sampling:
         if random.random() >= rate:
             return None, 1 / rate
         key = math.log(1.0 - random.random()) - time / _DAY * math.log(2) / _HALF_LIFE_DAYS
-        return (key if key < self._greatest.get(collection_id, math.inf) else None), 1 / rate
+        return (key if key < self._greatest.get(collection, math.inf) else None), 1 / rate
 
-    def set_keys(self, collection_id: str, keys: list[float]) -> None:
+    def forget(self, collection_id: str) -> None:
+        """Forgets the sample of a collection, which has room again."""
+        self._greatest = {key: greatest for key, greatest in self._greatest.items() if key[0] != collection_id}
+
+    def set_keys(self, collection: CollectionKey, keys: list[float]) -> None:
         """Sets the keys of the stored sample, in any order. If it is full, queries with greater keys have no room."""
         if len(keys) < MAX_SAMPLES:
-            self._greatest.pop(collection_id, None)
+            self._greatest.pop(collection, None)
         else:
-            self._greatest[collection_id] = sorted(keys)[MAX_SAMPLES - 1]
+            self._greatest[collection] = sorted(keys)[MAX_SAMPLES - 1]

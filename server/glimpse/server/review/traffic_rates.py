@@ -81,18 +81,25 @@ class TrafficRates:
         return _rate(sample.rows, [_OF_NUMBERS.get(row.decision) is Decision.UNKNOWN for row in sample.rows])
 
     def accuracy(self, view: CollectionView, sample: Sample) -> Estimate | None:
-        """Estimates how often the answer was the label of a later resolution; None without one in the sample."""
-        return _rate(sample.rows, [_is_right(view, row) for row in sample.rows])
+        """Estimates how often the answer was right; None if no query of the sample was resolved.
+
+        Queries from before the collection had a label do not count: nothing could be answered.
+        """
+        rows = [row for row in sample.rows if row.label_id]
+        return _rate(rows, [_is_right(view, row) for row in rows])
 
 
 def _is_right(view: CollectionView, row: ReviewSample) -> bool | None:
-    """Returns whether a query got the right answer; None if it was not resolved."""
-    if row.resolved_label_id is None:
+    """Returns whether a query got the right answer; None if it was not resolved, or its label is deleted since.
+
+    Where no label was right, the right answer was UNKNOWN: for a negative, and before the label existed.
+    """
+    label = view.labels.get(row.resolved_label_id or "")
+    if label is None:
         return None
-    label = view.labels.get(row.resolved_label_id)
-    if label is not None and label.role == pb.LABEL_ROLE_NEGATIVE:
+    if label.role == pb.LABEL_ROLE_NEGATIVE or label.create_time > row.create_time:
         return _OF_NUMBERS.get(row.decision) is Decision.UNKNOWN
-    return row.label_id == row.resolved_label_id
+    return row.label_id == label.id
 
 
 def _rate(rows: Sequence[ReviewSample], properties: Iterable[bool | None]) -> Estimate | None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from glimpse.ledger import Ledger, LedgerError, ReviewBatch, ReviewDeleted
 from glimpse.server.catalog.catalog import Catalog
+from glimpse.server.errors import RequestError
 from glimpse.server.review.keeper import Keeper, Usage
 from glimpse.server.review.kept_query import KeptQuery
 from glimpse.server.review.recorder import Recorder
@@ -78,9 +79,10 @@ class ReviewWorker:
         """
         async with self._turns:
             _release(self._recorder.remove(collection_id))
-            for _, queries in self._lists:  # one list of batches, or the parts of one input
-                _release(queries)
-            self._lists.clear()
+            # The parts of one input, which may be of another collection.
+            if any(batch.collection_id == collection_id for batches, _ in self._lists for batch in batches):
+                _release([query for _, queries in self._lists for query in queries])
+                self._lists.clear()
 
             def purge(ledger: Ledger) -> ReviewDeleted:
                 deleted = ledger.review.purge(collection_id)
@@ -89,7 +91,7 @@ class ReviewWorker:
                 return deleted
 
             deleted = await self._catalog.read(purge)
-            self._sampling.set_keys(collection_id, [])
+            self._sampling.forget(collection_id)
             return deleted
 
     @property
@@ -109,15 +111,18 @@ class ReviewWorker:
     async def _write(self) -> None:
         batches, queries = self._lists.popleft()
         try:
-            keys = await self._catalog.read(lambda ledger: self._keeper.write(ledger, batches))
+            written = await self._catalog.read(lambda ledger: self._keeper.write(ledger, batches))
         except BaseException:
             # The later parts of an input are of no use without this one.
             _release([*queries, *(query for _, later in self._lists for query in later)], lost=True)
             self._lists.clear()
             raise
-        _release(queries)
-        for collection_id, known in keys.items():
-            self._sampling.set_keys(collection_id, known)
+        # An item that a query is like was resolved, or has expired: the query is decided on again.
+        again = [query for query in queries if query.item_id in written.gone]
+        _release([query for query in queries if query.item_id not in written.gone])
+        self._recorder.put_back(again)
+        for collection, keys in written.sample_keys.items():
+            self._sampling.set_keys(collection, keys)
 
     async def expire(self, now: int | None = None) -> ReviewDeleted | None:
         """Deletes what is due, unless another server does. Raises LedgerError.
@@ -160,7 +165,7 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[object]], what: s
         await asyncio.sleep(seconds)
         try:
             await work()
-        except LedgerError as error:
+        except (LedgerError, RequestError) as error:
             logger.warning("cannot %s: %s", what, error)
         except Exception:
             logger.exception("cannot %s", what)

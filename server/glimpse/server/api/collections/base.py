@@ -1,8 +1,10 @@
-"""The base of the objects that answer CollectionService: it finds resources by their names."""
+"""The base of the objects that answer CollectionService and ReviewService: it finds resources by their names."""
 
-from glimpse.server import resource_names
+from collections.abc import Sequence
+
+from glimpse.server import resource_names, validation
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.errors import not_found
+from glimpse.server.errors import invalid, not_found
 from glimpse.server.runtime import Runtime
 
 
@@ -25,6 +27,25 @@ class ResourceCalls:
         """
         [collection_id] = resource_names.parse_name(name, "collections/*", field)
         return self.catalog.find(collection_id, field, usable=usable)
+
+    def ids(self, view: CollectionView, names: Sequence[str], kind: str, most: int) -> list[str]:
+        """Returns the ids of resources of a collection that a request names in its field `names`.
+
+        Args:
+            view: The collection that the request's parent names.
+            names: The resource names.
+            kind: The segment before the id, for example `examples`.
+            most: The most names.
+        """
+        validation.check_count(names, most, "names")
+        ids = []
+        for position, name in enumerate(names):
+            field = f"names[{position}]"
+            collection_id, id = resource_names.parse_name(name, f"collections/*/{kind}/*", field)
+            if collection_id != view.record.id:
+                raise invalid("INVALID_NAME", f"{name!r} is not in collection {view.record.id!r}", field)
+            ids.append(id)
+        return ids
 
     def label(self, name: str, field: str) -> tuple[CollectionView, str]:
         """Returns the collection and the label id that a resource name names, in the spelling of the ledger.

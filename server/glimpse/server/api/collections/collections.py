@@ -79,18 +79,25 @@ class CollectionCalls(ResourceCalls):
         view = self.view(request.name, "name", usable=False)
         collection_id = view.record.id
 
-        def plan() -> Callable[[Writer], int]:
+        def check() -> None:
             self.catalog.check_current(view, "name")
             if view.labels and not request.force:
                 counts = f"{len(view.labels)} labels and {len(view.examples)} examples"
                 message = f"collection {collection_id!r} has {counts}, which would be deleted too; say force"
                 raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
+
+        def plan() -> Callable[[Writer], int]:
+            check()
             return lambda writer: writer.delete_collection(collection_id)
 
         def apply(revision: int) -> int:
             self.catalog.remove(collection_id)
             return revision
 
+        check()
+        if collection_id in self.runtime.review.usage.collections:
+            # In transactions of bounded size. The one below holds the head, and deletes what has come since.
+            await self.runtime.review.purge(collection_id)
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteCollectionResponse(revision=revision)
 

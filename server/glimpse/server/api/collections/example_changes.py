@@ -19,7 +19,8 @@ class ExampleChangeCalls(ResourceCalls):
 
     async def update(self, request: pb.UpdateExamplesRequest) -> pb.UpdateExamplesResponse:
         """Checks the new values, and writes the fields that the mask names to all examples of the request."""
-        view, example_ids = self._parse(request.parent, request.names)
+        view = self.view(request.parent, "parent")
+        example_ids = self.ids(view, request.names, "examples", _MAX_EXAMPLES)
         values = _values(view, request)
 
         def plan() -> Callable[[Writer], Updated]:
@@ -44,7 +45,8 @@ class ExampleChangeCalls(ResourceCalls):
 
     async def delete(self, request: pb.DeleteExamplesRequest) -> pb.DeleteExamplesResponse:
         """Deletes enrolled examples, and marks rows of the attached index as deleted."""
-        view, example_ids = self._parse(request.parent, request.names)
+        view = self.view(request.parent, "parent")
+        example_ids = self.ids(view, request.names, "examples", _MAX_EXAMPLES)
 
         def plan() -> Callable[[Writer], int]:
             ids, attached = self._find(view, example_ids), view.examples.attached_index
@@ -59,19 +61,6 @@ class ExampleChangeCalls(ResourceCalls):
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteExamplesResponse(revision=revision)
-
-    def _parse(self, parent: str, names: Sequence[str]) -> tuple[CollectionView, list[str]]:
-        """Returns the collection, and the ids of the examples that the names name."""
-        view = self.view(parent, "parent")
-        validation.check_count(names, _MAX_EXAMPLES, "names")
-        example_ids = list[str]()
-        for position, name in enumerate(names):
-            field = f"names[{position}]"
-            collection_id, example_id = resource_names.parse_name(name, "collections/*/examples/*", field)
-            if collection_id != view.record.id:
-                raise invalid("INVALID_NAME", f"{name!r} is not in {parent!r}", field)
-            example_ids.append(example_id)
-        return view, example_ids
 
     def _find(self, view: CollectionView, example_ids: Sequence[str]) -> list[int]:
         """Returns the ids of the examples' vectors, after a check that each exists and is named once."""

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from glimpse.ledger import Original
-from glimpse.server import validation
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.content import MAX_NAMES, KeptInput, check_readable, not_kept, read_contents
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.errors import invalid, not_found
-from glimpse.server.resource_names import parse_name
+from glimpse.server.errors import not_found
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -18,7 +16,7 @@ class ExampleContentCalls(ResourceCalls):
     async def get(self, request: pb.BatchGetExampleContentRequest) -> pb.BatchGetExampleContentResponse:
         """Returns the kept originals of examples, or thumbnails of them."""
         view = self.view(request.parent, "parent", usable=False)
-        ids = _example_ids(view, request.names)
+        ids = self.ids(view, request.names, "examples", MAX_NAMES)
         check_readable(view, request.thumbnail_size)
         collection_id = view.record.id
         originals = await self.catalog.read(lambda ledger: ledger.originals(collection_id, ids))
@@ -32,18 +30,6 @@ class ExampleContentCalls(ResourceCalls):
         ]
         contents = await read_contents(inputs, read, self.runtime.decoders, request.thumbnail_size)
         return pb.BatchGetExampleContentResponse(contents=contents)
-
-
-def _example_ids(view: CollectionView, names: Sequence[str]) -> list[str]:
-    validation.check_count(names, MAX_NAMES, "names")
-    ids = []
-    for position, name in enumerate(names):
-        field = f"names[{position}]"
-        collection_id, example_id = parse_name(name, "collections/*/examples/*", field)
-        if collection_id != view.record.id:
-            raise invalid("INVALID_NAME", f"{name!r} is no example of collection {view.record.id!r}", field)
-        ids.append(example_id)
-    return ids
 
 
 def _kept_input(view: CollectionView, name: str, example_id: str, original: Original | None) -> KeptInput:

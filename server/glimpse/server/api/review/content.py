@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 
 from glimpse.ledger import ReviewItem
+from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.content import MAX_NAMES, KeptInput, check_readable, not_kept, read_contents
-from glimpse.server.api.review.base import ReviewCalls, item_not_found
+from glimpse.server.review.resolution_results import item_not_found
 from glimpse.v1 import review_service_pb2 as pb
 
 # The most bytes of the inputs read at a time: 4 of the largest.
 _READ_BYTES = 64 << 20
 
 
-class ReviewContentCalls(ReviewCalls):
+class ReviewContentCalls(ResourceCalls):
     """Returns kept inputs. Every method raises RequestError and LedgerError."""
 
     async def get(self, request: pb.GetReviewContentRequest) -> pb.GetReviewContentResponse:
         """Returns the kept inputs of items, or thumbnails of them."""
         view = self.view(request.parent, "parent", usable=False)
-        ids = self.item_ids(view, request.names, MAX_NAMES)
+        ids = self.ids(view, request.names, "reviewItems", MAX_NAMES)
         check_readable(view, request.thumbnail_size)
         collection_id = view.record.id
         items = await self.catalog.read(lambda ledger: ledger.review.items(collection_id, ids))

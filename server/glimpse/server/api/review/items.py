@@ -1,29 +1,34 @@
 """ReviewService's call that lists items."""
 
-from collections.abc import Collection
+import re
+import time
+from collections.abc import Collection, Sequence
 
 from glimpse.ledger import Ledger, ReviewItem
 from glimpse.server import resource_names, validation
+from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.pages import Page
-from glimpse.server.api.review.base import ReviewCalls
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.review.messages import review_item_message
-from glimpse.server.review.ranking import Ranking, Rankings
+from glimpse.server.review.page_tokens import pack, unpack
+from glimpse.server.review.ranking import Ranker
 from glimpse.server.runtime import Runtime
+from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import classification_service_pb2
 from glimpse.v1 import review_service_pb2 as pb
 
 # Items read at a time.
 _READ_AHEAD = 100
+_ID = re.compile("[0-9a-f]{16}")
 
 
-class ReviewItemCalls(ReviewCalls):
+class ReviewItemCalls(ResourceCalls):
     """Lists items. Every method raises RequestError and LedgerError."""
 
     def __init__(self, runtime: Runtime) -> None:
         """Ranks items with the parts of `runtime`."""
         super().__init__(runtime)
-        self._rankings = Rankings(runtime.catalog)
+        self._ranker = Ranker(runtime.catalog)
 
     async def list_page(self, request: pb.ListReviewItemsRequest) -> pb.ListReviewItemsResponse:
         """Returns a page of the items that wait, those that teach most first."""
@@ -32,32 +37,34 @@ class ReviewItemCalls(ReviewCalls):
         for position, decision in enumerate(request.decisions):
             validation.check_enum(decision, classification_service_pb2.Decision.values()[1:], f"decisions[{position}]")
         page: Page[pb.ReviewItem] = Page(resource_names.page_size(request.page_size))
-        decisions = frozenset(request.decisions)
+        decisions, start = frozenset(request.decisions), time.time_ns() // 1_000
+        scope = " ".join(map(str, ("items", view.record.id, view.record.create_time, *sorted(decisions))))
+        ids: Sequence[str]
         if request.page_token:
-            ranking, start = self._rankings.find(view, decisions, request.page_token)
+            start, ids = await run_in_background(lambda: unpack(request.page_token, scope, _ID, start))
         else:
-            ranking, start = await self._rankings.make(view, decisions), 0
-        end = await self._fill(page, view, ranking, start)
+            ids = await self._ranker.rank(view, decisions)
+        end = await self._fill(page, view, ids)
         counts = await self.catalog.read(lambda ledger: ledger.review.counts(view.record.id))
         return pb.ListReviewItemsResponse(
             items=page.items,
-            next_page_token=self._rankings.token(ranking, end) if page.more else "",
+            next_page_token=await run_in_background(lambda: pack(scope, start, ids[end:])) if page.more else "",
             total_count=sum(counts.values()),
         )
 
-    async def _fill(self, page: Page[pb.ReviewItem], view: CollectionView, ranking: Ranking, start: int) -> int:
-        """Fills a page with the items of a ranking that still wait; returns the place of the next page."""
+    async def _fill(self, page: Page[pb.ReviewItem], view: CollectionView, ids: Sequence[str]) -> int:
+        """Fills a page with the items that still wait; returns the place of the next page."""
         collection_id = view.record.id
-        for place in range(start, len(ranking.item_ids), _READ_AHEAD):
-            ids = ranking.ids(place, place + _READ_AHEAD)
-            items = await self.catalog.read(lambda ledger, ids=ids: _waiting(ledger, collection_id, ids))  # type: ignore[misc]
-            for offset, item_id in enumerate(ids):
+        for place in range(0, len(ids), _READ_AHEAD):
+            some = ids[place : place + _READ_AHEAD]
+            items = await self.catalog.read(lambda ledger, some=some: _waiting(ledger, collection_id, some))  # type: ignore[misc]
+            for offset, item_id in enumerate(some):
                 if item_id in items:
                     message = review_item_message(collection_id, items[item_id])
                     page.fill([(message, message.ByteSize())])
                     if page.more:
                         return place + offset
-        return len(ranking.item_ids)
+        return len(ids)
 
 
 def _waiting(ledger: Ledger, collection_id: str, ids: Collection[str]) -> dict[str, ReviewItem]:

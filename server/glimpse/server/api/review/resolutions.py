@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from glimpse.ledger import AlreadyExists, NotFound, ReviewGroupChanged, Undone, Writer
 from glimpse.server import resource_names, validation
-from glimpse.server.api.review.base import ReviewCalls
+from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import already_exists, invalid, not_found
@@ -17,7 +17,7 @@ _MAX_ITEMS = 1_000
 _MAX_REQUEST_ID = 128
 
 
-class ResolutionCalls(ReviewCalls):
+class ResolutionCalls(ResourceCalls):
     """Resolves items. Every method raises RequestError and LedgerError."""
 
     def __init__(self, runtime: Runtime, groupings: Groupings) -> None:
@@ -36,7 +36,7 @@ class ResolutionCalls(ReviewCalls):
             deadline: In time.monotonic() seconds.
         """
         view = self.view(request.parent, "parent")
-        item_ids = self.item_ids(view, request.names, _MAX_ITEMS)
+        item_ids = self.ids(view, request.names, "reviewItems", _MAX_ITEMS)
         _check_distinct(item_ids)
         validation.check_length(request.request_id, "request_id", _MAX_REQUEST_ID)
         kind = request.WhichOneof("resolution")

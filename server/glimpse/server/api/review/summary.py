@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from glimpse.fewshot.review.traffic import Estimate
 from glimpse.ledger import CollectionRecord, Ledger, ReviewActivity, Writer
-from glimpse.server.api.review.base import ReviewCalls
+from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.review_policy import review_fields
 from glimpse.server.errors import RequestError, invalid
@@ -23,7 +23,7 @@ _FRESH_SECONDS = 10.0
 _WEEK = 7 * 86_400_000_000
 
 
-class ReviewSummaryCalls(ReviewCalls):
+class ReviewSummaryCalls(ResourceCalls):
     """Sums a queue up, and deletes it. Every method raises RequestError and LedgerError."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -14,7 +14,7 @@ from glimpse.server.classification.stored_vectors import predict_vectors
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.resource_names import review_item_name
-from glimpse.server.review.groups.grouping import Grouping
+from glimpse.server.review.groups.grouping import Group
 from glimpse.v1 import review_service_pb2 as pb
 
 # Members that say which label fits, and names of a group.
@@ -35,7 +35,7 @@ class Names:
 class Members:
     """The members of a group that still wait, the medoid first."""
 
-    group: int
+    group: Group
     items: Sequence[ReviewItem]
 
     @property
@@ -54,32 +54,31 @@ def etag_of(item_ids: Collection[str]) -> str:
     return hashlib.sha256("\n".join(sorted(item_ids)).encode()).hexdigest()[:32]
 
 
-def waiting_members(grouping: Grouping, group: int, items: Mapping[str, ReviewItem], space: str) -> Members:
+def waiting_members(group: Group, items: Mapping[str, ReviewItem], space: str) -> Members:
     """Returns the members of a group that still wait in an embedding space.
 
     Args:
-        grouping: The grouping.
         group: The group.
         items: The items of the group, as they are now.
         space: The collection's embedding space.
     """
-    found = (items.get(item_id) for item_id in grouping.members(group))
+    found = (items.get(item_id) for item_id in group.item_ids)
     return Members(
         group, [item for item in found if item and item.resolution_id is None and item.embedding_space == space]
     )
 
 
-def group_message(view: CollectionView, grouping: Grouping, members: Members) -> pb.ReviewGroup:
+def group_message(collection_id: str, members: Members) -> pb.ReviewGroup:
     """Returns a group without proposals."""
-    gone = len(grouping.members(members.group)) - len(members.items)
+    group, query_count = members.group, sum(item.count for item in members.items)
+    gone = len(group.item_ids) - len(members.items)
     return pb.ReviewGroup(
         etag=members.etag,
-        items=[review_item_name(view.record.id, item.id) for item in members.items],
-        size=grouping.size(members.group) - gone,
-        query_count=max(int(grouping.query_counts[members.group]), sum(item.count for item in members.items))
-        if not gone
-        else sum(item.count for item in members.items),
-        spread=float(grouping.spreads[members.group]),
+        items=[review_item_name(collection_id, item.id) for item in members.items],
+        size=group.size - gone,
+        # The grouping also knows the queries of members that are not named.
+        query_count=query_count if gone else max(group.query_count, query_count),
+        spread=group.spread,
     )
 
 

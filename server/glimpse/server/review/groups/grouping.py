@@ -1,8 +1,9 @@
 """Groups the items that wait, once, in a thread."""
 
-import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +25,43 @@ def most_items(dimension: int) -> int:
     return _MAX_VECTOR_BYTES // (4 * dimension)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group, as it was when it was made.
+
+    Attributes:
+        item_ids: The ids of its members, at most 1,000, the medoid first, then by their cosine to it.
+        size: The number of its members.
+        query_count: The queries that they stood for.
+        spread: 1 minus the mean cosine of the members to the medoid.
+    """
+
+    item_ids: Sequence[str]
+    size: int
+    query_count: int
+    spread: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Grouping:
+class Grouping(Sequence[Group]):
     """The groups of a collection's items as of a moment, those with the most queries first.
 
     Attributes:
-        id: Random.
         item_ids: The ids of all items, `(N,)` bytes, group by group; a group's medoid first.
         starts: Where each group begins, `(G + 1,)`.
         spreads: The spread of each group, `(G,)`.
         query_counts: The queries of each group, `(G,)`.
-        count: The items that waited, with those in no group.
+        item_count: The items that waited, with those in no group.
         last_sequence: The greatest sequence number among them.
         compute_time: Microseconds since the epoch.
         made: In time.monotonic() seconds.
     """
 
-    id: str
     item_ids: "npt.NDArray[np.bytes_]"
     starts: Rows
     spreads: Floats
     query_counts: Rows
-    count: int
+    item_count: int
     last_sequence: int
     compute_time: int
     made: float
@@ -53,19 +69,23 @@ class Grouping:
     def __len__(self) -> int:
         return len(self.spreads)
 
-    def size(self, group: int) -> int:
-        """Returns the number of a group's members."""
-        return int(self.starts[group + 1] - self.starts[group])
+    @overload
+    def __getitem__(self, place: int) -> Group: ...
 
-    def members(self, group: int) -> list[str]:
-        """Returns the ids of a group's members, at most 1,000, the medoid first, then by their cosine to it."""
-        start, end = int(self.starts[group]), int(self.starts[group + 1])
-        return [item_id.decode() for item_id in self.item_ids[start : min(end, start + MAX_MEMBERS)].tolist()]
+    @overload
+    def __getitem__(self, place: slice) -> list[Group]: ...
 
-    def group_of(self, item_id: str) -> int | None:
+    def __getitem__(self, place: int | slice) -> Group | list[Group]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        start, end = int(self.starts[place]), int(self.starts[place + 1])
+        ids = [item_id.decode() for item_id in self.item_ids[start : min(end, start + MAX_MEMBERS)].tolist()]
+        return Group(ids, end - start, int(self.query_counts[place]), float(self.spreads[place]))
+
+    def group_of(self, item_id: str) -> Group | None:
         """Returns the group of an item; None if it is in none."""
         places = np.flatnonzero(self.item_ids == item_id.encode())
-        return int(np.searchsorted(self.starts, places[0], side="right")) - 1 if len(places) else None
+        return self[int(np.searchsorted(self.starts, places[0], side="right")) - 1] if len(places) else None
 
 
 def make_grouping(waiting: Waiting, enrolled: EnrolledSample) -> Grouping:
@@ -80,7 +100,7 @@ def make_grouping(waiting: Waiting, enrolled: EnrolledSample) -> Grouping:
     if not items:
         none = np.empty(0, np.intp)
         empty = np.empty(0, "S16"), np.zeros(1, np.intp), np.empty(0), none
-        return Grouping(secrets.token_hex(8), *empty, count, last, now, time.monotonic())
+        return Grouping(*empty, count, last, now, time.monotonic())
     points = waiting.vectors
     try:
         vectors, references = np.concatenate([points, enrolled.read()]), enrolled.references
@@ -99,4 +119,4 @@ def make_grouping(waiting: Waiting, enrolled: EnrolledSample) -> Grouping:
     starts = np.concatenate([[0], np.cumsum(groups.sizes[by_queries])]).astype(np.intp)
     ids = np.array([item.id.encode() for item in items], "S16")[order]
     parts = ids, starts, groups.spreads[by_queries], query_counts[by_queries]
-    return Grouping(secrets.token_hex(8), *parts, count, last, now, time.monotonic())
+    return Grouping(*parts, count, last, now, time.monotonic())
