@@ -15,7 +15,7 @@ _STEP = 2**-0.5
 _PER_LABEL, _MOST = 5, 2_000
 # Fewer pairs of one label say less than density does.
 _LEAST_PAIRS = 20
-# Only cuts that split some pairs and join some tell how many labels there are.
+# Only cuts that split some pairs and join others show how many labels there are.
 _SPLIT, _JOINED = 0.3, 0.95
 
 
@@ -128,21 +128,29 @@ def _expected_agreement(cuts: list[Rows], references: References, pairs: tuple[R
     known = len(references.rows)
     rates = np.array([_rates(groups[:-known], groups[-known:], references.rows, pairs) for groups in cuts])
     joined, right, wrong = rates.T
-    telling = (right > _SPLIT) & (right < _JOINED) & (right > wrong)
+    informative = (right > _SPLIT) & (right < _JOINED) & (right > wrong)
     labels = len(np.unique(references.rows))
-    same = np.median((joined - wrong)[telling] / (right - wrong)[telling]) if telling.any() else 1 / labels
+    estimates = (joined - wrong)[informative] / (right - wrong)[informative]
+    same = np.median(estimates) if len(estimates) else 1 / labels
     count = max(len(cuts[0]) - known, 2)
     same = float(np.clip(same, 1 / count, 1 / labels))
     both, chance = same * right, same * joined
     return np.asarray((both - chance) / ((same + joined) / 2 - chance), np.float64)
 
 
-def _rates(points: Rows, references: Rows, rows: Rows, pairs: tuple[Rows, Rows]) -> tuple[float, float, float]:
-    """Returns the shares of joined pairs: of points, of references of one label, of references of two labels."""
+def _rates(points: Rows, references: Rows, labels: Rows, pairs: tuple[Rows, Rows]) -> tuple[float, float, float]:
+    """Returns the shares of joined pairs: of points, of references of one label, of references of two labels.
+
+    Args:
+        points: `(N,)`, the group of each point.
+        references: `(L,)`, the group of each reference.
+        labels: `(L,)`, the label of each reference.
+        pairs: the references of one label, of `_pairs`.
+    """
     left, right = pairs
     # All pairs of one label, those that were left out together too: the rest are of two labels.
-    _, cells = np.unique(rows * (references.max() + 1) + references, return_counts=True)
-    of_two = _pair_count(np.array([len(rows)])) - _pair_count(np.bincount(rows))
+    _, cells = np.unique(labels * (references.max() + 1) + references, return_counts=True)
+    of_two = _pair_count(np.array([len(labels)])) - _pair_count(np.bincount(labels))
     joined_of_two = _pair_count(np.bincount(references)) - _pair_count(cells)
     return (
         _pair_count(np.bincount(points)) / max(_pair_count(np.array([len(points)])), 1.0),

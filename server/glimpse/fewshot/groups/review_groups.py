@@ -36,7 +36,7 @@ class Groups:
     isolation: Floats
     #: Similarity at which the tree of merges was cut: weights of edges between two groups over (size * size) ** 0.75.
     height: float
-    #: Whether labels said where to cut; otherwise density did.
+    #: Whether labels chose the cut; otherwise density did.
     from_labels: bool
 
     def members(self, number: int) -> Rows:
