@@ -82,13 +82,14 @@ def choose_level(merges: Merges, vectors: Array, references: References | None) 
 
 
 def _heights(merges: Merges) -> Floats:
-    """Returns the heights to compare, falling: first no merge at all, last every merge."""
-    if not len(merges.heights):
+    """Returns the heights to compare, falling: first no merge but those of copies, last every merge."""
+    known = merges.heights[np.isfinite(merges.heights)]
+    if not len(known):
         return np.array([1.0])
-    highest, lowest = merges.heights.max(), merges.heights.min()
+    highest, lowest = known.max(), known.min()
     steps = int(np.ceil(np.log(lowest / highest) / np.log(_STEP)))
     heights = np.asarray(2 * highest * _STEP ** np.arange(steps + 3), np.float64)
-    # Rounding leaves the last one above the lowest merge where all weights are equal, as those of copies are.
+    # Rounding leaves the last one above the lowest merge where all weights are equal.
     heights[-1] = min(heights[-1], lowest)
     return heights
 
