@@ -58,6 +58,16 @@ class Findings:
         """The number of inputs that are in no group with another."""
         return int(np.count_nonzero(self.groups.sizes == 1))
 
+    @property
+    def several(self) -> int:
+        """The number of groups with several members, which are the first ones."""
+        return len(self.groups.sizes) - self.alone
+
+    @property
+    def shown_groups(self) -> range:
+        """The groups to show: those with several members; all if there is none."""
+        return range(self.several or len(self.groups.sizes))
+
     def members(self, number: int) -> Rows:
         """Returns the members of a group, the medoid first, then by their cosine to it."""
         members, medoid = self.groups.members(number), self.groups.medoids[number]

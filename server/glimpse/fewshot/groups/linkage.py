@@ -17,7 +17,7 @@ class Merges(NamedTuple):
 
     kept: Rows  # (m,) the point that stands for the merged group
     joined: Rows  # (m,) the point that stood for the other group
-    #: (m,) similarity at which a merge holds, not above that of the merges before it within the group; of copies, infinite.
+    #: (m,) similarity at which a merge holds: not above that of earlier ones within the group; infinite for copies.
     heights: Floats
 
 
