@@ -260,7 +260,11 @@ def test_a_collection_is_read_from_its_server(run: Run, collection: str, names: 
 
 def test_what_is_not_there_is_an_error(run: Run, painted: Path, tmp_path: Path) -> None:
     assert "there is no file or folder no/such" in run("discover", "no/such").err
-    assert "glimpse collections list" in run("discover", "no-such").err
+    for name in ("no-such", "no such"):
+        missing = run("discover", name)
+        assert missing.code == 1
+        assert f"no file, folder or collection {name}" in missing.err
+        assert "glimpse collections list" in missing.err
     assert run("collections", "create", "hollow").code == 0
     assert "there is no folder hollow here; as a collection: " in run("discover", "hollow").err
     assert run("discover", painted, "--copy-to", "x").code == 2

@@ -11,6 +11,7 @@ from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.input_reader import TableOptions
 from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.output_files import check_target, writing
+from glimpse.client import InvalidArgument, NotFound
 from glimpse.files.cache import cache_folder
 from glimpse.inputs import Columns
 
@@ -158,6 +159,9 @@ def _read(source: str, settings: "FolderOptions", backbone: str | None, server: 
         raise CliError(f"there is no file or folder {printable(source)}")
     try:
         return read_collection(source, server)
+    except (NotFound, InvalidArgument) as error:
+        message = f"there is no file, folder or collection {printable(source)}"
+        raise CliError(message, "list collections with: glimpse collections list") from error
     except CliError as error:
         raise CliError(
             f"there is no folder {printable(source)} here; as a collection: {error}", error.next_step
