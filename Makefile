@@ -64,7 +64,7 @@ bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
 
 # These need torch: they export a ViT-B/32 and sentence encoders.
-bench-fewshot bench-zero-shot-unknown bench-precision bench-review: bench-%: $(EXPORT)
+bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review: bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)

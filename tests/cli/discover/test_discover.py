@@ -280,6 +280,8 @@ def test_nothing_is_embedded_twice(painted: Path, discover: Discover, tmp_path: 
     assert before == 32 * len({file.read_bytes() for file in painted.rglob("*.png")})
     assert discover(painted, "--cache", "cache").code == 0
     assert digests.stat().st_size == before
+    refused = discover(painted, "--cache", painted / "grey.png")
+    assert (refused.code, "another folder with --cache" in refused.err) == (1, True)
 
 
 @pytest.mark.skipif(not bundled().is_dir(), reason="the bundled backbone is not here")
