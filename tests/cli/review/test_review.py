@@ -72,6 +72,10 @@ def test_a_collection_has_a_review_policy(run: Run) -> None:
     run("collections", "update", "keeping", "--review-max-items", "0", "--review-days", "0")
     empty = run("review", "list", "keeping")
     assert "collections update keeping --review-unknown" in empty.err
+    assert run("collections", "update", "keeping", "--review-ambiguous", *JSON).objects[0]["review_policy"]
+    [stopped] = run("collections", "update", "keeping", "--no-review", *JSON).objects
+    assert stopped["review_policy"] is None
+    assert run("collections", "update", "keeping", "--no-review", "--review-unknown").code == 2
     assert run("collections", "delete", "keeping").code == 0
 
 
