@@ -10,6 +10,7 @@ from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.output import print_note, print_records
 from glimpse.cli.common.output_files import check_target, make_folder, writing
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.session import connected
 from glimpse.cli.review import names
 from glimpse.cli.review.records import CONTENT_COLUMNS, CONTENT_FIELDS, item_record
@@ -105,8 +106,9 @@ def _draw(client: Client, collection: str, items: Sequence[ReviewItem], sheet: P
     pictures = kept[:_MAX_PICTURES]
     if not pictures:
         raise CliError("no picture to draw: none of these items has a kept picture", "leave out --sheet")
-    thumbnails = client.list_review_content(collection, [item.name for item in pictures], thumbnail_size=_THUMBNAIL)
-    drawn = draw_items(list(zip(pictures, thumbnails, strict=True)), left_out=len(kept) - len(pictures))
+    with spinner("drawing"):
+        thumbnails = client.list_review_content(collection, [item.name for item in pictures], thumbnail_size=_THUMBNAIL)
+        drawn = draw_items(list(zip(pictures, thumbnails, strict=True)), left_out=len(kept) - len(pictures))
     with writing(sheet):
         drawn.save(sheet)
     print_note(f"picture: {sheet.resolve()}")
