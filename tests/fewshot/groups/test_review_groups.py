@@ -173,3 +173,25 @@ def test_an_input_beside_copies_is_no_outlier_for_that() -> None:
     # Its neighbours are all copies of one input, whose distances are 0.
     assert groups.isolation[-1] < 3
     assert groups.isolation[:31].max() < 2
+
+
+def test_a_label_of_many_points_is_not_cut_to_pieces_beside_rare_ones() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(np.repeat(np.arange(4), [200, 15, 15, 15]))
+    vectors = rng.normal(size=(4, 32))[rows] + 0.6 * rng.normal(size=(len(rows), 32))
+    vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+    known = np.concatenate([np.flatnonzero(rows == label)[:5] for label in range(4)])
+    rest = np.setdiff1d(np.arange(len(rows)), known)
+    ordered = vectors[np.concatenate([rest, known])]
+    groups = find_review_groups(ordered, *_graph(ordered), References(rows[known]))
+    assert groups.from_labels
+    assert adjusted_rand_score(rows[rest], groups.numbers) > 0.6
+
+
+@pytest.mark.parametrize(("labels", "each"), [(20, 4), (30, 5)])
+def test_examples_that_all_say_where_to_cut_are_grouped(labels: int, each: int) -> None:
+    vectors, rows = _clustered(labels, each, 0.7)
+    graph = _graph(vectors)
+    groups = find_review_groups(vectors, *graph, References(rows), with_references=True)
+    assert groups.from_labels
+    assert adjusted_rand_score(rows, groups.numbers) > 0.6

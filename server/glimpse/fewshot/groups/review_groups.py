@@ -92,7 +92,7 @@ def find_review_groups(
     points = count - known
     copies = near_duplicates(neighbors, cosines, _COPY).pairs
     merges = merge_groups(shared_neighbors(neighbors), count, copies)
-    level = choose_level(merges, vectors, references if known else None)
+    level = choose_level(merges, vectors, references if known else None, with_references=with_references)
     isolation = _isolation(neighbors, cosines)
     grouped = slice(None) if with_references else slice(points)
     return _described(vectors[grouped], level.groups[grouped], isolation[grouped], level.height, level.from_labels)
