@@ -158,9 +158,8 @@ def _named(items: Items, groups: Groups, vocabulary: Vocabulary | None) -> list[
     if vocabulary is None:
         return [[] for _ in groups.sizes]
     named = []
-    order = np.argsort(groups.numbers, kind="stable")
-    for members in np.split(order, np.cumsum(groups.sizes)[:-1]):
-        places, cosines = propose_names(items.vectors[members], vocabulary.vectors, NAMES)
+    for number in range(len(groups.sizes)):
+        places, cosines = propose_names(items.vectors[groups.members(number)], vocabulary.vectors, NAMES)
         pairs = zip(places.tolist(), cosines.tolist(), strict=True)
         named.append([(vocabulary.texts[place], cosine) for place, cosine in pairs])
     return named

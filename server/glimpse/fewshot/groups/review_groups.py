@@ -1,6 +1,7 @@
 """Groups points that are alike, and describes the groups: medoid, spread, outliers, near copies."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,11 @@ class Groups:
 
     def members(self, number: int) -> Rows:
         """Returns the points of a group, ascending."""
-        return np.flatnonzero(self.numbers == number)
+        return self._by_group[number]
+
+    @cached_property
+    def _by_group(self) -> list[Rows]:
+        return np.split(np.argsort(self.numbers, kind="stable"), np.cumsum(self.sizes)[:-1])
 
     def outliers(self, most: int) -> Rows:
         """Returns at most `most` points, the most isolated first. Backbones differ in what isolation is usual."""
