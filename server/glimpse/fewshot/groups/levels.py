@@ -15,6 +15,8 @@ _STEP = 2**-0.5
 _PER_LABEL, _MOST = 5, 2_000
 # Fewer pairs of one label say less than density does.
 _LEAST_PAIRS = 20
+# Fewer points have too few pairs to be counted without the references.
+_LEAST_POINTS = 20
 # The greatest part of pairs that may be of one label. With all of them there is nothing to agree about.
 _MOST_SAME = 0.9
 
@@ -78,8 +80,7 @@ def choose_level(
     cuts = [cut_at(merges, height, count) for height in heights]
     if references is not None and pairs is not None:
         points = count - len(references.rows)
-        # Few points have too few pairs to be counted alone.
-        counted = count if with_references or points < len(references.rows) else points
+        counted = count if with_references or points < _LEAST_POINTS else points
         scores = _expected_agreement(cuts, references, pairs, counted)
     else:
         scores = np.array([silhouette(vectors, groups) for groups in cuts])
