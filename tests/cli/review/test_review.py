@@ -197,6 +197,8 @@ def test_items_are_watched_until_ctrl_c(client: Client, reviewed: str, toy_serve
         assert process.stdout.read() == ""
     finally:
         process.kill()
+        if process.stdout:
+            process.stdout.close()
     assert len(log.read_text().splitlines()) == 1
     assert item["item"] in {one.name for one in client.list_review_items(reviewed)}
 
