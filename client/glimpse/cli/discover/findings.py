@@ -9,6 +9,7 @@ import numpy as np
 
 from glimpse.backbone import cores, limit_libraries
 from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.progress import spinner
 from glimpse.cli.discover.items import Items, Vocabulary
 from glimpse.fewshot.groups import (
@@ -142,6 +143,8 @@ def _vocabulary(items: Items, file: Path | None) -> Vocabulary | None:
     if items.embed_texts is None:
         step = "name a bundle that reads text with --backbone; for an index, the one that it was built with"
         raise CliError(f"--names {file}: no backbone for {items.source} that reads text is at hand", step)
+    if not file.is_file():
+        raise CliError(f"there is no file {printable(file)}", "name another with --names")
     try:
         lines = list(read_lines(file))
     except InputsError as error:
@@ -151,7 +154,12 @@ def _vocabulary(items: Items, file: Path | None) -> Vocabulary | None:
     texts = list(dict.fromkeys(str(line.content) for line in lines if not isinstance(line, Unreadable)))
     if not texts:
         raise CliError(f"{file} has no line", "write one name a line")
-    return Vocabulary(texts, items.embed_texts(texts))
+    vectors = items.embed_texts(texts)
+    if same := len(texts) - len(np.unique(vectors, axis=0)):
+        print_note(
+            f"{same:,} of {len(texts):,} names have the vector of another: the backbone does not know these words"
+        )
+    return Vocabulary(texts, vectors)
 
 
 def _named(items: Items, groups: Groups, vocabulary: Vocabulary | None) -> list[list[tuple[str, float]]]:

@@ -127,7 +127,8 @@ def _summary(findings: Findings) -> str:
     measured = _silhouette(findings)
     silhouette = "" if measured is None else f", silhouette {measured:.2f}"
     cut = "labels" if findings.groups.from_labels else "density"
-    return f"{items.source}: {len(items):,} {items.noun}{part} in {groups}{silhouette}, cut by {cut}"
+    noun = items.noun.removesuffix("s") if len(items) == 1 else items.noun
+    return f"{items.source}: {len(items):,} {noun}{part} in {groups}{silhouette}, cut by {cut}"
 
 
 def _show_groups(findings: Findings) -> None:
