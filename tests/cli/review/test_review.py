@@ -64,6 +64,7 @@ def test_a_collection_has_a_review_policy(run: Run) -> None:
         **{"max_items": 0, "keep_days": 3},
     }
     assert made["content_readable"] is False
+    assert max(map(len, run("collections", "show", "keeping", columns=80).out.splitlines())) <= 80
     changes = ("--no-review-unknown", "--review-max-items", "20", "--content-readable")
     [changed] = run("collections", "update", "keeping", *changes, *JSON).objects
     assert (changed["review_policy"]["max_items"], changed["content_readable"]) == (20, True)
