@@ -14,7 +14,7 @@ from glimpse.backbone import bundled, load_bundle
 from glimpse.fewshot import normalize
 
 _SHOTS, _LABELLED_PART, _PER_CHARACTER = 5, 3, 20
-# Of mixtures: the length of the noise, and the part of the second vector.
+# Each vector of many is a mixture: the length of the noise, and the part of the second vector.
 _JITTER, _MIXED = 0.5, 0.35
 
 Numbers = npt.NDArray[np.intp]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
-from glimpse.fewshot.review.proposal import core_members, core_size, propose_label, propose_names
+from glimpse.fewshot.review.proposal import core_members, propose_label, propose_names
 from glimpse.fewshot.types import Prediction
 
 
@@ -74,8 +74,3 @@ def test_the_proposed_names_are_nearest_to_the_mean() -> None:
     assert places.tolist() == [0, 1]
     assert cosines == pytest.approx(mean[:2])
     assert propose_names(members, names, 9)[0].tolist() == [0, 1, 2, 3]
-
-
-def test_groups_are_named_by_two_once_labels_have_two_examples() -> None:
-    assert [core_size(examples, 10) for examples in (0, 10, 19, 20, 500)] == [1, 1, 1, 2, 2]
-    assert core_size(0, 0) == 1
