@@ -30,7 +30,7 @@ from support.postgres import postgres
 
 _DIMENSION, _EXAMPLES, _ITEMS, _CALLERS = 512, 100, 1_000, 8
 _KINDS = {"off": None, "full": ReviewPolicy(keep_unknown=True, keep_ambiguous=True, match_rate=1, max_items=_ITEMS)}
-#: Of a round: the load of Classify and that of EnrollExamples, by collection.
+#: The loads of Classify and of EnrollExamples in one round, by collection.
 Round = dict[str, tuple[Load, Load]]
 
 
