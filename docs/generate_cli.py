@@ -72,7 +72,9 @@ failed, `input`, `label` and `error`. The last object also has `accuracy_before`
 `glimpse review list`, `watch` and `show` print one object per item, `show` also with `text` and `file` (null if there
 is none). `glimpse review groups` prints one per group: `items` has the full names of its members, `names` objects with
 `name` and `cosine`. `glimpse review resolve` prints one object with `results`, one for each item: `item`, `example`,
-`error`, `resolved_by` and `resolved_label`.
+`error`, `resolved_by` and `resolved_label`. `glimpse review summary` prints `waiting`, an object of counts by decision,
+`resolved` and `dropped`, counts of the last `days`, and the estimates `unknown_rate`, `unknown_rate_now` and
+`accuracy`.
 
 `glimpse test` prints one object:
 

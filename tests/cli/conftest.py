@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from glimpse.cli.demo.server import own_server
-from support.forked import run_forked
+from support.forked import ForkedProcess, run_forked
 from support.server import GLIMPSE
 from support.toy_bundle import COLOURS, make_toy_bundle
 
@@ -78,7 +79,7 @@ def run_glimpse(
     """Runs `glimpse …`; with `columns`, its stdout is a terminal of that width, without colours."""
     words, env = list(map(str, arguments)), environment(server)
     if columns:
-        return _run_on_terminal([*GLIMPSE, *words], {**env, **(variables or {})}, cwd, columns)
+        return _run_on_terminal(words, {**env, **(variables or {})}, cwd, columns)
     env = {**env, **(variables or {})}
     # Modules read some variables when they are imported, which a fork has done already.
     if all(name.startswith("GLIMPSE_") for name in variables or ()):
@@ -90,18 +91,19 @@ def run_glimpse(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def _run_on_terminal(command: Sequence[str], env: Mapping[str, str], cwd: Path | None, columns: int) -> Done:
+def _run_on_terminal(words: Sequence[str], env: Mapping[str, str], cwd: Path | None, columns: int) -> Done:
     outer, inner = pty.openpty()
     variables = {**env, "COLUMNS": str(columns), "NO_COLOR": "1"}
-    with open(outer, "rb") as terminal:
-        process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, env=variables, cwd=cwd)
-        os.close(inner)
+    with open(outer, "rb") as terminal, tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
+        with open(inner, "wb") as stdout:
+            process = ForkedProcess(words, variables, stdout=stdout, stderr=stderr, folder=cwd)
         out = b""
         with suppress(OSError):  # raised when the other end of the terminal is closed
             while part := os.read(terminal.fileno(), 65536):
                 out += part
-        _, err = process.communicate(timeout=120)
-    return Done(process.returncode, out.decode().replace("\r\n", "\n"), err.decode())
+        code = process.wait(120)
+        stderr.seek(0)
+        return Done(code, out.decode().replace("\r\n", "\n"), stderr.read())
 
 
 @pytest.fixture

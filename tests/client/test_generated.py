@@ -62,8 +62,10 @@ def test_examples_in_docstrings_are_valid(kind: type) -> None:
     assert len(examples) >= 3
     for code in examples:
         tree = compile(dedent(code), "example", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        awaited = any(isinstance(node, ast.Await) for node in ast.walk(tree))
-        assert awaited == (kind is AsyncClient)
+        awaited = [node.value for node in ast.walk(tree) if isinstance(node, ast.Await)]
+        assert bool(awaited) == (kind is AsyncClient)
+        # `await client.call().field` would await the field.
+        assert all(isinstance(value, ast.Call) for value in awaited), code
 
 
 @pytest.mark.parametrize("name", [name for name in glimpse.client.__all__ if name not in ("Client", "AsyncClient")])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glimpse.cli.demo.server import own_server
 from glimpse.client import (
     AlreadyExists,
     AsyncClient,
@@ -26,6 +25,7 @@ from glimpse.client import (
     Vector,
 )
 from support.pictures import encoded, picture
+from support.review_server import review_server
 from support.toy_bundle import DIMENSION, make_toy_bundle
 from support.wait import soon
 
@@ -38,7 +38,7 @@ _number = itertools.count()
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     bundle = make_toy_bundle(tmp_path_factory.mktemp("bundle") / "toy")
-    with own_server(tmp_path_factory.mktemp("server"), [bundle]) as address:
+    with review_server(tmp_path_factory.mktemp("server"), bundle) as address:
         yield address
 
 

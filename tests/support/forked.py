@@ -21,7 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
 
-_PRELOADED = ["glimpse.server.app", "glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve"]
+_PRELOADED = [
+    *("glimpse.server.app", "glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve", "glimpse.client"),
+    # What most of the commands import, and the one that imports most.
+    *("glimpse.cli.common.inputs", "glimpse.cli.common.session", "glimpse.cli.discover.findings"),
+    *("glimpse.cli.discover.report", "glimpse.cli.discover.folder", "glimpse.cli.discover.stored"),
+]
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(_PRELOADED)
 

@@ -24,6 +24,7 @@ from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult, ExampleUpdate
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
+from glimpse.client.results._resolution import ReviewItemResult, ReviewResolution, ReviewUndo
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client.results._results import (
     EmbedResult,
@@ -39,11 +40,8 @@ from glimpse.client.results._review import (
     ReviewGroup,
     ReviewGroupChanged,
     ReviewItem,
-    ReviewItemResult,
     ReviewPurge,
-    ReviewResolution,
     ReviewSummary,
-    ReviewUndo,
 )
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
 from glimpse.client.transport._errors import (

@@ -162,6 +162,11 @@ def test_the_contact_sheet_has_a_row_for_each_group_with_its_medoid_first(
             assert sheet.getpixel((80, round(110 + (number + 0.6) * row))) == expected
 
 
+def test_names_that_the_backbone_does_not_know_are_reported(painted: Path, discover: Discover, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("red\nheron\nrobin\nwren\n")
+    assert "2 of 4 names have the vector of another" in discover(painted, "--names", "names.txt").err
+
+
 def test_texts_have_groups_and_no_contact_sheet(discover: Discover, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("".join(f"{colour} {colour}\n" * 5 for colour in COLOURS))
     done = discover("lines.txt", "--format", "json")
@@ -195,8 +200,11 @@ def test_very_few_inputs_are_shown_too(count: int, painted: Path, discover: Disc
     done = discover("few", "--sheet", "sheet.png")
     assert done.code == 0, done.err
     assert "no clear groups" in done.out
+    assert f"few: {count} picture{'s' * (count > 1)} in " in done.out
     assert (tmp_path / "sheet.png").is_file()
-    assert discover("few", "--sample", 5, "--by", "duplicate").code == 0
+    none = discover("few", "--sample", 5, "--by", "duplicate")
+    assert none.code == 0
+    assert ("no near duplicates" in none.err) == (len(none.out.splitlines()) == 1)
 
 
 def test_inputs_without_structure_form_no_clear_groups(tmp_path: Path) -> None:
@@ -260,9 +268,15 @@ def test_a_collection_is_read_from_its_server(run: Run, collection: str, names: 
 
 def test_what_is_not_there_is_an_error(run: Run, painted: Path, tmp_path: Path) -> None:
     assert "there is no file or folder no/such" in run("discover", "no/such").err
-    assert "glimpse collections list" in run("discover", "no-such").err
+    for name in ("no-such", "no such"):
+        missing = run("discover", name)
+        assert missing.code == 1
+        assert f"no file, folder or collection {name}" in missing.err
+        assert "glimpse collections list" in missing.err
     assert run("collections", "create", "hollow").code == 0
     assert "there is no folder hollow here; as a collection: " in run("discover", "hollow").err
+    nameless = run("discover", painted, "--names", "missing.txt")
+    assert (nameless.code, nameless.err.count("missing.txt")) == (1, 1)
     assert run("discover", painted, "--copy-to", "x").code == 2
     assert run("discover", painted, "--sheet", "x.txt").code == 2
     (tmp_path / "empty").mkdir()
@@ -276,6 +290,8 @@ def test_nothing_is_embedded_twice(painted: Path, discover: Discover, tmp_path: 
     assert before == 32 * len({file.read_bytes() for file in painted.rglob("*.png")})
     assert discover(painted, "--cache", "cache").code == 0
     assert digests.stat().st_size == before
+    refused = discover(painted, "--cache", painted / "grey.png")
+    assert (refused.code, "another folder with --cache" in refused.err) == (1, True)
 
 
 @pytest.mark.skipif(not bundled().is_dir(), reason="the bundled backbone is not here")

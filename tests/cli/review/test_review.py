@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 from PIL import Image
 
 from glimpse.client import Client, Modality, NewExample, ReviewItem, ReviewPolicy
+from support.forked import ForkedProcess
 from support.pictures import picture
-from support.server import GLIMPSE
+from support.review_server import look_often, review_server
 from support.wait import soon
 
 from ..conftest import Run, environment
@@ -31,6 +31,13 @@ def listed(client: Client, collection: str, count: int) -> list[ReviewItem]:
         return items if sum(item.count for item in items) == count else None
 
     return soon(look)
+
+
+@pytest.fixture(scope="module")
+def toy_server(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Replaces the server of all commands by one that writes kept queries soon."""
+    with review_server(tmp_path_factory.mktemp("server"), toy_bundle) as address:
+        yield address
 
 
 @pytest.fixture
@@ -57,6 +64,7 @@ def test_a_collection_has_a_review_policy(run: Run) -> None:
         **{"max_items": 0, "keep_days": 3},
     }
     assert made["content_readable"] is False
+    assert max(map(len, run("collections", "show", "keeping", columns=80).out.splitlines())) <= 80
     changes = ("--no-review-unknown", "--review-max-items", "20", "--content-readable")
     [changed] = run("collections", "update", "keeping", *changes, *JSON).objects
     assert (changed["review_policy"]["max_items"], changed["content_readable"]) == (20, True)
@@ -65,6 +73,10 @@ def test_a_collection_has_a_review_policy(run: Run) -> None:
     run("collections", "update", "keeping", "--review-max-items", "0", "--review-days", "0")
     empty = run("review", "list", "keeping")
     assert "collections update keeping --review-unknown" in empty.err
+    assert run("collections", "update", "keeping", "--review-ambiguous", *JSON).objects[0]["review_policy"]
+    [stopped] = run("collections", "update", "keeping", "--no-review", *JSON).objects
+    assert stopped["review_policy"] is None
+    assert run("collections", "update", "keeping", "--no-review", "--review-unknown").code == 2
     assert run("collections", "delete", "keeping").code == 0
 
 
@@ -89,7 +101,6 @@ def test_items_are_shown_with_their_texts_files_and_pictures(
     client.classify(reviewed, yellow)
     items = listed(client, reviewed, 5)
     ids = [item.id for item in items]
-    (tmp_path / "out").mkdir()
     shown = run("review", "show", reviewed, *ids, "--out", "out", "--sheet", "sheet.png", *JSON).objects
     assert [item["id"] for item in shown] == ids
     assert {item["text"] for item in shown} == {*TEXTS, None}
@@ -100,6 +111,7 @@ def test_items_are_shown_with_their_texts_files_and_pictures(
         pixel = sheet.getpixel((100, 140))  # the middle of the first picture
         assert pixel == pytest.approx((220, 220, 20), abs=12)
     client.update_collection(reviewed, content_readable=False)
+    assert "it is a file" in run("review", "show", reviewed, *ids, "--out", "sheet.png").err
     refused = run("review", "show", reviewed, *ids, "--out", "out")
     assert (refused.code, "--content-readable" in refused.err) == (1, True)
     plain = run("review", "show", reviewed, *ids)
@@ -161,28 +173,34 @@ def test_a_group_is_named_at_once(run: Run, reviewed: str) -> None:
     assert (gone.code, f"glimpse review groups {reviewed}" in gone.err) == (1, True)
 
 
+def test_items_that_came_after_the_groups_are_counted(run: Run, client: Client) -> None:
+    client.create_collection("late", review_policy=EVERYTHING)
+    assert run("review", "groups", "late").err == ""
+    client.classify("late", TEXTS)
+    listed(client, "late", len(TEXTS))
+    # The server answers with the groups of before, and makes new ones.
+    assert "in no group yet: 4" in run("review", "groups", "late").err
+    soon(lambda: list(client.list_review_groups("late")))
+    assert run("review", "groups", "late").err == ""
+
+
 def test_items_are_watched_until_ctrl_c(client: Client, reviewed: str, toy_server: str, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*GLIMPSE, "review", "watch", reviewed, *JSON],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(toy_server),
-        cwd=tmp_path,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    words, log = ["review", "watch", reviewed, *JSON], tmp_path / "log"
+    with log.open("w") as stderr:
+        process = ForkedProcess(words, environment(toy_server), stderr=stderr, folder=tmp_path, prepare=look_often)
     try:
         assert process.stdout is not None
-        assert process.stderr is not None
-        assert "Ctrl-C" in process.stderr.readline()
+        soon(lambda: "Ctrl-C" in log.read_text(), seconds=30)
         client.classify(reviewed, "red green")
         item = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        assert process.wait(30) == 130
+        assert process.stdout.read() == ""
     finally:
         process.kill()
-        process.wait()
-    assert (process.returncode, out, err) == (130, "", "")
+        if process.stdout:
+            process.stdout.close()
+    assert len(log.read_text().splitlines()) == 1
     assert item["item"] in {one.name for one in client.list_review_items(reviewed)}
 
 

@@ -9,6 +9,8 @@ from glimpse.fewshot.groups import linkage
 from glimpse.fewshot.groups.linkage import cut_at, merge_groups
 from glimpse.fewshot.groups.neighbors import Edges
 
+_NO_COPIES = np.empty((0, 2), np.intp)
+
 
 def _random_edges(count: int, seed: int) -> Edges:
     rng = np.random.default_rng(seed)
@@ -48,7 +50,7 @@ def test_the_cut_equals_merging_one_pair_at_a_time(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(linkage, "_POWER", 1.0)
     for seed in range(3):
         edges = _random_edges(24, seed)
-        merges = merge_groups(edges, 24)
+        merges = merge_groups(edges, 24, _NO_COPIES)
         for height in (2.0, 0.9, 0.5, 0.3):
             numbers = cut_at(merges, height, 24)
             groups = sorted(np.flatnonzero(numbers == group).tolist() for group in range(numbers.max() + 1))
@@ -57,7 +59,7 @@ def test_the_cut_equals_merging_one_pair_at_a_time(monkeypatch: pytest.MonkeyPat
 
 def test_lower_cuts_only_join_groups() -> None:
     edges = _random_edges(200, 0)
-    merges = merge_groups(edges, 200)
+    merges = merge_groups(edges, 200, _NO_COPIES)
     cuts = [cut_at(merges, height, 200) for height in (0.8, 0.4, 0.1, 0.02, 0.0)]
     for fine, coarse in itertools.pairwise(cuts):
         assert len({(a, b) for a, b in zip(fine.tolist(), coarse.tolist(), strict=True)}) == fine.max() + 1
@@ -67,6 +69,15 @@ def test_lower_cuts_only_join_groups() -> None:
 def test_equal_weights_merge_to_the_connected_parts() -> None:
     ring = np.arange(10)
     edges = Edges(np.concatenate([ring[:-1], ring[:1]]), np.concatenate([ring[1:], ring[-1:]]), np.ones(10))
-    merges = merge_groups(edges, 12)
+    merges = merge_groups(edges, 12, _NO_COPIES)
     assert len(merges.kept) == 9
     assert cut_at(merges, 0.0, 12).tolist() == [0] * 10 + [1, 2]
+
+
+def test_copies_are_together_in_every_cut() -> None:
+    edges, copies = _random_edges(50, 0), np.array([[3, 9], [9, 20], [31, 40]])
+    merges = merge_groups(edges, 50, copies)
+    for height in (np.inf, 2.0, 0.3, 0.0):
+        groups = cut_at(merges, height, 50)
+        assert len(set(groups[[3, 9, 20]].tolist())) == len(set(groups[[31, 40]].tolist())) == 1
+    assert cut_at(merges, 10.0, 50).max() + 1 == 47

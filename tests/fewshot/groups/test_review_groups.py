@@ -6,6 +6,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from glimpse.fewshot.groups import References, find_review_groups, graph_neighbors, near_duplicates, separation
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
+from glimpse.index import neighbor_graph
 
 
 def _clustered(labels: int, each: int, spread: float) -> tuple[Array, Rows]:
@@ -149,3 +150,48 @@ def test_exact_copies_are_in_one_group() -> None:
     groups = find_review_groups(vectors, *_graph(vectors))
     assert groups.sizes.tolist() == [5, 5, 5]
     assert separation(vectors, groups.numbers).silhouette == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [200, 2_000])
+def test_more_copies_than_neighbors_are_in_one_group(count: int) -> None:
+    vectors, rows = _clustered(12, 20, 0.6)
+    copies = np.repeat(np.eye(1, 32, dtype=np.float32), count, axis=0)
+    neighbors, cosines = neighbor_graph(copies, 10)
+    assert find_review_groups(copies, neighbors, cosines).sizes.tolist() == [count]
+    both = np.concatenate([copies, vectors])
+    groups = find_review_groups(both, *neighbor_graph(both, 10), References(rows))
+    assert groups.from_labels
+    assert len(set(groups.numbers[:count].tolist())) == 1
+
+
+def test_an_input_beside_copies_is_no_outlier_for_that() -> None:
+    vectors, _ = _clustered(6, 30, 0.5)
+    beside = vectors[0] + 0.1 * vectors[1]
+    vectors = np.concatenate([np.repeat(vectors[:1], 30, axis=0), vectors, [beside / np.linalg.norm(beside)]])
+    vectors = vectors.astype(np.float32)
+    groups = find_review_groups(vectors, *neighbor_graph(vectors, 10))
+    # Its neighbours are all copies of one input, whose distances are 0.
+    assert groups.isolation[-1] < 3
+    assert groups.isolation[:31].max() < 2
+
+
+def test_a_label_of_many_points_is_not_cut_to_pieces_beside_rare_ones() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(np.repeat(np.arange(4), [200, 15, 15, 15]))
+    vectors = rng.normal(size=(4, 32))[rows] + 0.6 * rng.normal(size=(len(rows), 32))
+    vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+    known = np.concatenate([np.flatnonzero(rows == label)[:5] for label in range(4)])
+    rest = np.setdiff1d(np.arange(len(rows)), known)
+    ordered = vectors[np.concatenate([rest, known])]
+    groups = find_review_groups(ordered, *_graph(ordered), References(rows[known]))
+    assert groups.from_labels
+    assert adjusted_rand_score(rows[rest], groups.numbers) > 0.6
+
+
+@pytest.mark.parametrize(("labels", "each"), [(20, 4), (30, 5)])
+def test_examples_that_all_say_where_to_cut_are_grouped(labels: int, each: int) -> None:
+    vectors, rows = _clustered(labels, each, 0.7)
+    graph = _graph(vectors)
+    groups = find_review_groups(vectors, *graph, References(rows), with_references=True)
+    assert groups.from_labels
+    assert adjusted_rand_score(rows, groups.numbers) > 0.6

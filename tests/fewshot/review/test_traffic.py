@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from glimpse.fewshot.decision import Decision
-from glimpse.fewshot.review.traffic import Stratum, estimate_rate, traffic_accuracy, unknown_rate
+from glimpse.fewshot.review.traffic import Stratum, estimate_rate
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 
 _REPLICATES = 4000
@@ -58,27 +57,4 @@ def test_a_stratum_without_answers_widens_the_interval_by_its_whole_share() -> N
 
 def test_nothing_is_estimated_without_answers() -> None:
     assert estimate_rate([Stratum(100, 0, 0)]) is None
-    assert traffic_accuracy({Decision.MATCH: 5}, [Decision.MATCH], [None]) is None
-    assert unknown_rate({}, [], []) is None
-
-
-def test_the_unknown_rate_before_comes_from_the_counts_and_after_from_the_sample() -> None:
-    counts = {Decision.MATCH: 600, Decision.UNKNOWN: 400}
-    decisions = [Decision.MATCH] * 30 + [Decision.UNKNOWN] * 100
-    now = [Decision.MATCH] * 30 + [Decision.UNKNOWN] * 25 + [Decision.MATCH] * 75
-    rates = unknown_rate(counts, decisions, now)
-    assert rates is not None
-    before, after = rates
-    assert before.value == pytest.approx(0.4)
-    assert (before.low, before.high) == pytest.approx(wilson_interval(400, 1000))
-    assert after.value == pytest.approx(0.4 * 0.25)
-    assert after.low < 0.1 < after.high < before.low
-
-
-def test_only_answered_queries_count_for_the_accuracy() -> None:
-    counts = {Decision.MATCH: 50, Decision.AMBIGUOUS: 50}
-    decisions = [Decision.MATCH, Decision.MATCH, Decision.AMBIGUOUS, Decision.AMBIGUOUS, Decision.AMBIGUOUS]
-    estimate = traffic_accuracy(counts, decisions, [True, None, True, False, None])
-    assert estimate is not None
-    assert estimate.value == pytest.approx(0.75)
-    assert estimate.answered == 3
+    assert estimate_rate([]) is None

@@ -34,7 +34,7 @@ _NEXT_STEPS = {
     "REEMBEDDING_NOT_FOUND": "start one: glimpse collections re-embed start COLLECTION --to BACKBONE",
     "REEMBEDDING_EXISTS": "end it first: glimpse collections re-embed end COLLECTION",
     "CONTENT_NOT_READABLE": "with an admin key: glimpse collections update COLLECTION --content-readable",
-    "RESOLUTION_NOT_FOUND": "`glimpse review resolve` prints its id; a resolution is forgotten 24 hours later",
+    "RESOLUTION_NOT_FOUND": "`glimpse review resolve` prints its id; a resolution is forgotten after a year",
     "REVIEW_GROUP_CHANGED": "list groups with: glimpse review groups COLLECTION",
     "PAGE_TOKEN_EXPIRED": "list again",
     "REEMBEDDING_INCOMPLETE": "see its progress: glimpse collections re-embed status COLLECTION",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from glimpse.cli.common.records import on_terminal, print_all, print_data
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
 _MIN_WIDTH = 8  # characters of a column without a fixed width
+_WHOLE_WORDS: Any = {"break_on_hyphens": False, "break_long_words": False}
 _MEASURED_ROWS = 1_000  # rows that decide the column widths if nothing is cut
 
 
@@ -136,13 +138,18 @@ def print_records(
 
 
 def print_record(output: Format, record: dict[str, Any]) -> None:
-    """Prints one resource; as a table, one field per line."""
+    """Prints one resource; as a table, one field per line, wrapped to a terminal's width."""
     if output is not Format.TABLE:
         print_data(output, record)
         return
     width = max(map(len, record))
+    room = terminal_width() - width - 2
     for name, value in record.items():
-        print(f"{styled(name.ljust(width), 'bold')}  {printable(value)}".rstrip())
+        text = printable(value)
+        first, *others = (textwrap.wrap(text, room, **_WHOLE_WORDS) if on_terminal() else ()) or [text]
+        print(f"{styled(name.ljust(width), 'bold')}  {first}".rstrip())
+        for line in others:
+            print(" " * (width + 2) + line)
 
 
 def print_note(text: str) -> None:

@@ -27,6 +27,25 @@ def check_target(target: Path, inputs: Iterable[Path] = (), another: str = "anot
         raise CliError(f"{target} cannot be written", f"name {another}")
 
 
+def make_folder(folder: Path, another: str = "another with --out") -> None:
+    """Creates a folder for files, if there is none, before the work begins, and checks that it can be written.
+
+    Args:
+        folder: The folder.
+        another: What the error advises to name instead.
+
+    Raises:
+        CliError: It cannot be created or written, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise CliError(f"{folder} cannot be a folder for files: {reason}", f"name {another}") from error
+    if not os.access(folder, os.W_OK):
+        raise CliError(f"the folder {folder} cannot be written", f"name {another}")
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
     """Turns an OSError of the block, such as a full disk, into a CliError that names the file."""

@@ -11,6 +11,8 @@ from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.input_reader import TableOptions
 from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.output_files import check_target, writing
+from glimpse.cli.common.progress import spinner
+from glimpse.client import InvalidArgument, NotFound
 from glimpse.files.cache import cache_folder
 from glimpse.inputs import Columns
 
@@ -135,6 +137,8 @@ def discover(
         report.show(found, output)
     else:
         chosen = samples.choose(found, sample, by)
+        if not len(chosen):
+            print_note("no near duplicates")
         copied = samples.copy(found, chosen, copy_to) if copy_to else {}
         samples.show(found, chosen, copied, output)
         if copy_to and len(copied) < len(chosen):
@@ -158,6 +162,9 @@ def _read(source: str, settings: "FolderOptions", backbone: str | None, server: 
         raise CliError(f"there is no file or folder {printable(source)}")
     try:
         return read_collection(source, server)
+    except (NotFound, InvalidArgument) as error:
+        message = f"there is no file, folder or collection {printable(source)}"
+        raise CliError(message, "list collections with: glimpse collections list") from error
     except CliError as error:
         raise CliError(
             f"there is no folder {printable(source)} here; as a collection: {error}", error.next_step
@@ -174,7 +181,8 @@ def _draw(found: "Findings", sheet: Path) -> None:
     """Draws and saves the contact sheet. Raises CliError."""
     from glimpse.cli.discover.sheet import draw
 
-    picture = draw(found)
+    with spinner("drawing"):
+        picture = draw(found)
     with writing(sheet):
         picture.save(sheet)
     print_note(f"contact sheet: {sheet.resolve()}")

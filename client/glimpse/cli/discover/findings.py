@@ -9,6 +9,7 @@ import numpy as np
 
 from glimpse.backbone import cores, limit_libraries
 from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.progress import spinner
 from glimpse.cli.discover.items import Items, Vocabulary
 from glimpse.fewshot.groups import (
@@ -57,6 +58,16 @@ class Findings:
     def alone(self) -> int:
         """The number of inputs that are in no group with another."""
         return int(np.count_nonzero(self.groups.sizes == 1))
+
+    @property
+    def several(self) -> int:
+        """The number of groups with several members, which are the first ones."""
+        return len(self.groups.sizes) - self.alone
+
+    @property
+    def shown_groups(self) -> range:
+        """The groups to show: those with several members; all if there is none."""
+        return range(self.several or len(self.groups.sizes))
 
     def members(self, number: int) -> Rows:
         """Returns the members of a group, the medoid first, then by their cosine to it."""
@@ -132,6 +143,8 @@ def _vocabulary(items: Items, file: Path | None) -> Vocabulary | None:
     if items.embed_texts is None:
         step = "name a bundle that reads text with --backbone; for an index, the one that it was built with"
         raise CliError(f"--names {file}: no backbone for {items.source} that reads text is at hand", step)
+    if not file.is_file():
+        raise CliError(f"there is no file {printable(file)}", "name another with --names")
     try:
         lines = list(read_lines(file))
     except InputsError as error:
@@ -141,16 +154,20 @@ def _vocabulary(items: Items, file: Path | None) -> Vocabulary | None:
     texts = list(dict.fromkeys(str(line.content) for line in lines if not isinstance(line, Unreadable)))
     if not texts:
         raise CliError(f"{file} has no line", "write one name a line")
-    return Vocabulary(texts, items.embed_texts(texts))
+    vectors = items.embed_texts(texts)
+    if same := len(texts) - len(np.unique(vectors, axis=0)):
+        print_note(
+            f"{same:,} of {len(texts):,} names have the vector of another: the backbone does not know these words"
+        )
+    return Vocabulary(texts, vectors)
 
 
 def _named(items: Items, groups: Groups, vocabulary: Vocabulary | None) -> list[list[tuple[str, float]]]:
     if vocabulary is None:
         return [[] for _ in groups.sizes]
     named = []
-    order = np.argsort(groups.numbers, kind="stable")
-    for members in np.split(order, np.cumsum(groups.sizes)[:-1]):
-        places, cosines = propose_names(items.vectors[members], vocabulary.vectors, NAMES)
+    for number in range(len(groups.sizes)):
+        places, cosines = propose_names(items.vectors[groups.members(number)], vocabulary.vectors, NAMES)
         pairs = zip(places.tolist(), cosines.tolist(), strict=True)
         named.append([(vocabulary.texts[place], cosine) for place, cosine in pairs])
     return named

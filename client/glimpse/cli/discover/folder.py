@@ -116,13 +116,16 @@ class TextsAndPictures:
     """Embeds inputs by a bundle, through the cache of vectors."""
 
     def __init__(self, bundle: Bundle, cache: Path, limits: ImageLimits) -> None:
-        """Opens the bundle's graphs. Raises CliError."""
+        """Opens the bundle's graphs and the cache. Raises CliError."""
+        manifest = bundle.manifest
         try:
             self._embedder = Embedder(bundle, limits=limits)
+            self._store = VectorStore(cache, manifest.embedding_space, manifest.dimension)
         except BundleError as error:
             raise CliError(str(error)) from error
-        manifest = bundle.manifest
-        self._store = VectorStore(cache, manifest.embedding_space, manifest.dimension)
+        except OSError as error:
+            message = f"the cache of vectors {cache} cannot be used: {error.strerror or error}"
+            raise CliError(message, "name another folder with --cache") from error
 
     def embed(self, dataset: Dataset) -> tuple[Array, dict[int, str]]:
         """Returns the vectors of the inputs that can be read, `(n, d)`, and why others cannot, by position."""

@@ -107,7 +107,7 @@ def _show_tables(findings: Findings) -> None:
 
 
 def _why_unclear(findings: Findings) -> str:
-    if len(findings.groups.sizes) - findings.alone < 2:
+    if findings.several < 2:
         return "there are not two groups of several inputs"
     if (silhouette := _silhouette(findings)) is None:
         return "most inputs are alone"
@@ -121,14 +121,14 @@ def _silhouette(findings: Findings) -> float | None:
 
 
 def _summary(findings: Findings) -> str:
-    items, sizes = findings.items, findings.groups.sizes
+    items, several = findings.items, findings.several
     part = f" (a sample of {items.total:,})" if len(items) + len(items.failures) < items.total else ""
-    several = len(sizes) - findings.alone
     groups = f"{several:,} group{'' if several == 1 else 's'}, {findings.alone:,} alone"
     measured = _silhouette(findings)
     silhouette = "" if measured is None else f", silhouette {measured:.2f}"
     cut = "labels" if findings.groups.from_labels else "density"
-    return f"{items.source}: {len(items):,} {items.noun}{part} in {groups}{silhouette}, cut by {cut}"
+    noun = items.noun.removesuffix("s") if len(items) == 1 else items.noun
+    return f"{items.source}: {len(items):,} {noun}{part} in {groups}{silhouette}, cut by {cut}"
 
 
 def _show_groups(findings: Findings) -> None:
@@ -139,8 +139,8 @@ def _show_groups(findings: Findings) -> None:
     columns += [Column("LABELS", share=2)] if labelled else []
     columns.append(Column("MEDOID", share=3, path=True))
     lines = []
-    for number, size in enumerate(groups.sizes.tolist()):
-        cells: list[object] = [number + 1, size, f"{groups.spreads[number]:.3f}"]
+    for number in findings.shown_groups:
+        cells: list[object] = [number + 1, int(groups.sizes[number]), f"{groups.spreads[number]:.3f}"]
         cells += [[name for name, _ in findings.names[number]]] if named else []
         cells += [[f"{label} {count}" for label, count in findings.labels(number).items()]] if labelled else []
         lines.append([*cells, items.names[int(groups.medoids[number])]])

@@ -9,15 +9,13 @@ import numpy as np
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.options import Format
 from glimpse.cli.common.output import Column, print_records
-from glimpse.cli.common.output_files import writing
+from glimpse.cli.common.output_files import make_folder, writing
 from glimpse.cli.discover.command import By
 from glimpse.cli.discover.findings import Findings
 from glimpse.fewshot.review.cold_start import diverse, typical
 from glimpse.fewshot.statistics.unit_vectors import Rows
 
 _FIELDS = ("rank", "input", "group", "label", "isolation", "file")
-
-
 _METHODS: Mapping[By, Callable[[Findings, int], Rows]] = {
     By.DIVERSE: lambda found, count: diverse(found.items.vectors, count),
     By.TYPICAL: lambda found, count: typical(found.groups.numbers, found.typicalities, found.pairs, count),
@@ -60,13 +58,9 @@ def show(findings: Findings, chosen: Rows, copied: Mapping[int, Path], output: F
 
 def check_folder(folder: Path) -> None:
     """Creates the folder for copies before the work begins. Raises CliError if it holds anything or is a file."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise CliError(f"the folder {folder} is not empty", "name another with --copy-to")
-    except OSError as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise CliError(f"{folder} cannot be the folder of the sample: {reason}", "name another") from error
+    make_folder(folder, another="another with --copy-to")
+    if any(folder.iterdir()):
+        raise CliError(f"the folder {folder} is not empty", "name another with --copy-to")
 
 
 def copy(findings: Findings, chosen: Rows, folder: Path) -> dict[int, Path]:

@@ -1,6 +1,5 @@
 """The contact sheet: a row of pictures for each group, the medoid first."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -22,11 +21,10 @@ def draw(findings: Findings) -> Image.Image:
     Raises:
         CliError: None of the inputs is a picture on this machine.
     """
-    shown = _shown_groups(findings)
+    shown = findings.shown_groups[:_SHOWN_GROUPS]
     sheet = Sheet(_HEAD + MARGIN + len(shown) * _ROW)
-    several = len(findings.groups.sizes) - findings.alone
-    note = f"{len(findings.items):,} {findings.items.noun}, {several:,} groups, {findings.alone:,} alone"
-    hidden = f"; the {len(shown)} largest groups" if len(shown) < several else ""
+    note = f"{len(findings.items):,} {findings.items.noun}, {findings.several:,} groups, {findings.alone:,} alone"
+    hidden = f"; the {len(shown)} largest groups" if len(shown) < findings.several else ""
     sheet.text(MARGIN, sheet.y, sheet.cut(printable(findings.items.source), WIDTH - 2 * MARGIN, 30), 30)
     sheet.text(MARGIN, sheet.y + 42, note + hidden, 18, FAINT)
     sheet.y += _HEAD - MARGIN
@@ -37,12 +35,6 @@ def draw(findings: Findings) -> Image.Image:
         )
     sheet.y += MARGIN - _GAP_BELOW
     return sheet.finished()
-
-
-def _shown_groups(findings: Findings) -> Sequence[int]:
-    """Returns the groups with several members; if there is none, all."""
-    several = len(findings.groups.sizes) - findings.alone
-    return range(min(several or len(findings.groups.sizes), _SHOWN_GROUPS))
 
 
 def _row(sheet: Sheet, findings: Findings, number: int) -> int:

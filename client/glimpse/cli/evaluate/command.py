@@ -1,6 +1,5 @@
 """`glimpse evaluate`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.output import print_note, printable
+from glimpse.cli.common.output_files import make_folder
 from glimpse.cli.common.progress import progress
 from glimpse.cli.common.records import print_all, print_data
 from glimpse.files.cache import cache_folder
@@ -118,7 +118,7 @@ def evaluate(
         from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
-    _check_folder(out)
+    make_folder(out)
     columns, pinned = (
         Columns(label=label_column, text=text_column, path=path_column, group=group_column),
         _pinned(heads),
@@ -162,14 +162,3 @@ def _pinned(heads: list[str] | None) -> "list[HeadKind]":
     from glimpse.fewshot import HeadKind
 
     return [HeadKind(name.replace("-", "_")) for name in dict.fromkeys(heads or ())]
-
-
-def _check_folder(out: Path) -> None:
-    """Creates the report's folder before the work begins. Raises CliError if it cannot be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise CliError(f"{out} cannot be the report's folder: {reason}", "name another with --out") from error
-    if not os.access(out, os.W_OK):
-        raise CliError(f"the folder {out} cannot be written", "name another with --out")

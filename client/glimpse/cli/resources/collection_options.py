@@ -88,6 +88,13 @@ ReviewDays = Annotated[
     int | None,
     typer.Option("--review-days", metavar="N", min=0, max=365, help="Days until a kept query is deleted. 0: 30."),
 ]
+NoReview = Annotated[
+    bool,
+    typer.Option(
+        "--no-review",
+        help="Remove the review policy: nothing is kept from now on. `glimpse review purge` deletes what was kept.",
+    ),
+]
 ContentReadable = Annotated[
     bool | None,
     typer.Option(

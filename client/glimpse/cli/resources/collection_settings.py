@@ -80,6 +80,7 @@ def update(
     review_inputs: policy.ReviewInputs = None,
     review_max_items: policy.ReviewMaxItems = None,
     review_days: policy.ReviewDays = None,
+    no_review: policy.NoReview = False,
     content_readable: policy.ContentReadable = None,
     head: policy.PinnedHead = None,
     server: options.Server = None,
@@ -89,6 +90,8 @@ def update(
     review = policy.review_policy(
         review_unknown, review_ambiguous, review_match_rate, review_inputs, review_max_items, review_days
     )
+    if no_review and review is not None:
+        raise typer.BadParameter("--no-review removes the review policy; leave out the other --review options")
     options_given = {
         "match_threshold": match_threshold,
         "match_margin": match_margin,
@@ -97,6 +100,7 @@ def update(
         "coverage": coverage,
         "min_space_cosine": min_space_cosine,
     }
+    reset = [name for name, value in options_given.items() if value == "default"]
     numbers = {name: value for name, value in options_given.items() if value not in (None, "default")}
     cosine = numbers.pop("min_space_cosine", None)
     changes: dict[str, Any] = {
@@ -104,7 +108,7 @@ def update(
         "policy": DecisionPolicy(**numbers) if numbers else None,
         "embedding_space_policy": None if cosine is None else EmbeddingSpacePolicy(cosine),
         "review_policy": review,
-        "reset": [name for name, value in options_given.items() if value == "default"] or None,
+        "reset": [*reset, *["review_policy"] * no_review] or None,
         "names_as_prompts": names_as_prompts,
         "keep_inputs": keep_inputs,
         "content_readable": content_readable,

@@ -9,10 +9,11 @@ from glimpse.cli.common import options
 from glimpse.cli.common.enum_names import choice_parser, option_name
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.output import Table, print_note, print_record, print_records
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.records import print_all
 from glimpse.cli.common.session import connected
 from glimpse.cli.review import resolve, show, summary, watch
-from glimpse.cli.review.names import full_name
+from glimpse.cli.review.names import PAGE, full_name, list_groups
 from glimpse.cli.review.records import (
     GROUP_COLUMNS,
     GROUP_FIELDS,
@@ -45,7 +46,8 @@ def list_(
 ) -> None:
     """List the items that wait, those first that teach the collection most."""
     with connected(server) as client:
-        items = list(client.list_review_items(collection, decisions=decisions or (), page_size=1_000))
+        with spinner("reading items"):
+            items = list(client.list_review_items(collection, decisions=decisions or (), page_size=PAGE))
         if not items:
             watch.note_if_nothing_is_kept(client, collection)
     print_records(output, map(item_record, items), ITEM_COLUMNS, ITEM_FIELDS)
@@ -68,15 +70,16 @@ def groups(
     LABEL is the label of the collection that fits the whole group, NAMES are proposals for a new label.
     """
     with connected(server) as client:
-        found = list(client.list_review_groups(collection, vocabulary=names or (), page_size=100))
+        found = list_groups(client, collection, names or ())
         if not found:
             watch.note_if_nothing_is_kept(client, collection)
+        ungrouped = found[-1].ungrouped_count if found else sum(client.review_summary(collection).waiting.values())
     if output is not options.Format.TABLE:
         print_all(output, map(group_record, found), GROUP_FIELDS)
         return
     Table(GROUP_COLUMNS).rows(map(group_row, found))
-    if found and found[-1].ungrouped_count:
-        print_note(f"newer items, in no group yet: {found[-1].ungrouped_count}")
+    if ungrouped:
+        print_note(f"newer items, in no group yet: {ungrouped:,}; list groups again in a moment")
 
 
 app.command()(show.show)
@@ -128,6 +131,6 @@ def purge(
         if not sys.stdin.isatty():
             raise CliError(f"nothing deleted: this would delete all kept queries of {collection}", "confirm with --yes")
         typer.confirm(f"Delete all kept queries of {collection}?", abort=True, err=True)
-    with connected(server) as client:
+    with connected(server) as client, spinner("deleting"):
         deleted = client.purge_review(collection, stop_keeping=stop_keeping)
     print_record(output, {"items_deleted": deleted.item_count, "samples_deleted": deleted.sample_count})

@@ -26,7 +26,8 @@ def draw_items(pairs: Sequence[Pair], left_out: int) -> Image.Image:
     title = "1 item" if len(pairs) == 1 else f"{len(pairs)} items"
     sheet.heading(title, f"{left_out} more are not shown" if left_out else "")
     sheet.grid(pairs, _COLUMNS, side + _CAPTION, _draw)
-    return sheet.image.crop((0, 0, WIDTH, sheet.y + MARGIN))
+    sheet.y += MARGIN
+    return sheet.finished()
 
 
 def _draw(sheet: Sheet, x: int, y: int, width: int, pair: Pair) -> None:

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.progress import spinner
 from glimpse.client import Client, ReviewGroup, ReviewItem
 
-_PAGE = 1_000  # items of a request, the most that the server allows
-_GROUPS = 100  # likewise for groups
+#: Items of a request, the most that the server allows.
+PAGE = 1_000
+_GROUPS = 100  # groups of a request, likewise
 #: Characters of an etag that a table shows.
 SHORT = 8
 
@@ -68,10 +70,15 @@ def selected(
     return [full_name(collection, "reviewItems", item) for item in dict.fromkeys(items or ())]
 
 
+def list_groups(client: Client, collection: str, vocabulary: Sequence[str] = ()) -> list[ReviewGroup]:
+    """Returns all groups. The first look at many items takes the server up to a minute."""
+    with spinner("grouping"):
+        return list(client.list_review_groups(collection, vocabulary=vocabulary, page_size=_GROUPS))
+
+
 def _group(client: Client, collection: str, etag: str) -> ReviewGroup:
     """Returns the group whose etag begins with `etag`. Raises CliError."""
-    groups = client.list_review_groups(collection, page_size=_GROUPS)
-    found = [group for group in groups if group.etag.startswith(etag.lower())]
+    found = [group for group in list_groups(client, collection) if group.etag.startswith(etag.lower())]
     if len(found) == 1:
         return found[0]
     listing = f"glimpse review groups {collection}"
@@ -87,11 +94,12 @@ def find_items(client: Client, collection: str, names: Sequence[str]) -> list[Re
         CliError: One of them does not wait.
     """
     wanted, found = set(names), dict[str, ReviewItem]()
-    for item in client.list_review_items(collection, page_size=_PAGE):
-        if item.name in wanted:
-            found[item.name] = item
-            if len(found) == len(wanted):
-                break
+    with spinner("reading items"):
+        for item in client.list_review_items(collection, page_size=PAGE):
+            if item.name in wanted:
+                found[item.name] = item
+                if len(found) == len(wanted):
+                    break
     if missing := [name for name in names if name not in found]:
         message = f"item {missing[0].rpartition('/')[2]} does not wait; it may be resolved, or have expired"
         raise CliError(message, f"list items with: glimpse review list {collection}")

@@ -33,8 +33,8 @@ def item_record(item: ReviewItem) -> dict[str, Any]:
         "id": item.id,
         "item": item.name,
         "decision": item.decision.name,
-        "label": item.label,
-        "probability": item.probability,
+        "label": item.label or None,
+        "probability": item.probability if item.label else None,
         "uncertainty": item.uncertainty,
         "modality": item.modality.name,
         "count": item.count,
@@ -56,7 +56,7 @@ def group_record(group: ReviewGroup) -> dict[str, Any]:
         "size": group.size,
         "queries": group.query_count,
         "spread": group.spread,
-        "label": group.proposed_label,
+        "label": group.proposed_label or None,
         "probability": group.probability if group.proposed_label else None,
         "names": [asdict(name) for name in group.names],
         "compute_time": group.compute_time and group.compute_time.isoformat(timespec="seconds"),
@@ -69,4 +69,4 @@ def group_row(group: ReviewGroup) -> tuple[object, ...]:
     record = group_record(group)
     names = ", ".join(name.name for name in group.names)
     figures = (record[field] for field in ("size", "queries", "spread"))
-    return (group.etag[:SHORT], *figures, group.proposed_label or None, record["probability"], names)
+    return (group.etag[:SHORT], *figures, record["label"], record["probability"], names)

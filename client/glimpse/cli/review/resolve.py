@@ -7,6 +7,7 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.output import print_note, print_record
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.result_rows import error_json
@@ -42,9 +43,10 @@ def resolve(
     with connected(server) as client:
         chosen = names.selected(client, collection, items, group)
         try:
-            resolution = client.resolve_review_items(
-                collection, chosen, label=label, new_label=new_label, negative=negative, skip=skip, measure=measure
-            )
+            with spinner("resolving"):
+                resolution = client.resolve_review_items(
+                    collection, chosen, label=label, new_label=new_label, negative=negative, skip=skip, measure=measure
+                )
         except AlreadyExists as error:
             raise CliError(error.message, f"resolve them as that label: --label {new_label}") from error
         except NotFound as error:

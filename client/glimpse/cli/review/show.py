@@ -9,7 +9,8 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.output import print_note, print_records
-from glimpse.cli.common.output_files import check_target, writing
+from glimpse.cli.common.output_files import check_target, make_folder, writing
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.session import connected
 from glimpse.cli.review import names
 from glimpse.cli.review.records import CONTENT_COLUMNS, CONTENT_FIELDS, item_record
@@ -18,7 +19,10 @@ from glimpse.client import Client, FailedPrecondition, Modality, ReviewGroup, Re
 _THUMBNAIL = 256  # pixels
 _MAX_PICTURES = 100  # of a contact sheet
 # The first bytes of a file name its format.
-_SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
+_SIGNATURES = {
+    **{b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp"},
+    **{b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"},
+}
 
 
 def show(
@@ -39,7 +43,12 @@ def show(
 
     Contents are shown only if inputs are kept, and if the collection has `--content-readable`.
     """
-    _check(out, sheet)
+    if out is not None:
+        make_folder(out)
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise typer.BadParameter(f"--sheet {sheet}: the name must end in .png")
+        check_target(sheet, another="another with --sheet")
     with connected(server) as client:
         chosen = names.selected(client, collection, items, group)
         wanted = chosen.items if isinstance(chosen, ReviewGroup) else chosen
@@ -52,16 +61,6 @@ def show(
     if output is options.Format.TABLE:
         records = [{**record, "content": _summary(record)} for record in records]
     print_records(output, records, CONTENT_COLUMNS, CONTENT_FIELDS)
-
-
-def _check(out: Path | None, sheet: Path | None) -> None:
-    """Checks the targets before the work. Raises CliError and BadParameter."""
-    if out is not None and not out.is_dir():
-        raise CliError(f"there is no folder {out}", "create it, or name another with --out")
-    if sheet is not None:
-        if sheet.suffix.lower() != ".png":
-            raise typer.BadParameter(f"--sheet {sheet}: the name must end in .png")
-        check_target(sheet, another="another with --sheet")
 
 
 def _contents(client: Client, collection: str, items: Sequence[ReviewItem], required: bool) -> dict[str, bytes | str]:
@@ -107,8 +106,9 @@ def _draw(client: Client, collection: str, items: Sequence[ReviewItem], sheet: P
     pictures = kept[:_MAX_PICTURES]
     if not pictures:
         raise CliError("no picture to draw: none of these items has a kept picture", "leave out --sheet")
-    thumbnails = client.list_review_content(collection, [item.name for item in pictures], thumbnail_size=_THUMBNAIL)
-    drawn = draw_items(list(zip(pictures, thumbnails, strict=True)), left_out=len(kept) - len(pictures))
+    with spinner("drawing"):
+        thumbnails = client.list_review_content(collection, [item.name for item in pictures], thumbnail_size=_THUMBNAIL)
+        drawn = draw_items(list(zip(pictures, thumbnails, strict=True)), left_out=len(kept) - len(pictures))
     with writing(sheet):
         drawn.save(sheet)
     print_note(f"picture: {sheet.resolve()}")

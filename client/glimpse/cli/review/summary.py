@@ -40,16 +40,16 @@ def summary(
         return
     print(styled(f"{printable(collection)}, last {days} days", "bold"))
     print_figure("waiting", _waiting(found))
-    print_figure("resolved", str(found.resolved_count))
-    print_figure("expired or made room", str(found.dropped_count))
+    print_figure("resolved", f"{found.resolved_count:,}")
+    print_figure("expired or made room", f"{found.dropped_count:,}")
     for name, title in _RATES.items():
         rate: Estimate | None = getattr(found, name)
-        print_figure(title, "not known yet" if rate is None else f"{measured(rate)}, from {rate.count} queries")
+        print_figure(title, "not known yet" if rate is None else f"{measured(rate)}, from {rate.count:,} queries")
 
 
 def _waiting(found: ReviewSummary) -> str:
-    parts = ", ".join(f"{count} {decision.name}" for decision, count in found.waiting.items())
-    total = str(sum(found.waiting.values()))
+    parts = ", ".join(f"{count:,} {decision.name}" for decision, count in found.waiting.items())
+    total = f"{sum(found.waiting.values()):,}"
     return f"{total} ({parts})" if parts else total
 
 

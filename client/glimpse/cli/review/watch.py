@@ -9,6 +9,7 @@ from glimpse.cli.common import options
 from glimpse.cli.common.output import Table, print_note
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.common.session import connected
+from glimpse.cli.review.names import PAGE
 from glimpse.cli.review.records import ITEM_COLUMNS, ITEM_FIELDS, item_record
 from glimpse.client import Client, Decision, ReviewItem
 
@@ -44,7 +45,7 @@ def _arriving(client: Client, collection: str) -> Iterator[ReviewItem]:
         summary = client.review_summary(collection, since=start)
         counts = (dict(summary.waiting), summary.resolved_count, summary.dropped_count)
         if counts != state:
-            items = list(client.list_review_items(collection, page_size=1_000))
+            items = list(client.list_review_items(collection, page_size=PAGE))
             if seen is None:
                 print_note(f"items that wait: {len(items)}; further ones follow, until Ctrl-C")
             new = [item for item in items if seen is not None and item.name not in seen]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from glimpse.client.requests import _input_requests, _resource_requests, _review_requests
+from glimpse.client.requests import _content_requests, _input_requests, _resource_requests
 from glimpse.client.requests._inputs import Examples
 from glimpse.client.requests._names import CollectionRef, Names
 from glimpse.client.results._enrollment import Enrollment, ExampleUpdate
@@ -168,7 +168,8 @@ class AsyncExampleMethods(AsyncCore):
         Example:
             ```python
             names = [example.name async for example in client.list_examples("shapes", label="star")]
-            print(await client.update_examples("shapes", names[:256], label="moon").updated_count)
+            update = await client.update_examples("shapes", names[:256], label="moon")
+            print(update.updated_count)
             ```
         """
         return await self._run(
@@ -211,4 +212,4 @@ class AsyncExampleMethods(AsyncCore):
             FailedPrecondition: If `Collection.content_readable` is not set, when the iterator is read.
             GlimpseError: If a request fails for another reason, when the iterator is read.
         """
-        return self._pages(_review_requests.list_example_content(collection, names, thumbnail_size), timeout)
+        return self._pages(_content_requests.list_example_content(collection, names, thumbnail_size), timeout)

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from glimpse.client.requests import _content_requests
 from glimpse.client.requests import _review_requests as requests
 from glimpse.client.requests._enums import Decision
 from glimpse.client.requests._names import CollectionRef, Names
-from glimpse.client.results._review import (
-    KeptInput,
-    ReviewGroup,
-    ReviewItem,
-    ReviewPurge,
-    ReviewResolution,
-    ReviewSummary,
-    ReviewUndo,
-)
+from glimpse.client.results._resolution import ReviewResolution, ReviewUndo
+from glimpse.client.results._review import KeptInput, ReviewGroup, ReviewItem, ReviewPurge, ReviewSummary
 from glimpse.client.transport._sync_core import SyncCore
 
 
@@ -172,7 +166,7 @@ class ReviewMethods(SyncCore):
             FailedPrecondition: If `Collection.content_readable` is not set, when the iterator is read.
             GlimpseError: If a request fails for another reason, when the iterator is read.
         """
-        return self._pages(requests.list_review_content(collection, items, thumbnail_size), timeout)
+        return self._pages(_content_requests.list_review_content(collection, items, thumbnail_size), timeout)
 
     def review_summary(
         self, collection: CollectionRef, *, since: datetime | None = None, timeout: float | None = None

@@ -1,7 +1,7 @@
-"""Builds the requests for the review of kept queries, and for kept inputs."""
+"""Builds the requests for the review of kept queries."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,48 +13,12 @@ from glimpse.client.requests._enums import Decision
 from glimpse.client.requests._names import CollectionRef, Names, collection_name, names
 from glimpse.client.results import _parse_review as parse
 from glimpse.client.results import _review as results
+from glimpse.client.results._resolution import ReviewResolution, ReviewUndo
 from glimpse.client.transport._error_details import find_detail
 from glimpse.client.transport._errors import Aborted
 from glimpse.client.transport._retry import Session
 from glimpse.client.transport._steps import Listing, Steps, Unary, exchange
-from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import review_service_pb2 as pb
-
-_CONTENTS = 256  # The largest number of inputs of a request.
-
-
-@dataclass(frozen=True, slots=True)
-class KeptInputs:
-    """Kept inputs by their names, in as many requests as the bounds of an answer require.
-
-    Attributes:
-        rpc: The method, as `service.Method`.
-        names: Full names of examples or items.
-        request: Builds the request for some of the names.
-    """
-
-    rpc: str
-    names: Sequence[str]
-    request: Callable[[Sequence[str]], Any]
-
-    def page(self, token: str) -> Unary[tuple[list[results.KeptInput], str]]:
-        """Returns the call for the inputs from the position `token` on. An empty token stands for the first one."""
-        start = int(token or 0)
-
-        def read(response: Any) -> tuple[list[results.KeptInput], str]:
-            contents = [parse.kept_input(message) for message in response.contents]
-            end = start + _answered(contents)
-            return contents[: end - start], str(end) if end < len(self.names) else ""
-
-        return Unary(self.rpc, self.request(self.names[start : start + _CONTENTS]), read)
-
-
-def _answered(contents: Sequence[results.KeptInput]) -> int:
-    """Returns how many of the first contents are final. The next one had no room, so it is asked for again."""
-    for position, content in enumerate(contents):
-        if position and content.error is not None and content.error.reason == "ANSWER_TOO_LARGE":
-            return position
-    return len(contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +31,7 @@ class Resolve:
 
     request: pb.ResolveReviewItemsRequest
 
-    def steps(self, session: Session) -> Steps[results.ReviewResolution]:
+    def steps(self, session: Session) -> Steps[ReviewResolution]:
         """Sends the request until it is answered or the retry policy gives up.
 
         Raises:
@@ -158,31 +122,9 @@ def resolve_review_items(
     return Resolve(request)
 
 
-def undo_review(resolution: str) -> Unary[results.ReviewUndo]:
+def undo_review(resolution: str) -> Unary[ReviewUndo]:
     """Builds the request of UndoReview."""
     return Unary("review.UndoReview", pb.UndoReviewRequest(name=resolution), parse.undo)
-
-
-def list_review_content(collection: CollectionRef, items: Names, thumbnail_size: int) -> KeptInputs:
-    """Builds the requests of GetReviewContent."""
-    parent = collection_name(collection)
-    return KeptInputs(
-        "review.GetReviewContent",
-        names(items),
-        lambda some: pb.GetReviewContentRequest(parent=parent, names=some, thumbnail_size=thumbnail_size),
-    )
-
-
-def list_example_content(collection: CollectionRef, examples: Names, thumbnail_size: int) -> KeptInputs:
-    """Builds the requests of BatchGetExampleContent."""
-    parent = collection_name(collection)
-    return KeptInputs(
-        "collections.BatchGetExampleContent",
-        names(examples),
-        lambda some: collection_pb.BatchGetExampleContentRequest(
-            parent=parent, names=some, thumbnail_size=thumbnail_size
-        ),
-    )
 
 
 def review_summary(collection: CollectionRef, since: datetime | None) -> Unary[results.ReviewSummary]:

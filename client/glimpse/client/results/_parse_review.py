@@ -3,6 +3,7 @@
 from typing import Any
 
 from glimpse.client.requests._enums import Decision, Modality, member
+from glimpse.client.results import _resolution as resolutions
 from glimpse.client.results import _review as results
 from glimpse.client.results._collection_report import Estimate
 from glimpse.client.results._parse_resources import item_error, optional, time_of
@@ -52,9 +53,9 @@ def review_group(message: pb.ReviewGroup, page: pb.ListReviewGroupsResponse | No
     )
 
 
-def resolution(message: pb.ResolveReviewItemsResponse) -> results.ReviewResolution:
+def resolution(message: pb.ResolveReviewItemsResponse) -> resolutions.ReviewResolution:
     """Reads a ResolveReviewItemsResponse message."""
-    return results.ReviewResolution(
+    return resolutions.ReviewResolution(
         name=message.resolution,
         results=tuple(map(_item_result, message.results)),
         revision=message.revision,
@@ -65,16 +66,16 @@ def resolution(message: pb.ResolveReviewItemsResponse) -> results.ReviewResoluti
     )
 
 
-def _item_result(message: pb.ReviewItemResult) -> results.ReviewItemResult:
+def _item_result(message: pb.ReviewItemResult) -> resolutions.ReviewItemResult:
     error = item_error(message.status)
-    return results.ReviewItemResult(
+    return resolutions.ReviewItemResult(
         message.name, error, message.example, message.resolved_by, message.resolved_label_id
     )
 
 
-def undo(message: pb.UndoReviewResponse) -> results.ReviewUndo:
+def undo(message: pb.UndoReviewResponse) -> resolutions.ReviewUndo:
     """Reads an UndoReviewResponse message."""
-    return results.ReviewUndo(message.item_count, message.example_count, message.revision)
+    return resolutions.ReviewUndo(message.item_count, message.example_count, message.revision)
 
 
 def summary(message: pb.GetReviewSummaryResponse) -> results.ReviewSummary:

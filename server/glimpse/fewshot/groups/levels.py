@@ -15,8 +15,10 @@ _STEP = 2**-0.5
 _PER_LABEL, _MOST = 5, 2_000
 # Fewer pairs of one label say less than density does.
 _LEAST_PAIRS = 20
-# Only cuts that split some pairs and join some tell how many labels there are.
-_SPLIT, _JOINED = 0.3, 0.95
+# Fewer points have too few pairs to be counted without the references.
+_LEAST_POINTS = 20
+# The greatest part of pairs that may be of one label. With all of them there is nothing to agree about.
+_MOST_SAME = 0.9
 
 
 class References(NamedTuple):
@@ -61,20 +63,25 @@ def choose_references(rows: Rows, left_out_groups: Rows | None = None) -> Rows:
     return np.sort(turns[:_MOST]).astype(np.intp)
 
 
-def choose_level(merges: Merges, vectors: Array, references: References | None) -> Level:
+def choose_level(
+    merges: Merges, vectors: Array, references: References | None, *, with_references: bool = False
+) -> Level:
     """Chooses the cut that agrees best with labels, or the densest one.
 
     Args:
         merges: the merges of all points.
         vectors: `(N + L, d)`, unit rows, the references last.
         references: L labels; None if there are none.
+        with_references: whether the references are members of the groups too.
     """
     count = len(vectors)
     pairs = None if references is None else _pairs(references)
     heights = _heights(merges)
     cuts = [cut_at(merges, height, count) for height in heights]
     if references is not None and pairs is not None:
-        scores = _expected_agreement(cuts, references, pairs)
+        points = count - len(references.rows)
+        counted = count if with_references or points < _LEAST_POINTS else points
+        scores = _expected_agreement(cuts, references, pairs, counted)
     else:
         scores = np.array([silhouette(vectors, groups) for groups in cuts])
     best = int(np.argmax(_smoothed(scores)))
@@ -82,13 +89,14 @@ def choose_level(merges: Merges, vectors: Array, references: References | None) 
 
 
 def _heights(merges: Merges) -> Floats:
-    """Returns the heights to compare, falling: first no merge at all, last every merge."""
-    if not len(merges.heights):
+    """Returns the heights to compare, falling: first no merge but those of copies, last every merge."""
+    known = merges.heights[np.isfinite(merges.heights)]
+    if not len(known):
         return np.array([1.0])
-    highest, lowest = merges.heights.max(), merges.heights.min()
+    highest, lowest = known.max(), known.min()
     steps = int(np.ceil(np.log(lowest / highest) / np.log(_STEP)))
     heights = np.asarray(2 * highest * _STEP ** np.arange(steps + 3), np.float64)
-    # Rounding leaves the last one above the lowest merge where all weights are equal, as those of copies are.
+    # Rounding leaves the last one above the lowest merge where all weights are equal.
     heights[-1] = min(heights[-1], lowest)
     return heights
 
@@ -117,32 +125,49 @@ def _pairs(references: References) -> tuple[Rows, Rows] | None:
     return (left, right) if len(left) >= _LEAST_PAIRS else None
 
 
-def _expected_agreement(cuts: list[Rows], references: References, pairs: tuple[Rows, Rows]) -> Floats:
-    """Returns the adjusted Rand index that each cut is expected to have on the points without a label: `(m,)`.
+def _expected_agreement(cuts: list[Rows], references: References, pairs: tuple[Rows, Rows], counted: int) -> Floats:
+    """Returns the adjusted Rand index that each cut is expected to have on the first `counted` rows: `(m,)`.
 
-    The index needs three rates of pairs of points: of one label (a), in one group (b), both (c). b is counted on the
-    points. c = a r, where r is the share of the references' pairs of one label that the cut joins. a is not known, but
-    b = a r + (1 - a) f, where f is the share of joined pairs of two labels: a is the median over the cuts of what that
-    equation gives. The references alone would judge by their own number of labels, which is smaller, and join too much.
+    The index needs three rates of pairs of rows: of one label (a), in one group (b), both (c). b is counted. Let r be
+    the share of the references' pairs of one label that the cut joins, f that of their pairs of two labels. Then
+    b = a r + (1 - a) f, and a is the slope of b - f over r - f by weighted least squares over the cuts. The references
+    alone would judge by their own number of labels, which is smaller, and join too much.
+
+    c is a r as well as b - (1 - a) f. Their mean is taken, weighted by inverse variances: r varies with the labels, so
+    few labels say little about it, and labels with many rows are split more than their five references show.
     """
-    known = len(references.rows)
-    rates = np.array([_rates(groups[:-known], groups[-known:], references.rows, pairs) for groups in cuts])
+    known, labels = len(references.rows), len(np.unique(references.rows))
+    rates = np.array([_rates(groups[:counted], groups[-known:], references.rows, pairs) for groups in cuts])
     joined, right, wrong = rates.T
-    telling = (right > _SPLIT) & (right < _JOINED) & (right > wrong)
-    labels = len(np.unique(references.rows))
-    same = np.median((joined - wrong)[telling] / (right - wrong)[telling]) if telling.any() else 1 / labels
-    count = max(len(cuts[0]) - known, 2)
-    same = float(np.clip(same, 1 / count, 1 / labels))
-    both, chance = same * right, same * joined
+    right_variance, wrong_variance = _variance(right, labels), _variance(wrong, known)
+    weights = 1 / (right_variance / labels**2 + (1 - 1 / labels) ** 2 * wrong_variance)
+    excess = np.maximum(right - wrong, 0)
+    same = (weights * excess * (joined - wrong)).sum() / max((weights * excess**2).sum(), 1e-12)
+    same = float(np.clip(same, min(1 / max(counted, 2), 1 / labels), _MOST_SAME))
+    by_right, by_wrong = same * right, np.clip(joined - (1 - same) * wrong, 0, np.minimum(same, joined))
+    first, second = 1 / (same**2 * right_variance), 1 / ((1 - same) ** 2 * wrong_variance)
+    both, chance = (first * by_right + second * by_wrong) / (first + second), same * joined
     return np.asarray((both - chance) / ((same + joined) / 2 - chance), np.float64)
 
 
-def _rates(points: Rows, references: Rows, rows: Rows, pairs: tuple[Rows, Rows]) -> tuple[float, float, float]:
-    """Returns the shares of joined pairs: of points, of references of one label, of references of two labels."""
+def _variance(shares: Floats, count: int) -> Floats:
+    """Returns the variance of shares of `count` independent parts, not 0 for those that are all or none."""
+    return np.asarray((shares * (1 - shares) + 0.25 / count) / count, np.float64)
+
+
+def _rates(points: Rows, references: Rows, labels: Rows, pairs: tuple[Rows, Rows]) -> tuple[float, float, float]:
+    """Returns the shares of joined pairs: of points, of references of one label, of references of two labels.
+
+    Args:
+        points: `(N,)`, the group of each counted row.
+        references: `(L,)`, the group of each reference.
+        labels: `(L,)`, the label of each reference.
+        pairs: the references of one label, of `_pairs`.
+    """
     left, right = pairs
     # All pairs of one label, those that were left out together too: the rest are of two labels.
-    _, cells = np.unique(rows * (references.max() + 1) + references, return_counts=True)
-    of_two = _pair_count(np.array([len(rows)])) - _pair_count(np.bincount(rows))
+    _, cells = np.unique(labels * (references.max() + 1) + references, return_counts=True)
+    of_two = _pair_count(np.array([len(labels)])) - _pair_count(np.bincount(labels))
     joined_of_two = _pair_count(np.bincount(references)) - _pair_count(cells)
     return (
         _pair_count(np.bincount(points)) / max(_pair_count(np.array([len(points)])), 1.0),

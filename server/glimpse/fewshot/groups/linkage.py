@@ -17,22 +17,29 @@ class Merges(NamedTuple):
 
     kept: Rows  # (m,) the point that stands for the merged group
     joined: Rows  # (m,) the point that stood for the other group
-    #: (m,) similarity at which a merge holds: not above that of the merges before it within the group.
+    #: (m,) similarity at which a merge holds: not above that of earlier ones within the group; infinite for copies.
     heights: Floats
 
 
-def merge_groups(edges: Edges, count: int) -> Merges:
+def merge_groups(edges: Edges, count: int, copies: Rows) -> Merges:
     """Merges groups that are nearest to each other, in rounds, until no edges are left between groups.
 
     All pairs of groups of which each is the other's nearest merge in the same round: agglomerative clustering by
     reciprocal nearest neighbours (Murtagh 1983; on graphs: Sumengen et al. 2021, Dhulipala et al. 2021).
 
+    Copies merge before all others. More than k copies have the same k as neighbours: the others would join these one by
+    one, with similarities that fall with the size of the set, and a cut would split it.
+
     Args:
         edges: an undirected graph; pairs without an edge have similarity 0.
         count: N.
+        copies: `(P, 2)`, pairs of points that are the same.
     """
-    sizes, holds = np.ones(count), np.full(count, np.inf)
-    rounds: list[tuple[Rows, Rows, Floats]] = []
+    first = connected_parts(copies, count)
+    joined = np.flatnonzero(first != np.arange(count))
+    rounds: list[tuple[Rows, Rows, Floats]] = [(first[joined], joined, np.full(len(joined), np.inf))]
+    sizes, holds = np.bincount(first, minlength=count).astype(np.float64), np.full(count, np.inf)
+    edges = _renamed(edges, first[joined], joined, count)
     while len(edges.left):
         similarities = edges.weights / (sizes[edges.left] * sizes[edges.right]) ** _POWER
         chosen = _reciprocal(edges, similarities, count)
@@ -42,8 +49,6 @@ def merge_groups(edges: Edges, count: int) -> Merges:
         sizes[kept] += sizes[joined]
         rounds.append((kept, joined, heights))
         edges = _renamed(edges, kept, joined, count)
-    if not rounds:
-        return Merges(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     return Merges(*(np.concatenate(parts) for parts in zip(*rounds, strict=True)))
 
 
@@ -66,6 +71,19 @@ def _renamed(edges: Edges, kept: Rows, joined: Rows, count: int) -> Edges:
     between = left != right
     left, right = left[between], right[between]
     return sum_parallel(np.minimum(left, right), np.maximum(left, right), edges.weights[between], count)
+
+
+def connected_parts(pairs: Rows, count: int) -> Rows:
+    """Returns the least point that each point is connected with, itself without any: pairs `(P, 2)` → `(N,)`."""
+    least, before = np.arange(count), np.empty(0, np.intp)
+    left, right = pairs.T
+    while not np.array_equal(least, before):
+        before = least.copy()
+        both = np.minimum(least[left], least[right])
+        np.minimum.at(least, left, both)
+        np.minimum.at(least, right, both)
+        least = least[least]
+    return least
 
 
 def cut_at(merges: Merges, height: float, count: int) -> Rows:

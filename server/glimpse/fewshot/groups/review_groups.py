@@ -1,6 +1,7 @@
 """Groups points that are alike, and describes the groups: medoid, spread, outliers, near copies."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,10 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 #: Cosine from which two points are near copies.
 NEAR_COPY = 0.98
+# Cosine from which two points are the same: 1 but for rounding.
+_COPY = 1 - 1e-5
+# Distances to copies are 0. Less than this part of the median distance makes no point more isolated.
+_LEAST_DISTANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,20 @@ class Groups:
     #: (G,) mean 1 - cosine of the members to the medoid; 0 for a point alone.
     spreads: Floats
     #: (N,) mean 1 - cosine to the nearest neighbours over the mean of those neighbours' own: about 1 inside a region,
-    #: more outside. 1 without neighbours.
+    #: more outside, less among copies. 1 without neighbours.
     isolation: Floats
     #: Similarity at which the tree of merges was cut: weights of edges between two groups over (size * size) ** 0.75.
     height: float
-    #: Whether labels said where to cut; otherwise density did.
+    #: Whether labels chose the cut; otherwise density did.
     from_labels: bool
 
     def members(self, number: int) -> Rows:
         """Returns the points of a group, ascending."""
-        return np.flatnonzero(self.numbers == number)
+        return self._by_group[number]
+
+    @cached_property
+    def _by_group(self) -> list[Rows]:
+        return np.split(np.argsort(self.numbers, kind="stable"), np.cumsum(self.sizes)[:-1])
 
     def outliers(self, most: int) -> Rows:
         """Returns at most `most` points, the most isolated first. Backbones differ in what isolation is usual."""
@@ -86,8 +95,9 @@ def find_review_groups(
     if neighbors.shape != cosines.shape or len(neighbors) != count or known > count:
         raise ValueError(f"{count} vectors, {known} references, neighbours {neighbors.shape}, cosines {cosines.shape}")
     points = count - known
-    merges = merge_groups(shared_neighbors(neighbors), count)
-    level = choose_level(merges, vectors, references if known else None)
+    copies = near_duplicates(neighbors, cosines, _COPY).pairs
+    merges = merge_groups(shared_neighbors(neighbors), count, copies)
+    level = choose_level(merges, vectors, references if known else None, with_references=with_references)
     isolation = _isolation(neighbors, cosines)
     grouped = slice(None) if with_references else slice(points)
     return _described(vectors[grouped], level.groups[grouped], isolation[grouped], level.height, level.from_labels)
@@ -118,10 +128,13 @@ def _medoids(vectors: Array, numbers: Rows) -> Rows:
 
 def _isolation(neighbors: npt.NDArray[np.int64], cosines: Array) -> Floats:
     """Returns the simplified local outlier factor (Breunig et al. 2000; Schubert et al. 2014): `(N, k)` → `(N,)`."""
+    if not cosines.size:
+        return np.ones(len(cosines))
     present = neighbors >= 0
     counts = np.maximum(present.sum(1), 1)
     distances = np.where(present, 1 - cosines, 0.0).sum(1) / counts  # (N,)
     around = np.where(present, distances[neighbors], 0.0).sum(1) / counts
+    around = np.maximum(around, _LEAST_DISTANCE * np.median(distances))
     return np.asarray(np.where(present.any(1), (distances + 1e-6) / (around + 1e-6), 1.0), np.float64)
 
 

@@ -9,6 +9,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from glimpse.fewshot.groups.linkage import connected_parts
 from glimpse.fewshot.review.ranking import rank_items
 from glimpse.fewshot.statistics.groups import several_members
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -83,12 +84,4 @@ def copy_sets(pairs: Rows, count: int) -> list[Rows]:
     Returns:
         The members of each set, ascending.
     """
-    least, before = np.arange(count), np.empty(0, np.intp)
-    left, right = pairs.T
-    while not np.array_equal(least, before):
-        before = least.copy()
-        both = np.minimum(least[left], least[right])
-        np.minimum.at(least, left, both)
-        np.minimum.at(least, right, both)
-        least = least[least]
-    return sorted(several_members(least), key=lambda members: (-len(members), int(members[0])))
+    return sorted(several_members(connected_parts(pairs, count)), key=lambda members: (-len(members), int(members[0])))

@@ -6,10 +6,9 @@ of a stratum is answered must not depend on how uncertain it is. Show the sample
 ranked list.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 
 
@@ -80,54 +79,3 @@ def estimate_rate(strata: Sequence[Stratum]) -> Estimate | None:
     rest = 1 - part
     answered = sum(stratum.answered for stratum in known)
     return Estimate(part * value + rest / 2, part * low, part * high + rest, answered)
-
-
-def unknown_rate(
-    counts: Mapping[Decision, int], decisions: Iterable[Decision], now: Iterable[Decision]
-) -> tuple[Estimate, Estimate] | None:
-    """Returns the rate of UNKNOWN when the queries came, and the rate that the classifier as it is now would have.
-
-    Leave out sampled queries that were enrolled since: the classifier knows them, which new queries cannot expect.
-
-    Args:
-        counts: the number of queries of each decision, those that were not kept included.
-        decisions: the decision about each sampled query when it came.
-        now: the decision about each of them as the classifier is now.
-
-    Returns:
-        The rate before and after; None if nothing was sampled.
-    """
-    before, total = counts.get(Decision.UNKNOWN, 0), sum(counts.values())
-    after = estimate_rate(_strata(counts, decisions, (decision is Decision.UNKNOWN for decision in now)))
-    if after is None:
-        return None
-    return Estimate(before / total, *wilson_interval(before, total), total), after
-
-
-def traffic_accuracy(
-    counts: Mapping[Decision, int], decisions: Iterable[Decision], right: Iterable[bool | None]
-) -> Estimate | None:
-    """Returns the accuracy on the whole traffic from the sampled queries that people have answered.
-
-    Assess each query by the answer that it had before it was enrolled. The classifier knows an enrolled query.
-
-    Args:
-        counts: the number of queries of each decision, those that were not kept included.
-        decisions: the decision about each sampled query.
-        right: whether the answer was right; None for a query that nobody has answered.
-
-    Returns:
-        The accuracy; None if nobody has answered a query.
-    """
-    return estimate_rate(_strata(counts, decisions, right))
-
-
-def _strata(
-    counts: Mapping[Decision, int], decisions: Iterable[Decision], properties: Iterable[bool | None]
-) -> list[Stratum]:
-    """Returns the stratum of each decision; a query whose property is None was not answered."""
-    answered, positive = dict.fromkeys(Decision, 0), dict.fromkeys(Decision, 0)
-    for decision, has_property in zip(decisions, properties, strict=True):
-        answered[decision] += has_property is not None
-        positive[decision] += has_property is True
-    return [Stratum(max(counts.get(each, 0), answered[each]), answered[each], positive[each]) for each in Decision]
