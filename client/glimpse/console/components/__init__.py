@@ -1,0 +1,33 @@
+"""Parts that several pages show. All of them show texts as texts."""
+
+from glimpse.console.components.dialogs import confirm, confirm_by_name, dialog_panel
+from glimpse.console.components.figures import figure, figures
+from glimpse.console.components.labels import label_chip, probability_bars
+from glimpse.console.components.pictures import original, pair, picture
+from glimpse.console.components.states import empty_state, heading, note, panel
+from glimpse.console.components.tables import table
+from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, percent
+
+__all__ = [
+    "ago",
+    "byte_size",
+    "confirm",
+    "confirm_by_name",
+    "counted",
+    "dialog_panel",
+    "duration",
+    "empty_state",
+    "estimate",
+    "figure",
+    "figures",
+    "heading",
+    "label_chip",
+    "note",
+    "original",
+    "pair",
+    "panel",
+    "percent",
+    "picture",
+    "probability_bars",
+    "table",
+]

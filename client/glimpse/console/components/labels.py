@@ -1,0 +1,42 @@
+"""Labels as chips, and probabilities as bars."""
+
+import zlib
+from collections.abc import Iterable
+
+from nicegui import ui
+
+from glimpse.console.components.texts import percent
+
+_HUES = 24
+
+
+def label_chip(label: str, note: str = "") -> ui.element:
+    """Shows a label with a dot of its own colour, which is the same on every page.
+
+    Args:
+        label: Name of the label.
+        note: A short text after it, such as a count.
+    """
+    with ui.element("span").classes("chip") as chip:
+        ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
+        ui.element("span").classes("chip-text").text = label
+        if note:
+            ui.element("span").classes("chip-note").text = note
+    return chip
+
+
+def hue_of(label: str) -> int:
+    """Returns the hue of a label, in degrees."""
+    return zlib.crc32(label.encode()) % _HUES * (360 // _HUES)
+
+
+def probability_bars(rows: Iterable[tuple[str, float]]) -> ui.element:
+    """Shows labels with their probabilities in [0, 1], each with a bar."""
+    with ui.element("ul").classes("bars") as bars:
+        for label, probability in rows:
+            with ui.element("li"):
+                ui.element("span").classes("bar-label").text = label
+                with ui.element("span").classes("bar-track").props("aria-hidden=true"):
+                    ui.element("span").classes("bar").style(f"width: {100 * probability:.1f}%; --hue: {hue_of(label)}")
+                ui.element("span").classes("bar-value").text = percent(probability)
+    return bars

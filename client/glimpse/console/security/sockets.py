@@ -1,0 +1,56 @@
+"""Events of NiceGUI's socket: each must come from the session of its page.
+
+NiceGUI identifies a page by a random id of 122 bits, and accepts an event of any socket that names it. The console also
+compares the sessions. An event of a person counts as an action of the session; what the browser sends by itself does
+not.
+"""
+
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import Any
+
+from nicegui import Client, core
+
+from glimpse.console.security.guard import SESSION, TOKEN
+from glimpse.console.session import Session
+
+_EVENTS = ("handshake", "event", "javascript_response", "ack", "log")
+
+
+def session_of_page(page: str) -> Session | None:
+    """Returns the session of an open page by NiceGUI's id of it. None: there is no such page."""
+    client = Client.instances.get(page)
+    return None if client is None else client.request.scope[SESSION]
+
+
+def close_page(page: str) -> None:
+    """Ends a page. Its socket may stay open, but nothing answers it."""
+    client = Client.instances.get(page)
+    if client is not None:
+        client.delete()
+
+
+def check_events(touch: Callable[[str], None]) -> None:
+    """Makes NiceGUI's socket refuse events from sockets of other sessions, and the transports of other origins.
+
+    Args:
+        touch: Notes an action of the session with a token.
+    """
+    # The guard has compared the origin. Without this, Socket.IO would allow every origin in its own headers.
+    core.sio.eio.cors_allowed_origins = []
+    for name in _EVENTS:
+        core.sio.on(name, _checked(name, core.sio.handlers["/"][name], touch))
+
+
+def _checked(name: str, handler: Callable[..., Any], touch: Callable[[str], None]) -> Callable[..., Any]:
+    async def handle(sid: str, data: dict[str, Any]) -> Any:
+        scope = core.sio.get_environ(sid)["asgi.scope"]
+        session = session_of_page(data["client_id"])
+        if session is None or session is not scope[SESSION]:
+            return False
+        if name == "event":
+            touch(scope[TOKEN])
+        result = handler(sid, data)
+        return await result if isawaitable(result) else result
+
+    return handle
