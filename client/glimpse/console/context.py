@@ -1,4 +1,4 @@
-"""What a page gets."""
+"""The context of an open page."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager

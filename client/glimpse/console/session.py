@@ -7,7 +7,7 @@ from glimpse.console.content import ContentStore
 
 
 class Session:
-    """What the console knows of one browser. Everything is in memory, and gone when the session ends."""
+    """One browser, as the console knows it. Everything is in memory, and gone when the session ends."""
 
     def __init__(self, connection: Connection, *, signed_in: bool) -> None:
         """Starts a session.
@@ -25,7 +25,7 @@ class Session:
 
     @property
     def in_use(self) -> bool:
-        """Whether a page is open."""
+        """True while a page is open."""
         return bool(self._pages)
 
     def open_page(self, page: str, close: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Where the console listens, and which server it calls."""
+"""The settings: where the console listens, and which server it calls."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ class Settings:
 
     @property
     def local(self) -> bool:
-        """Whether only this machine reaches the console."""
+        """True if only this machine reaches the console."""
         return is_loopback(self.host) and not self.public_url
 
     @property

@@ -1,6 +1,7 @@
 """Parts that several pages show. All of them show texts as texts."""
 
 from glimpse.console.components.dialogs import confirm, confirm_by_name, dialog_panel
+from glimpse.console.components.drop_zone import Batch, DropZone, Upload
 from glimpse.console.components.figures import figure, figures
 from glimpse.console.components.labels import label_chip, probability_bars
 from glimpse.console.components.pictures import original, pair, picture
@@ -9,6 +10,9 @@ from glimpse.console.components.tables import table
 from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, percent
 
 __all__ = [
+    "Batch",
+    "DropZone",
+    "Upload",
     "ago",
     "byte_size",
     "confirm",

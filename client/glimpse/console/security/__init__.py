@@ -1,1 +1,1 @@
-"""Who may use the console: hosts and origins, sessions, the sign-in, headers of responses."""
+"""Keeps others out: hosts and origins, sessions, the sign-in, headers of responses."""

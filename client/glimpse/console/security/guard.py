@@ -112,8 +112,11 @@ class Guard:
         if page:
             # NiceGUI answers "no such page" to an unknown id, and then the browser loads the page again.
             owner = self._owner_of(page)
-            allowed = owner is session if owner else kind is Kind.SOCKET
-            return None if allowed else PlainTextResponse("refused: the page is of another session\n", 403)
+            if not (owner is session if owner else kind is Kind.SOCKET):
+                return PlainTextResponse("refused: the page is of another session\n", 403)
+            if kind is not Kind.SOCKET:
+                self._sessions.touch(scope[TOKEN])
+            return None
         if session is not None:
             if kind is not Kind.SOCKET:
                 self._sessions.touch(scope[TOKEN])

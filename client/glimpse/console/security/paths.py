@@ -1,4 +1,4 @@
-"""What a path of the console is, and which page it belongs to."""
+"""Sorts the paths of the console, and finds the page that a request belongs to."""
 
 import re
 from enum import Enum

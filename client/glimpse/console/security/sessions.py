@@ -17,11 +17,11 @@ _SWEEP_SECONDS = 60.0
 
 
 class Closable(Protocol):
-    """What a session holds: it can be closed, and says whether a page of it is open."""
+    """A session as the set sees it."""
 
     @property
     def in_use(self) -> bool:
-        """Whether a page is open."""
+        """True while a page is open."""
 
     async def close(self) -> None:
         """Forgets everything."""
