@@ -1,0 +1,159 @@
+"""A real browser, a real console and a real server with glimpse-mini.
+
+The browser is Debian's chromium; GLIMPSE_CHROMIUM names another. Without one these tests are skipped, unless
+GLIMPSE_REQUIRE_CHROMIUM is set, as CI does where it has installed it.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from glimpse.client import Client, NewExample, ReviewPolicy
+from support.console import ConsoleProcess
+from support.server import ServerProcess
+from support.shapes import LABELS, draw_shapes
+
+ROOT = Path(__file__).parents[3]
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+#: Names and texts that would act if a page took them for HTML, Markdown, a template or code.
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1">',
+    "</script><script>window.hacked=1</script>",
+    "{{ window.hacked = 1 }} ${window.hacked=1} `x`",
+    "[link](javascript:window.hacked=1) **bold** <b>b</b>",
+    "\" onmouseover='window.hacked=1' x=\"",
+    "'); window.hacked=1; ('",
+)
+SHAPES, HOSTILE_NAME, EMPTY = "shapes", "hostile", "empty"
+
+
+def chromium() -> str:
+    """Returns the browser's program, or skips the test."""
+    program = os.environ.get("GLIMPSE_CHROMIUM", "/usr/bin/chromium")
+    if not Path(program).exists():
+        message = f"no browser at {program}: apt-get install chromium, or set GLIMPSE_CHROMIUM"
+        pytest.fail(message) if os.environ.get("GLIMPSE_REQUIRE_CHROMIUM") else pytest.skip(message)
+    return program
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    # The browser's own sandbox does not run as root.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a folder of drawn shapes: `near/LABEL/NUMBER.png`."""
+    return draw_shapes(tmp_path_factory.mktemp("shapes"), count=8)
+
+
+@pytest.fixture(scope="session")
+def demo(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Runs a server with a collection of shapes, one with hostile names and texts, and an empty one."""
+    chromium()
+    with ServerProcess(tmp_path_factory.mktemp("demo")) as server, Client(server.address) as client:
+        keep = {"keep_inputs": True, "content_readable": True}
+        review = ReviewPolicy(keep_unknown=True, keep_ambiguous=True, keep_inputs=True)
+        client.create_collection(SHAPES, display_name="Shapes", review_policy=review, **keep)
+        examples = [
+            NewExample(file, label) for label in LABELS for file in sorted((pictures / "near" / label).iterdir())
+        ]
+        client.enroll(SHAPES, examples, create_labels=True, measure_accuracy=True)
+        client.classify(SHAPES, sorted((pictures / "far").rglob("*.png")))
+        client.create_collection(HOSTILE_NAME, display_name=HOSTILE[0], review_policy=review, **keep)
+        enrolled = [
+            NewExample(f"{text} {number}", f"l{index}", domain=text[:60], metadata={"note": text})
+            for index, text in enumerate(HOSTILE)
+            for number in range(3)
+        ]
+        for index, text in enumerate(HOSTILE):
+            client.create_label(HOSTILE_NAME, f"l{index}", display_name=text)
+        client.enroll(HOSTILE_NAME, enrolled)
+        client.classify(HOSTILE_NAME, [f"is it {text}" for text in HOSTILE])
+        client.create_collection(EMPTY, **keep)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def console(demo: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleProcess]:
+    with ConsoleProcess(tmp_path_factory.mktemp("console"), demo.address) as process:
+        yield process
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Opens a browser of its own at 1,280 px. At the end nothing was refused by the policy and no script failed."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light", reduced_motion="reduce")
+    opened = context.new_page()
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and re.search(r"Content Security Policy|Refused to", message.text):
+            problems.append(message.text)
+
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.set_default_timeout(20_000)
+    yield opened
+    context.close()
+    assert not problems, problems
+
+
+Shoot = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Returns the folder of the screenshots: $GLIMPSE_SHOTS, or build/console."""
+    folder = Path(os.environ.get("GLIMPSE_SHOTS") or ROOT / "build" / "console")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def shoot(shots: Path) -> Shoot:
+    """Returns a function that saves a page as it is: `NAME-wide-light.png` and so on, at both widths, light and dark."""
+
+    def save(page: Page, name: str) -> None:
+        for width, size in (("wide", WIDE), ("narrow", NARROW)):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.wait_for_timeout(350)  # Quasar fades colours
+                page.screenshot(path=shots / f"{name}-{width}-{scheme}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+
+    return save
+
+
+def open_page(page: Page, console: ConsoleProcess, path: str = "", collection: str = "") -> Page:
+    """Opens a page of the console, and waits until the frame has filled it."""
+    page.goto("/".join([console.url, *filter(None, (path, collection))]))
+    settled(page)
+    return page
+
+
+def settled(page: Page) -> None:
+    """Waits until nothing runs on the page."""
+    expect(page.locator(".caller-name")).to_be_visible()
+    expect(page.locator(".progress.running")).to_have_count(0)
+
+
+def check_axe(page: Page) -> None:
+    """Checks that axe-core finds nothing serious or critical."""
+    found = Axe().run(page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    lines = [f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']][:3]}" for one in serious]
+    assert not lines, "\n".join(lines)
