@@ -1,4 +1,4 @@
-"""Real consoles over HTTP and WebSocket: one for this machine, and one that others reach, whose server requires keys."""
+"""Real consoles over HTTP and WebSocket: one for this machine, and one that others reach and that asks for keys."""
 
 import json
 import re

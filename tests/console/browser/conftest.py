@@ -6,30 +6,17 @@ GLIMPSE_REQUIRE_CHROMIUM is set, as CI does where it has installed it.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from glimpse.client import Client, NewExample, ReviewPolicy
+from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, WIDE, Shoot
 from support.console import ConsoleProcess
 from support.server import ServerProcess
 from support.shapes import LABELS, draw_shapes
-
-ROOT = Path(__file__).parents[3]
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-#: Names and texts that would act if a page took them for HTML, Markdown, a template or code.
-HOSTILE = (
-    '<img src=x onerror="window.hacked=1">',
-    "</script><script>window.hacked=1</script>",
-    "{{ window.hacked = 1 }} ${window.hacked=1} `x`",
-    "[link](javascript:window.hacked=1) **bold** <b>b</b>",
-    "\" onmouseover='window.hacked=1' x=\"",
-    "'); window.hacked=1; ('",
-)
-SHAPES, HOSTILE_NAME, EMPTY = "shapes", "hostile", "empty"
 
 
 def chromium() -> str:
@@ -110,50 +97,26 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not problems, problems
 
 
-Shoot = Callable[[Page, str], None]
-
-
 @pytest.fixture(scope="session")
 def shots() -> Path:
     """Returns the folder of the screenshots: $GLIMPSE_SHOTS, or build/console."""
-    folder = Path(os.environ.get("GLIMPSE_SHOTS") or ROOT / "build" / "console")
+    folder = Path(os.environ.get("GLIMPSE_SHOTS") or Path(__file__).parents[3] / "build" / "console")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @pytest.fixture
 def shoot(shots: Path) -> Shoot:
-    """Returns a function that saves a page as it is: `NAME-wide-light.png` and so on, at both widths, light and dark."""
+    """Returns a function that saves a page as `NAME-wide-light.png` and so on: at both widths, light and dark."""
 
     def save(page: Page, name: str) -> None:
         for width, size in (("wide", WIDE), ("narrow", NARROW)):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.set_viewport_size(size)
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 page.wait_for_timeout(350)  # Quasar fades colours
                 page.screenshot(path=shots / f"{name}-{width}-{scheme}.png", full_page=True)
         page.emulate_media(color_scheme="light")
-        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.set_viewport_size(WIDE)
 
     return save
-
-
-def open_page(page: Page, console: ConsoleProcess, path: str = "", collection: str = "") -> Page:
-    """Opens a page of the console, and waits until the frame has filled it."""
-    page.goto("/".join([console.url, *filter(None, (path, collection))]))
-    settled(page)
-    return page
-
-
-def settled(page: Page) -> None:
-    """Waits until nothing runs on the page."""
-    expect(page.locator(".caller-name")).to_be_visible()
-    expect(page.locator(".progress.running")).to_have_count(0)
-
-
-def check_axe(page: Page) -> None:
-    """Checks that axe-core finds nothing serious or critical."""
-    found = Axe().run(page).response["violations"]
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    lines = [f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']][:3]}" for one in serious]
-    assert not lines, "\n".join(lines)

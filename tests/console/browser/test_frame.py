@@ -9,11 +9,10 @@ from playwright.sync_api import Page, expect
 
 from glimpse.client import Client
 from glimpse.console.pages import PAGES
+from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, Shoot, check_axe, open_page, settled
 from support.console import ConsoleProcess
 from support.keys import make_key
 from support.server import ServerProcess
-
-from .conftest import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, Shoot, check_axe, open_page, settled
 
 pytestmark = pytest.mark.rest
 DARK = re.compile("body--dark")
@@ -33,7 +32,7 @@ def test_axe_finds_nothing_serious(page: Page, console: ConsoleProcess, path: st
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(350)
     check_axe(page)
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     check_axe(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
 

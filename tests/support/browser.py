@@ -1,0 +1,45 @@
+"""Helpers for tests in a real browser. The fixtures are in tests/console/browser/conftest.py."""
+
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize, expect
+
+from support.console import ConsoleProcess
+
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+#: Names and texts that would act if a page took them for HTML, Markdown, a template or code.
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1">',
+    "</script><script>window.hacked=1</script>",
+    "{{ window.hacked = 1 }} ${window.hacked=1} `x`",
+    "[link](javascript:window.hacked=1) **bold** <b>b</b>",
+    "\" onmouseover='window.hacked=1' x=\"",
+    "'); window.hacked=1; ('",
+)
+SHAPES, HOSTILE_NAME, EMPTY = "shapes", "hostile", "empty"
+
+#: Saves a page as pictures under a name.
+Shoot = Callable[[Page, str], None]
+
+
+def open_page(page: Page, console: ConsoleProcess, path: str = "", collection: str = "") -> Page:
+    """Opens a page of the console, and waits until the frame has filled it."""
+    page.goto("/".join([console.url, *filter(None, (path, collection))]))
+    settled(page)
+    return page
+
+
+def settled(page: Page) -> None:
+    """Waits until nothing runs on the page."""
+    expect(page.locator(".caller-name")).to_be_visible()
+    expect(page.locator(".progress.running")).to_have_count(0)
+
+
+def check_axe(page: Page) -> None:
+    """Checks that axe-core finds nothing serious or critical."""
+    found = Axe().run(page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    lines = [f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']][:3]}" for one in serious]
+    assert not lines, "\n".join(lines)
