@@ -17,8 +17,8 @@ Rules for a page:
 
 - A page is an async function `page(context)`. It adds elements, calls `context.client` and returns. An exception of
   the client needs no handler: the frame shows its reason and its message.
-- Labels, texts and metadata are texts. Give them to `ui.label`, to other elements as `text`, or to `element.props` by
-  key: `element.props["label"] = name`. Never put them into `props("…")`, `classes`, `style`, HTML, Markdown,
+- Labels, texts and metadata are texts. Give them to `ui.label`, to `Tag`, or to `element.props` by key:
+  `element.props["label"] = name`. Never put them into `props("…")`, `classes`, `style`, HTML, Markdown,
   JavaScript, a template of a slot or an address.
 - Wrap work that may take longer than a second in `with context.busy("Reading the report"):`.
 - Run computations with `await context.compute(function, …)`, which uses another process. The event loop serves

@@ -38,7 +38,7 @@ from glimpse.console.session import Session
 from glimpse.console.settings import Settings
 
 ASSETS = Path(__file__).parent / "assets"
-_RECONNECT_SECONDS = 30.0  # a browser that loses its network keeps its page for this time
+_RECONNECT_SECONDS = 15.0  # a browser that loses its network keeps its page for this time
 
 
 def build_app(settings: Settings) -> ASGIApp:

@@ -1,6 +1,6 @@
 """A session: one browser that may use the console."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from glimpse.console.connection import Connection
 from glimpse.console.content import ContentStore
@@ -21,19 +21,19 @@ class Session:
         self.content = ContentStore(connection.client)
         #: Whether pages are dark. None: as the system is.
         self.dark: bool | None = None
-        self._pages: dict[str, Callable[[], None]] = {}
+        self._pages: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @property
     def in_use(self) -> bool:
         """True while a page is open."""
         return bool(self._pages)
 
-    def open_page(self, page: str, close: Callable[[], None]) -> None:
+    def open_page(self, page: str, close: Callable[[], Awaitable[None]]) -> None:
         """Notes an open page.
 
         Args:
             page: NiceGUI's id of the page.
-            close: Ends the page and its socket.
+            close: Ends the page.
         """
         self._pages[page] = close
 
@@ -44,7 +44,7 @@ class Session:
     async def close(self) -> None:
         """Ends every open page, and forgets the key and the pictures."""
         for close in list(self._pages.values()):
-            close()
+            await close()
         self._pages.clear()
         self.content.clear()
         await self.connection.close()

@@ -7,11 +7,13 @@ from glimpse.console.components.labels import label_chip, probability_bars
 from glimpse.console.components.pictures import original, pair, picture
 from glimpse.console.components.states import empty_state, heading, note, panel
 from glimpse.console.components.tables import table
+from glimpse.console.components.tags import Tag
 from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, percent
 
 __all__ = [
     "Batch",
     "DropZone",
+    "Tag",
     "Upload",
     "ago",
     "byte_size",

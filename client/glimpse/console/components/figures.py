@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from nicegui import ui
 
+from glimpse.console.components.tags import Tag
+
 
 @contextmanager
 def figures() -> Iterator[ui.element]:
@@ -22,7 +24,7 @@ def figure(name: str, value: str, hint: str = "") -> None:
         hint: What the value means or is based on. Empty: nothing.
     """
     with ui.element("div").classes("figure"):
-        ui.element("dt").text = name
-        ui.element("dd").classes("value").text = value
+        Tag("dt", name)
+        Tag("dd", value).classes("value")
         if hint:
-            ui.element("dd").classes("hint").text = hint
+            Tag("dd", hint).classes("hint")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from nicegui import ui
 
+from glimpse.console.components.tags import Tag
 from glimpse.console.components.texts import percent
 
 _HUES = 24
@@ -19,9 +20,9 @@ def label_chip(label: str, note: str = "") -> ui.element:
     """
     with ui.element("span").classes("chip") as chip:
         ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
-        ui.element("span").classes("chip-text").text = label
+        Tag("span", label).classes("chip-text")
         if note:
-            ui.element("span").classes("chip-note").text = note
+            Tag("span", note).classes("chip-note")
     return chip
 
 
@@ -35,8 +36,8 @@ def probability_bars(rows: Iterable[tuple[str, float]]) -> ui.element:
     with ui.element("ul").classes("bars") as bars:
         for label, probability in rows:
             with ui.element("li"):
-                ui.element("span").classes("bar-label").text = label
+                Tag("span", label).classes("bar-label")
                 with ui.element("span").classes("bar-track").props("aria-hidden=true"):
                     ui.element("span").classes("bar").style(f"width: {100 * probability:.1f}%; --hue: {hue_of(label)}")
-                ui.element("span").classes("bar-value").text = percent(probability)
+                Tag("span", percent(probability)).classes("bar-value")
     return bars

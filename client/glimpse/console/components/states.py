@@ -5,12 +5,12 @@ from typing import Any
 
 from nicegui import ui
 
+from glimpse.console.components.tags import Tag
 
-def heading(text: str, level: int = 1) -> ui.element:
+
+def heading(text: str, level: int = 1) -> Tag:
     """Shows a heading of level 1 to 4."""
-    element = ui.element(f"h{level}")
-    element.text = text
-    return element
+    return Tag(f"h{level}", text)
 
 
 def note(text: str) -> ui.element:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from nicegui import ui
 
+from glimpse.console.components.tags import Tag
+
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Shows a table of texts. It scrolls sideways where the window is narrow.
@@ -29,7 +31,5 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *
                         _cell("td", text, number in numbers)
 
 
-def _cell(tag: str, text: str, number: bool) -> ui.element:
-    cell = ui.element(tag).classes("number" if number else "")
-    cell.text = text
-    return cell
+def _cell(tag: str, text: str, number: bool) -> Tag:
+    return Tag(tag, text).classes("number" if number else "")

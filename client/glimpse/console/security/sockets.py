@@ -23,10 +23,12 @@ def session_of_page(page: str) -> Session | None:
     return None if client is None else client.request.scope[SESSION]
 
 
-def close_page(page: str) -> None:
-    """Ends a page. Its socket may stay open, but nothing answers it."""
+async def close_page(page: str) -> None:
+    """Ends a page: the browser leaves it, and nothing answers its socket any longer."""
     client = Client.instances.get(page)
     if client is not None:
+        # NiceGUI's own queue of messages ends with the page.
+        await core.sio.emit("open", {"path": "/", "new_tab": False}, room=page)
         client.delete()
 
 
@@ -44,12 +46,12 @@ def check_events(touch: Callable[[str], None]) -> None:
 
 def _checked(name: str, handler: Callable[..., Any], touch: Callable[[str], None]) -> Callable[..., Any]:
     async def handle(sid: str, data: dict[str, Any]) -> Any:
-        scope = core.sio.get_environ(sid)["asgi.scope"]
+        environ = core.sio.get_environ(sid)
         session = session_of_page(data["client_id"])
-        if session is None or session is not scope[SESSION]:
+        if environ is None or session is None or session is not environ["asgi.scope"][SESSION]:
             return False
         if name == "event":
-            touch(scope[TOKEN])
+            touch(environ["asgi.scope"][TOKEN])
         result = handler(sid, data)
         return await result if isawaitable(result) else result
 
