@@ -65,6 +65,7 @@ class Frame:
             self._content = ui.element("div").classes("page-content")
         with self._content:
             heading(page.title)
+        ui.skip_link("Skip to the page", target=self._content)
         self._filling = asyncio.Lock()
         self._filled = False
 
