@@ -6,7 +6,6 @@ from nicegui import background_tasks, ui
 
 from glimpse.client import Collection, CollectionFigures, CollectionReport, GlimpseError, Scope
 from glimpse.console.components import (
-    ago,
     confirm_by_name,
     counted,
     empty_state,
@@ -21,14 +20,20 @@ from glimpse.console.context import Context
 from glimpse.console.pages.create_collection import create_collection
 
 _REPORTS_AT_ONCE = 3
+_MEASURED = 24  # cards that are measured without a click
+_MANY = 12  # collections from which on a field finds one
 _DAYS = 30
 
 
 async def page(context: Context) -> None:
     """Shows a card for each collection. The figures, which take seconds for large ones, follow."""
-    if context.caller.scope >= Scope.ADMIN:
-        with ui.element("div").classes("toolbar"):
+    cards: list[_Card] = []
+    with ui.element("div").classes("toolbar"):
+        if context.caller.scope >= Scope.ADMIN:
             ui.button("New collection", on_click=lambda: create_collection(context)).props("unelevated no-caps")
+        if len(context.collections) > _MANY:
+            find = ui.input("Find a collection").props("outlined dense clearable type=search")
+            find.on_value_change(lambda event: _show_matching(cards, event.value or ""))
     if not context.collections:
         await _show_none(context)
         return
@@ -36,8 +41,15 @@ async def page(context: Context) -> None:
     recent = {one.name.rpartition("/")[2]: one for one in info.collections}
     reports = asyncio.Semaphore(_REPORTS_AT_ONCE)
     with ui.element("div").classes("cards"):
-        for collection in context.collections.values():
-            _Card(context, collection, recent.get(collection.id)).start(reports)
+        for number, collection in enumerate(context.collections.values()):
+            card = _Card(context, collection, recent.get(collection.id))
+            card.start(reports) if number < _MEASURED else card.offer(reports)
+            cards.append(card)
+
+
+def _show_matching(cards: list["_Card"], text: str) -> None:
+    for card in cards:
+        card.show_if_matching(text.casefold())
 
 
 async def _show_none(context: Context) -> None:
@@ -55,15 +67,27 @@ class _Card:
         self._context = context
         self._collection = collection
         self._recent = recent
-        with ui.element("article").classes("card panel"):
+        self._names = f"{collection.id} {collection.display_name}".casefold()
+        with ui.element("article").classes("card panel") as self._box:
             heading(collection.display_name or collection.id, 2)
             note(_summary(collection))
             self._figures = ui.element("div").classes("card-figures")
             self._advice = ui.element("div").classes("advice")
             self._add_actions()
 
+    def show_if_matching(self, text: str) -> None:
+        """Shows the card if its id or its name contains a text."""
+        self._box.set_visibility(text in self._names)
+
+    def offer(self, reports: asyncio.Semaphore) -> None:
+        """Shows a button that requests the figures."""
+        with self._figures:
+            button = ui.button("Measure", on_click=lambda: self.start(reports)).props("outline no-caps")
+            button.props["aria-label"] = f"Measure {self._collection.id}"
+
     def start(self, reports: asyncio.Semaphore) -> None:
         """Requests the figures in the background."""
+        self._figures.clear()
         with self._figures:
             ui.label("Measuring …").classes("note").props("role=status")
         background_tasks.create(self._measure(reports), name="measure a collection")
@@ -128,7 +152,7 @@ def _summary(collection: Collection) -> str:
     counts = f"{counted(collection.label_count, 'label')} · {counted(collection.example_count, 'example')}"
     backbone = collection.backbone.rpartition("/")[2]
     index = " · with an attached index" if collection.index else ""
-    return f"{name}{counts}{index} · {backbone} · settings of {ago(collection.update_time)}"
+    return f"{name}{counts}{index} · {backbone}"
 
 
 def _drift_hint(drift: float | None) -> str:
