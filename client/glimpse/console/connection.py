@@ -1,10 +1,13 @@
 """The connection of one session: its client, its caller, and whether the server answers."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 
 from glimpse.client import AsyncClient, Caller, DeadlineExceeded, GlimpseError, Unavailable
+
+log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
@@ -79,10 +82,16 @@ class Connection:
             answers = await self._is_answering()
             if answers is not self.answers:
                 self.answers = answers
-                for listener in list(self._listeners):
-                    listener(answers)
+                self._report(answers)
             await asyncio.sleep(_CHECK_SECONDS)
         self._watch = None
+
+    def _report(self, answers: bool) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(answers)
+            except Exception:  # one page must not keep the others from hearing of it
+                log.exception("a page could not show whether the server answers")
 
     async def _is_answering(self) -> bool:
         try:
