@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,13 @@ from support.server import GLIMPSE
 class ConsoleProcess:
     """Runs `glimpse console` on a free port, in a folder of its own. As a context manager it always stops it."""
 
-    def __init__(self, folder: Path, server: str, *options: str, listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self, folder: Path, server: str, *options: object, listen: str = "127.0.0.1:0", authority: Path | None = None
+    ) -> None:
         self.folder = folder
-        self._command = [*GLIMPSE, "console", "--server", server, "--listen", listen, *options]
+        #: Trusts the console's certificate. None: it has none.
+        self.tls = ssl.create_default_context(cafile=authority) if authority else None
+        self._command = [*GLIMPSE, "console", "--server", server, "--listen", listen, *map(str, options)]
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
@@ -47,6 +52,11 @@ class ConsoleProcess:
                 self._process.kill()
                 self._process.wait()
         self._process.stdout.close()
+
+    @property
+    def origin(self) -> str:
+        """The origin of the console's pages on this machine."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def port(self) -> int:
@@ -91,14 +101,17 @@ def ask(
         host: Host header. Empty: the address of the console.
         headers: More headers; an empty one is left out.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=20)
+    if console.tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", console.port, timeout=20, context=console.tls)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=20)
     try:
         connection.putrequest("POST" if form is not None else method, path, skip_host=True)
         sent = {"host": host or f"127.0.0.1:{console.port}", **headers}
         body = b""
         if form is not None:
             body = urlencode(form).encode()
-            sent = {"origin": f"http://{sent['host']}", "content-type": "application/x-www-form-urlencoded", **sent}
+            sent = {"origin": console.origin, "content-type": "application/x-www-form-urlencoded", **sent}
             sent["content-length"] = str(len(body))
         for name, value in sent.items():
             if value:
