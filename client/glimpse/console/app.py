@@ -104,7 +104,9 @@ def cookie_name(settings: Settings) -> str:
 def _start_nicegui(app: FastAPI) -> None:
     nicegui_run.process_pool_start_method = "spawn"  # a fork would copy the keys into the process of a computation
     ui.add_head_html('<link rel="stylesheet" href="/assets/console.css">', shared=True)
-    logging.getLogger("nicegui").addFilter(_is_not_of_server)
+    log = logging.getLogger("nicegui")
+    log.setLevel(logging.ERROR)  # its warnings contain addresses with their queries
+    log.addFilter(_is_not_of_server)
     ui.run_with(
         app,
         title="Glimpse",

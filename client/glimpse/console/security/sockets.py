@@ -14,7 +14,7 @@ from nicegui import Client, core
 from glimpse.console.security.guard import SESSION, TOKEN
 from glimpse.console.session import Session
 
-_EVENTS = ("handshake", "event", "javascript_response", "ack", "log")
+_EVENTS = ("handshake", "event", "javascript_response", "ack")
 
 
 def session_of_page(page: str) -> Session | None:
@@ -42,6 +42,11 @@ def check_events(touch: Callable[[str], None]) -> None:
     core.sio.eio.cors_allowed_origins = []
     for name in _EVENTS:
         core.sio.on(name, _checked(name, core.sio.handlers["/"][name], touch))
+    core.sio.on("log", _ignore)
+
+
+def _ignore(sid: str, data: dict[str, Any]) -> None:
+    """Drops what a browser asks to log. Otherwise it could forge lines of the console's log."""
 
 
 def _checked(name: str, handler: Callable[..., Any], touch: Callable[[str], None]) -> Callable[..., Any]:
