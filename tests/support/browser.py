@@ -7,6 +7,8 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from support.console import ConsoleProcess
 
+# Long enough for a machine that does much else.
+expect.set_options(timeout=30_000)
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 #: Names and texts that would act if a page took them for HTML, Markdown, a template or code.
@@ -18,6 +20,8 @@ HOSTILE = (
     "\" onmouseover='window.hacked=1' x=\"",
     "'); window.hacked=1; ('",
 )
+#: Shapes that the collection does not know.
+OTHER_LABELS = ("purple heart", "orange bolt")
 SHAPES, HOSTILE_NAME, EMPTY = "shapes", "hostile", "empty"
 
 #: Saves a page as pictures under a name.

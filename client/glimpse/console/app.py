@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from nicegui import app as nicegui_app
 from nicegui import run as nicegui_run
 from nicegui import ui
 from starlette.requests import Request
@@ -104,6 +105,8 @@ def cookie_name(settings: Settings) -> str:
 def _start_nicegui(app: FastAPI) -> None:
     nicegui_run.process_pool_start_method = "spawn"  # a fork would copy the keys into the process of a computation
     ui.add_head_html('<link rel="stylesheet" href="/assets/console.css">', shared=True)
+    # The frame has a bar of its own, which screen readers can name.
+    nicegui_app.config.quasar_config["loadingBar"] = {"skipHijack": True}
     log = logging.getLogger("nicegui")
     log.setLevel(logging.ERROR)  # its warnings contain addresses with their queries
     log.addFilter(_is_not_of_server)

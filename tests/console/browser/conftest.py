@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from glimpse.client import Client, NewExample, ReviewPolicy
-from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, WIDE, Shoot
+from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, OTHER_LABELS, SHAPES, WIDE, Shoot
 from support.console import ConsoleProcess
 from support.server import ServerProcess
-from support.shapes import LABELS, draw_shapes
+from support.shapes import LABELS, draw_varied
 
 
 def chromium() -> str:
@@ -41,8 +41,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a folder of drawn shapes: `near/LABEL/NUMBER.png`."""
-    return draw_shapes(tmp_path_factory.mktemp("shapes"), count=8)
+    """Returns a folder of drawn shapes: `LABEL/NUMBER.png`, eight of each; `more` holds others, and other labels."""
+    folder = tmp_path_factory.mktemp("shapes")
+    draw_varied(folder / "more", [*LABELS, *OTHER_LABELS], count=4, seed=1)
+    return draw_varied(folder)
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +55,9 @@ def demo(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         keep = {"keep_inputs": True, "content_readable": True}
         review = ReviewPolicy(keep_unknown=True, keep_ambiguous=True, keep_inputs=True)
         client.create_collection(SHAPES, display_name="Shapes", review_policy=review, **keep)
-        examples = [
-            NewExample(file, label) for label in LABELS for file in sorted((pictures / "near" / label).iterdir())
-        ]
+        examples = [NewExample(file, label) for label in LABELS for file in sorted((pictures / label).iterdir())]
         client.enroll(SHAPES, examples, create_labels=True, measure_accuracy=True)
-        client.classify(SHAPES, sorted((pictures / "far").rglob("*.png")))
+        client.classify(SHAPES, sorted((pictures / "more").rglob("*.png")))
         client.create_collection(HOSTILE_NAME, display_name=HOSTILE[0], review_policy=review, **keep)
         enrolled = [
             NewExample(f"{text} {number}", f"l{index}", domain=text[:60], metadata={"note": text})

@@ -32,7 +32,7 @@ async def test_no_response_can_be_framed_or_sniffed(response: Response) -> None:
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-frame-options"] == "DENY"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert "strict-transport-security" not in headers
 
 

@@ -8,7 +8,7 @@ from glimpse.console.components.pictures import original, pair, picture
 from glimpse.console.components.states import empty_state, heading, note, panel
 from glimpse.console.components.tables import table
 from glimpse.console.components.tags import Tag
-from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, percent
+from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, interval, percent
 
 __all__ = [
     "Batch",
@@ -27,6 +27,7 @@ __all__ = [
     "figure",
     "figures",
     "heading",
+    "interval",
     "label_chip",
     "note",
     "original",

@@ -21,7 +21,12 @@ def estimate(value: Estimate | None) -> str:
     """Returns a measured share with its 95 % interval: `91 % (87–94 %)`."""
     if value is None:
         return "—"
-    return f"{percent(value.value)} ({100 * value.low:.0f}–{100 * value.high:.0f} %)"
+    return f"{percent(value.value)} ({interval(value)})"
+
+
+def interval(value: Estimate) -> str:
+    """Returns the 95 % interval of a measured share: `87–94 %`."""
+    return f"{100 * value.low:.0f}–{100 * value.high:.0f} %"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

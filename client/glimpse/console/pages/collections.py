@@ -4,15 +4,15 @@ import asyncio
 
 from nicegui import background_tasks, ui
 
-from glimpse.client import Collection, CollectionFigures, CollectionReport, GlimpseError, Scope
+from glimpse.client import Collection, CollectionFigures, CollectionReport, Estimate, GlimpseError, Scope
 from glimpse.console.components import (
     confirm_by_name,
     counted,
     empty_state,
-    estimate,
     figure,
     figures,
     heading,
+    interval,
     note,
     percent,
 )
@@ -108,9 +108,8 @@ class _Card:
     def _show(self, report: CollectionReport, answered: int, unknown: int) -> None:
         self._figures.clear()
         accuracy = report.accuracy
-        based = f"95 % interval, {counted(accuracy.count, 'example')} left out" if accuracy else "too few examples"
         with self._figures, figures():
-            figure("Accuracy", estimate(accuracy), based)
+            figure("Accuracy", percent(accuracy.value if accuracy else None), _accuracy_hint(accuracy))
             rate = percent(unknown / answered) if answered else "—"
             figure("Unknown", rate, f"of {counted(answered, 'query', 'queries')} in {_DAYS} days")
             drift = self._recent.drift if self._recent else None
@@ -155,7 +154,13 @@ def _summary(collection: Collection) -> str:
     return f"{name}{counts}{index} · {backbone}"
 
 
+def _accuracy_hint(accuracy: Estimate | None) -> str:
+    if accuracy is None:
+        return "too few examples that differ"
+    return f"{interval(accuracy)} at 95 %, by {counted(accuracy.count, 'example')}"
+
+
 def _drift_hint(drift: float | None) -> str:
     if drift is None:
         return "needs 50 queries and 10 examples"
-    return "queries are as far from the examples as usual" if drift < 1 else "queries are farther away than examples"
+    return "queries are like the examples" if drift < 1 else "queries differ from the examples"

@@ -15,12 +15,16 @@ _STAGES = {
     "commit": "Writing to the ledger",
 }
 _LIMITS = {
-    "max_inputs": "Inputs of one call",
-    "max_message_bytes": "Bytes of one message",
-    "max_image_side": "Pixels of a picture's side",
+    "max_inputs": "Inputs in one call",
+    "max_message_bytes": "Size of one message",
+    "max_held_bytes": "Size of all requests together",
+    "max_image_side": "Pixels along a side of a picture",
     "max_image_pixels": "Pixels of a picture",
-    "queue_limit": "Inputs that wait",
+    "max_labels": "Labels of a collection",
+    "max_examples": "Examples of a collection",
+    "queue_limit": "Inputs that wait for a backbone",
     "queue_seconds": "Seconds that an input waits",
+    "stream_window": "Inputs of a stream at once",
 }
 
 
@@ -102,7 +106,7 @@ def _show_latency(info: ServerInfo) -> None:
 def _show_limits(info: ServerInfo) -> None:
     with ui.element("section"):
         heading("Limits", 2)
-        rows = [(_LIMITS.get(name, name), f"{value:,.10g}") for name, value in sorted(info.limits.items())]
+        rows = [(_LIMITS.get(name, name), _limit(name, value)) for name, value in info.limits.items()]
         rows += [(f"Your key: {_per_second(name)}", f"{value:,.10g}") for name, value in info.caller_limits.items()]
         table("Limits", ("Limit", "Value"), rows, numbers=(1,))
 
@@ -113,6 +117,10 @@ def _show_versions(info: ServerInfo) -> None:
         rows = [(name, version) for name, version in sorted(info.versions.items()) if version]
         table("Versions", ("Software", "Version"), rows)
         note(f"{counted(len(info.providers), 'provider')} of ONNX Runtime: {', '.join(info.providers)}")
+
+
+def _limit(name: str, value: float) -> str:
+    return byte_size(value) if name.endswith("_bytes") else f"{value:,.10g}"
 
 
 def _per_second(name: str) -> str:
