@@ -13,11 +13,11 @@ from glimpse.console.pages.create_collection import _is_id
     [(None, "—"), (0, "0 %"), (1, "100 %"), (0.914, "91 %"), (0.996, "99.6 %"), (0.004, "0.4 %"), (0.5, "50 %")],
 )
 def test_a_share_is_a_percentage(share: float | None, text: str) -> None:
-    assert percent(share) == text
+    assert percent(share) == text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def test_an_estimate_has_its_interval() -> None:
-    assert estimate(Estimate(0.91, 0.87, 0.942, 100)) == "91 % (87–94 %)"
+    assert " ".join(estimate(Estimate(0.91, 0.87, 0.942, 100)).split()) == "91 % (87–94 %)"
     assert estimate(None) == "—"
 
 

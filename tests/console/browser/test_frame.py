@@ -30,7 +30,6 @@ def test_axe_finds_nothing_serious(page: Page, console: ConsoleProcess, path: st
     expect(page.get_by_text("Measuring …")).to_have_count(0)
     check_axe(page)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(350)
     check_axe(page)
     page.set_viewport_size(NARROW)
     check_axe(page)
@@ -53,12 +52,16 @@ def test_a_hostile_name_is_shown_as_it_is(page: Page, console: ConsoleProcess) -
     expect(page.get_by_role("heading", name=HOSTILE[0])).to_be_visible()
 
 
-def test_a_collection_is_created_and_deleted_by_its_typed_name(page: Page, console: ConsoleProcess) -> None:
+def test_a_collection_is_created_and_deleted_by_its_typed_name(
+    page: Page, console: ConsoleProcess, shoot: Shoot
+) -> None:
     open_page(page, console)
     page.get_by_role("button", name="New collection").click()
     page.get_by_label("Id").fill("Not An Id")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Use 1 to 63 lower-case letters")).to_be_visible()
+    check_axe(page, contrast=False)
+    shoot(page, "new-collection")
     page.get_by_label("Id").fill("made-here")
     page.get_by_label("Name for people").fill("Made here")
     page.get_by_role("button", name="Create").click()
@@ -69,17 +72,21 @@ def test_a_collection_is_created_and_deleted_by_its_typed_name(page: Page, conso
     page.get_by_label("Type made-here").fill("made-there")
     expect(delete).to_be_disabled()
     page.get_by_label("Type made-here").fill("made-here")
+    check_axe(page, contrast=False)
+    shoot(page, "delete-collection")
     delete.click()
     expect(page.get_by_role("heading", name="Made here")).to_have_count(0)
 
 
-def test_an_error_is_shown_with_reason_and_message(page: Page, console: ConsoleProcess) -> None:
+def test_an_error_is_shown_with_reason_and_message(page: Page, console: ConsoleProcess, shoot: Shoot) -> None:
     open_page(page, console)
     page.get_by_role("button", name="New collection").click()
     page.get_by_label("Id").fill(SHAPES)
     page.get_by_role("button", name="Create").click()
     alert = page.get_by_role("alert").filter(has_text="It exists already")
     expect(alert).to_contain_text("COLLECTION_EXISTS")
+    check_axe(page)
+    shoot(page, "error")
     alert.get_by_role("button", name="Dismiss").click()
     expect(alert).to_have_count(0)
 

@@ -1,6 +1,6 @@
 """Parts that several pages show. All of them show texts as texts."""
 
-from glimpse.console.components.dialogs import confirm, confirm_by_name, dialog_panel
+from glimpse.console.components.dialogs import answer_of, confirm, confirm_by_name, dialog_panel
 from glimpse.console.components.drop_zone import Batch, DropZone, Upload
 from glimpse.console.components.figures import figure, figures
 from glimpse.console.components.labels import label_chip, probability_bars
@@ -16,6 +16,7 @@ __all__ = [
     "Tag",
     "Upload",
     "ago",
+    "answer_of",
     "byte_size",
     "confirm",
     "confirm_by_name",

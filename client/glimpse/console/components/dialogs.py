@@ -19,7 +19,7 @@ async def confirm(title: str, text: str, action: str) -> bool:
     with dialog_panel(title, text) as dialog, ui.element("div").classes("actions end"):
         ui.button("Cancel", on_click=lambda: dialog.submit(False)).props("flat no-caps autofocus")
         ui.button(action, on_click=lambda: dialog.submit(True)).props("unelevated no-caps color=negative")
-    return await _answer(dialog)
+    return await answer_of(dialog)
 
 
 async def confirm_by_name(title: str, text: str, name: str, action: str) -> bool:
@@ -37,12 +37,12 @@ async def confirm_by_name(title: str, text: str, name: str, action: str) -> bool
             ui.button("Cancel", on_click=lambda: dialog.submit(False)).props("flat no-caps")
             button = ui.button(action, on_click=lambda: dialog.submit(typed.value == name))
             button.props("unelevated no-caps color=negative").bind_enabled_from(typed, "value", lambda v: v == name)
-    return await _answer(dialog)
+    return await answer_of(dialog)
 
 
 @contextmanager
 def dialog_panel(title: str, text: str = "") -> Iterator[ui.dialog]:
-    """Creates a dialog, in which the elements of the block are placed. `await` opens it and returns its answer."""
+    """Creates a dialog, in which the elements of the block are placed. `answer_of` opens it."""
     with ui.dialog() as dialog, ui.element("div").classes("dialog panel"):
         dialog.props["aria-label"] = title
         heading(title, 2)
@@ -51,7 +51,9 @@ def dialog_panel(title: str, text: str = "") -> Iterator[ui.dialog]:
         yield dialog
 
 
-async def _answer(dialog: ui.dialog) -> bool:
+async def answer_of(dialog: ui.dialog) -> bool:
+    """Opens a dialog once; returns whether it was submitted with True. A page that left has not."""
     answer = await dialog
-    dialog.delete()
+    if not dialog.is_deleted:
+        dialog.delete()
     return bool(answer)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from glimpse.client import Estimate
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
 _TIMES = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
@@ -14,7 +15,7 @@ def percent(share: float | None) -> str:
     value = 100 * share
     # More digits where rounding would hide the difference to none or all.
     digits = 1 if 0 < min(value, 100 - value) < 1 else 0
-    return f"{value:.{digits}f} %"
+    return f"{value:.{digits}f}{_PERCENT}"
 
 
 def estimate(value: Estimate | None) -> str:
@@ -26,7 +27,7 @@ def estimate(value: Estimate | None) -> str:
 
 def interval(value: Estimate) -> str:
     """Returns the 95 % interval of a measured share: `87–94 %`."""
-    return f"{100 * value.low:.0f}–{100 * value.high:.0f} %"
+    return f"{100 * value.low:.0f}–{100 * value.high:.0f}{_PERCENT}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

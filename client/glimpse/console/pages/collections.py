@@ -157,7 +157,7 @@ def _summary(collection: Collection) -> str:
 def _accuracy_hint(accuracy: Estimate | None) -> str:
     if accuracy is None:
         return "too few examples that differ"
-    return f"{interval(accuracy)} at 95 %, by {counted(accuracy.count, 'example')}"
+    return f"{interval(accuracy)}, of {counted(accuracy.count, 'example')}"
 
 
 def _drift_hint(drift: float | None) -> str:

@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from glimpse.client import Backbone, Modality, ReviewPolicy
-from glimpse.console.components import dialog_panel
+from glimpse.console.components import answer_of, dialog_panel
 from glimpse.console.context import Context
 
 _ID_RULE = "1 to 63 lower-case letters, digits and hyphens, starting with a letter"
@@ -21,9 +21,7 @@ async def create_collection(context: Context) -> None:
             ui.button("Create", on_click=lambda: dialog.submit(True) if form.check() else None).props(
                 "unelevated no-caps"
             )
-    answer = await dialog
-    dialog.delete()
-    if not answer:
+    if not await answer_of(dialog):
         return
     with context.busy("Creating the collection"):
         await form.create(context)
