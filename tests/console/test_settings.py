@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_on_loopback_nobody_signs_in(host: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{"host": "0.0.0.0"}, {"host": "192.0.2.1"}, {"public_url": "http://console"}])
-def test_plain_text_for_other_machines_must_be_allowed(values: dict[str, str]) -> None:
+def test_plain_text_for_other_machines_must_be_allowed(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="plain text"):
         Settings.of(server=SERVER, **values)
     assert not Settings.of(server=SERVER, insecure=True, **values).local

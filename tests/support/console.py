@@ -101,6 +101,7 @@ def ask(
         host: Host header. Empty: the address of the console.
         headers: More headers; an empty one is left out.
     """
+    connection: http.client.HTTPConnection
     if console.tls:
         connection = http.client.HTTPSConnection("127.0.0.1", console.port, timeout=20, context=console.tls)
     else:

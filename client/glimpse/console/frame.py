@@ -71,7 +71,7 @@ class Frame:
 
     async def run(self) -> None:
         """Fills the page when the browser is connected, and keeps it until the browser leaves."""
-        self._client.on_exception(self._show_error)
+        self._client.on_exception(lambda error: self._show_error(error))
         self._session.open_page(self._client.id, partial(close_page, self._client.id))
         end_listening = self._session.connection.listen(self._server_answers)
         self._client.on_delete(partial(self._leave, end_listening))
@@ -93,7 +93,7 @@ class Frame:
                     await self._show(context)
                 self._filled = True
             except Exception as error:  # every error is shown
-                self._show_error(error)
+                self._show_error(error, retry=self.fill)
 
     async def _show(self, context: Context) -> None:
         if self._page.of_collection and context.collection is None:
@@ -114,14 +114,14 @@ class Frame:
         self._header.fill(caller, collections, collection)
         return Context(self._session, caller, collections, collection, PAGES, self._progress, self.fill)
 
-    def _show_error(self, error: Exception) -> None:
+    def _show_error(self, error: Exception, retry: Callable[[], Any] | None = None) -> None:
         if self._client.is_deleted or isinstance(error, asyncio.CancelledError):
             return
         if isinstance(error, Unauthenticated):
             self._client.open("/sign-in")
             return
         with self._messages:
-            error_panel(error, retry=self.fill)
+            error_panel(error, retry)
 
     def _server_answers(self, answers: bool) -> None:
         """Says that the server went away. When it is back, a page that was not filled is filled."""
