@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -52,7 +53,7 @@ def demo(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """Runs a server with a collection of shapes, one with hostile names and texts, and an empty one."""
     chromium()
     with ServerProcess(tmp_path_factory.mktemp("demo")) as server, Client(server.address) as client:
-        keep = {"keep_inputs": True, "content_readable": True}
+        keep: dict[str, Any] = {"keep_inputs": True, "content_readable": True}
         review = ReviewPolicy(keep_unknown=True, keep_ambiguous=True, keep_inputs=True)
         client.create_collection(SHAPES, display_name="Shapes", review_policy=review, **keep)
         examples = [NewExample(file, label) for label in LABELS for file in sorted((pictures / label).iterdir())]
@@ -113,7 +114,7 @@ def shoot(shots: Path) -> Shoot:
         for width, size in (("wide", WIDE), ("narrow", NARROW)):
             page.set_viewport_size(size)
             for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=scheme)
                 page.wait_for_timeout(350)  # Quasar fades colours
                 page.screenshot(path=shots / f"{name}-{width}-{scheme}.png", full_page=True)
         page.emulate_media(color_scheme="light")
