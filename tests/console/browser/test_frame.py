@@ -11,7 +11,7 @@ from glimpse.client import Client
 from glimpse.console.pages import PAGES
 from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, Shoot, check_axe, open_page, settled
 from support.console import ConsoleProcess
-from support.keys import make_key
+from support.keys import make_key, run_keys, until_known
 from support.server import ServerProcess
 
 pytestmark = pytest.mark.rest
@@ -130,7 +130,7 @@ def own(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def test_a_server_that_goes_away_and_comes_back_is_survived(
-    page: Page, own: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+    page: Page, own: ServerProcess, shoot: Shoot, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Client(own.address) as client:
         client.create_collection("kept")
@@ -140,6 +140,7 @@ def test_a_server_that_goes_away_and_comes_back_is_survived(
         own.listen = own.address
         own.stop()
         expect(page.get_by_text("does not answer. Trying again")).to_be_visible()
+        shoot(page, "away")
         own.start()
         expect(page.get_by_text("does not answer. Trying again")).to_have_count(0)
         expect(page.get_by_role("heading", name="kept")).to_be_visible()
@@ -182,6 +183,22 @@ def test_a_key_allows_what_its_scope_allows(page: Page, tmp_path: Path, shoot: S
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("API key")).to_be_visible()
         page.go_back()
+        expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_a_key_that_is_revoked_leads_to_the_sign_in(page: Page, tmp_path: Path) -> None:
+    key = make_key(tmp_path, "short", "read")
+    with (
+        ServerProcess(tmp_path, require_auth=True) as server,
+        ConsoleProcess(tmp_path, server.address) as console,
+    ):
+        page.goto(console.url)
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        settled(page)
+        assert run_keys(tmp_path, "revoke", "short").returncode == 0
+        until_known(server.address, key, known=False)
+        page.get_by_role("link", name="Server").click()
         expect(page.get_by_label("API key")).to_be_visible()
 
 
