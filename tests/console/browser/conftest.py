@@ -111,6 +111,7 @@ def shoot(shots: Path) -> Shoot:
     """Returns a function that saves a page as `NAME-wide-light.png` and so on: at both widths, light and dark."""
 
     def save(page: Page, name: str) -> None:
+        page.evaluate("window.scrollTo(0, 0)")
         for width, size in (("wide", WIDE), ("narrow", NARROW)):
             page.set_viewport_size(size)
             for scheme in ("light", "dark"):
