@@ -1,9 +1,12 @@
 """Helpers for tests in a real browser. The fixtures are in tests/console/browser/conftest.py."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 
 from support.console import ConsoleProcess
 
@@ -26,6 +29,21 @@ SHAPES, HOSTILE_NAME, EMPTY = "shapes", "hostile", "empty"
 
 #: Saves a page as pictures under a name.
 Shoot = Callable[[Page, str], None]
+
+
+def chromium() -> str:
+    """Returns the browser's program, or skips the test."""
+    program = os.environ.get("GLIMPSE_CHROMIUM", "/usr/bin/chromium")
+    if not Path(program).exists():
+        message = f"no browser at {program}: apt-get install chromium, or set GLIMPSE_CHROMIUM"
+        pytest.fail(message) if os.environ.get("GLIMPSE_REQUIRE_CHROMIUM") else pytest.skip(message)
+    return program
+
+
+def launch(playwright: Playwright, *arguments: str) -> Browser:
+    """Starts the browser. Its own sandbox does not run as root."""
+    also = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return playwright.chromium.launch(executable_path=chromium(), args=[*arguments, *also])
 
 
 def open_page(page: Page, console: ConsoleProcess, path: str = "", collection: str = "") -> Page:

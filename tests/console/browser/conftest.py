@@ -11,33 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 from glimpse.client import Client, NewExample, ReviewPolicy
-from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, OTHER_LABELS, SHAPES, WIDE, Shoot
+from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, OTHER_LABELS, SHAPES, WIDE, Shoot, chromium, launch
 from support.console import ConsoleProcess
 from support.server import ServerProcess
 from support.shapes import LABELS, draw_varied
 
 
-def chromium() -> str:
-    """Returns the browser's program, or skips the test."""
-    program = os.environ.get("GLIMPSE_CHROMIUM", "/usr/bin/chromium")
-    if not Path(program).exists():
-        message = f"no browser at {program}: apt-get install chromium, or set GLIMPSE_CHROMIUM"
-        pytest.fail(message) if os.environ.get("GLIMPSE_REQUIRE_CHROMIUM") else pytest.skip(message)
-    return program
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    chromium()
+    with sync_playwright() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    # The browser's own sandbox does not run as root.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=arguments)
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with launch(playwright) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="session")
