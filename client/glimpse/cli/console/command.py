@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.console.settings import Settings
 
 app = options.group()
 _DEFAULT_SERVER = "127.0.0.1:50051"
@@ -48,26 +50,26 @@ def console(
     server requires a key. Any other address needs TLS (--listen-cert and --listen-key) or --insecure, and then
     everybody signs in with a key. The console has no key of its own: it ignores GLIMPSE_API_KEY and --api-key-file.
     """
+    host, port = _split(listen)
+    try:
+        settings = Settings.of(
+            insecure=insecure,
+            server=server or os.environ.get("GLIMPSE_SERVER") or _DEFAULT_SERVER,
+            host=host,
+            port=port,
+            tls_cert=listen_cert,
+            tls_key=listen_key,
+            public_url=public_url.rstrip("/"),
+        )
+    except ValueError as error:
+        raise CliError(str(error), "see docs/console.md") from error
     try:
         from glimpse.console.app import serve
-        from glimpse.console.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_module(error, "console") from error
-    host, port = _split(listen)
     with ExitStack() as stack:
-        address = stack.enter_context(_demo_server()) if demo else server or os.environ.get("GLIMPSE_SERVER")
-        try:
-            settings = Settings.of(
-                insecure=insecure,
-                server=address or _DEFAULT_SERVER,
-                host=host,
-                port=port,
-                tls_cert=listen_cert,
-                tls_key=listen_key,
-                public_url=public_url.rstrip("/"),
-            )
-        except ValueError as error:
-            raise CliError(str(error), "see docs/console.md") from error
+        if demo:
+            settings = replace(settings, server=stack.enter_context(_demo_server()))
         try:
             serve(settings, lambda url: print(f"console at {url}", flush=True))
         except OSError as error:
