@@ -162,6 +162,14 @@ def test_a_page_that_is_gone_makes_the_browser_load_it_again(local: ConsoleProce
         assert connected(socket).startswith("44")
 
 
+def test_an_unknown_address_is_a_plain_page(local: ConsoleProcess) -> None:
+    answer = ask(local, "/no-such-page?key=secret", cookie=anonymous(local))
+    assert answer.status == 404
+    assert "There is no such page" in answer.text
+    assert "<script" not in answer.text
+    assert "secret" not in answer.text
+
+
 def test_others_sign_in_with_a_key(place: Place) -> None:
     for path in ("/", "/server", "/teach/shapes"):
         answer = ask(place.console, path)

@@ -32,6 +32,7 @@ from glimpse.console.frame import add_pages
 from glimpse.console.security.guard import SESSION, Guard
 from glimpse.console.security.headers import SecurityHeaders
 from glimpse.console.security.hosts import Hosts
+from glimpse.console.security.plain_page import plain_page
 from glimpse.console.security.sessions import Sessions
 from glimpse.console.security.sign_in import SignIn
 from glimpse.console.security.sockets import check_events, session_of_page
@@ -59,6 +60,7 @@ def build_app(settings: Settings) -> ASGIApp:
     app.router.routes += [*sign_in.routes(), Route("/content/{handle}", _send_picture)]
     app.mount("/assets", StaticFiles(directory=ASSETS))
     add_pages()
+    nicegui_app.add_exception_handler(404, _no_such_page)
     _start_nicegui(app)
     check_events(sessions.touch)
     hosts = Hosts(settings.host, settings.scheme, settings.public_url)
@@ -148,6 +150,11 @@ async def _send_picture(request: Request) -> Response:
         return Response(status_code=404, headers={"Cache-Control": "no-store"})
     headers = {"Cache-Control": "private, no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
     return Response(picture, media_type=kind, headers=headers)
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    """Answers an unknown address. NiceGUI would repeat what the address says."""
+    return plain_page("No such page", '<p>There is no such page.</p><p><a href="/">Collections</a></p>', 404)
 
 
 def _is_not_of_server(record: logging.LogRecord) -> bool:

@@ -2,25 +2,19 @@
 
 from collections.abc import Callable
 from html import escape
-from string import Template
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from glimpse.client import GlimpseError, PermissionDenied, Unauthenticated
 from glimpse.console.connection import Connection
 from glimpse.console.security.guard import TOKEN, sign_in_redirect
+from glimpse.console.security.plain_page import plain_page
 from glimpse.console.security.sessions import Sessions
 from glimpse.console.session import Session
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-$refresh<title>$title – Glimpse</title><link rel="stylesheet" href="/assets/console.css">
-<link rel="icon" href="/assets/glimpse.svg"></head>
-<body class="plain"><main class="sign-in"><h1>Glimpse</h1>$body</main></body></html>
-""")
 _FORM = """<form method="post" action="/sign-in" autocomplete="off">
 <label for="key">API key or token of {server}</label>
 <input id="key" name="key" type="password" required autofocus autocomplete="off" spellcheck="false">
@@ -126,11 +120,7 @@ class SignIn:
         server = escape(self._server)
         shown = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
         body = _FORM.format(server=server, problem=shown)
-        page = _PAGE.substitute(refresh="", title="Sign in", body=body)
-        return HTMLResponse(page, status or (401 if problem else 200), headers=_NO_STORE)
+        return plain_page("Sign in", body, status or (401 if problem else 200))
 
     def _waiting(self) -> Response:
-        refresh = '<meta http-equiv="refresh" content="3">'
-        body = _WAITING.format(server=escape(self._server))
-        page = _PAGE.substitute(refresh=refresh, title="No server", body=body)
-        return HTMLResponse(page, 503, headers=_NO_STORE)
+        return plain_page("No server", _WAITING.format(server=escape(self._server)), 503, refresh_seconds=3)
