@@ -3,8 +3,10 @@
 import http.client
 import os
 import re
+import signal
 import ssl
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +30,18 @@ class ConsoleProcess:
         self.url = ""
 
     def __enter__(self) -> Self:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
+        # NiceGUI leaves its processes behind where it sees a variable of pytest.
+        left_out = ("GLIMPSE_", "PYTEST_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         with (self.folder / "console.log").open("a") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=kept, cwd=self.folder
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=kept,
+                cwd=self.folder,
+                start_new_session=True,
             )
         assert self._process.stdout
         line = self._process.stdout.readline()
@@ -52,6 +62,19 @@ class ConsoleProcess:
                 self._process.kill()
                 self._process.wait()
         self._process.stdout.close()
+        assert self._has_ended(), "the console left processes behind"
+
+    def _has_ended(self) -> bool:
+        """Waits until no process of the console is left; kills what is left after ten seconds."""
+        assert self._process
+        for _ in range(100):
+            try:
+                os.killpg(self._process.pid, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.1)
+        os.killpg(self._process.pid, signal.SIGKILL)
+        return False
 
     @property
     def origin(self) -> str:
