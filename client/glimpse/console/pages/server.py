@@ -14,7 +14,7 @@ _STAGES = {
     "head": "Scoring labels",
     "commit": "Writing to the ledger",
 }
-_METHODS = {"grpc.health.v1.Health/Check": "Health check", "grpc.health.v1.Health/Watch": "Health watch"}
+_METHODS = {"Health/Check": "Health check", "Health/Watch": "Health watch"}
 _LIMITS = {
     "max_inputs": "Inputs in one call",
     "max_message_bytes": "Size of one message",
@@ -91,7 +91,7 @@ def _show_latency(info: ServerInfo) -> None:
         table("Latency by stage", ("Stage", "Median, ms", "99 %, ms"), stages, numbers=(1, 2))
     calls = [
         (
-            _METHODS.get(call.rpc, call.rpc.rpartition("/")[2]),
+            _METHODS.get(call.rpc.rpartition(".")[2], call.rpc.rpartition("/")[2]),
             f"{call.count:,}",
             f"{call.failed:,}",
             f"{call.per_second:.2f}",
