@@ -1,7 +1,8 @@
 # People and CI use the same targets. Each target makes .venv on first use and installs what it needs.
 PYTHON ?= python3
-# `demo` installs only what a server needs; development needs the rest.
+# `demo` and `console` install only what they need; development needs the rest.
 DEMO := .venv/.demo
+CONSOLE := .venv/.console
 DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
@@ -11,7 +12,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
+.PHONY: demo console test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
 .PHONY: clean help
 
 help:           ## list the targets
@@ -20,12 +21,15 @@ help:           ## list the targets
 demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a picture
 	$(BIN)/glimpse demo
 
+console: $(CONSOLE)  ## start a server with drawings as examples, and the console in a browser on it
+	$(BIN)/glimpse console --demo
+
 # Several processes share the cores; the tests that measure time run alone afterwards.
 test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image
+test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image, a browser
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
@@ -95,9 +99,13 @@ $(DEMO): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[server]'
 	@touch $(DEMO)
 
+$(CONSOLE): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[server,console]'
+	@touch $(CONSOLE) $(DEMO)
+
 $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@touch $(DEV) $(DEMO)
+	@touch $(DEV) $(DEMO) $(CONSOLE)
 
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export

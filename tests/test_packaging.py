@@ -31,6 +31,8 @@ def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
         "glimpse/v1/types_pb2.py",
         "glimpse/client/py.typed",
         "glimpse/cli/main.py",
+        "glimpse/console/assets/console.css",
+        "glimpse/console/components/drop_zone.js",
         "glimpse/server/app.py",
         "glimpse/fewshot/classifier.py",
         "glimpse/index/search/flat_index.py",
@@ -96,7 +98,7 @@ CUVS = {"onnxruntime-gpu", "faiss-gpu-cuvs"}
 BUILDS = CPU | GPU | CUVS
 
 
-@pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel"])
+@pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel", "console"])
 def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
     extras = [other_extra] if other_extra else []
     assert BUILDS & _requirements(wheel, *extras).keys() == set()

@@ -48,9 +48,9 @@ def test_the_page_lists_which_subcommands_take_server_and_format() -> None:
     on_files = {"evaluate", "export", "backbones verify", "backbones bench", *on_folders}
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
     on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
-    assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
+    assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"console", "demo", "serve"}}
     page = " ".join(PAGE.read_text("utf-8").split())
-    assert "`demo` and `serve` take neither" in page
+    assert "`demo` and `serve` take neither, and `console` takes `--server` alone" in page
     assert all(f"`{name}`" in page for name in on_files)
 
 

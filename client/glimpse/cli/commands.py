@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show a server's health, load, ledger and collections.",
     ),
     "whoami": ("glimpse.cli.server.whoami", "Show the name of your key or token, and its scopes."),
+    "console": ("glimpse.cli.console.command", "Run the console: teach, ask and review in a browser."),
     "enroll": (
         "glimpse.cli.inference.enroll",
         "Enroll examples from files, folders or tables.",

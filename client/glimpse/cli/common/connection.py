@@ -41,7 +41,8 @@ def add_connection_options(command: Any, root_parameters: Sequence[Any]) -> None
         return
     command.callback = utf8_only(command.callback, command.params)
     if any(parameter.name == "server" for parameter in command.params):
-        names = (*_VARIABLES, _KEY_FILE)
+        # A command with an option of the same name means something else by it.
+        names = {*_VARIABLES, _KEY_FILE} - {parameter.name for parameter in command.params}
         command.params += [_hidden(parameter) for parameter in root_parameters if parameter.name in names]
 
 

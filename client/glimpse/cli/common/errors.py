@@ -40,7 +40,7 @@ _NEXT_STEPS = {
     "REEMBEDDING_INCOMPLETE": "see its progress: glimpse collections re-embed status COLLECTION",
 }
 # Extras that need neither ONNX Runtime nor FAISS.
-_STANDALONE_EXTRAS = ("cli", "otel", "postgres")
+_STANDALONE_EXTRAS = ("cli", "console", "otel", "postgres")
 # Causes for which no server was reached at all.
 _NOT_CONNECTED = ("Connection refused", "Domain name not found")
 # The server advises programs to set a request field; here the field is an option.

@@ -1,0 +1,1 @@
+"""`glimpse console`: the console in a browser."""

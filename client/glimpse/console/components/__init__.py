@@ -1,0 +1,41 @@
+"""Parts that several pages show. All of them show texts as texts."""
+
+from glimpse.console.components.dialogs import answer_of, confirm, confirm_by_name, dialog_panel
+from glimpse.console.components.drop_zone import Batch, DropZone, Upload
+from glimpse.console.components.figures import figure, figures
+from glimpse.console.components.labels import label_chip, probability_bars
+from glimpse.console.components.pictures import original, pair, picture
+from glimpse.console.components.states import empty_state, heading, note, panel
+from glimpse.console.components.tables import table
+from glimpse.console.components.tags import Tag
+from glimpse.console.components.texts import ago, byte_size, counted, duration, estimate, interval, percent
+
+__all__ = [
+    "Batch",
+    "DropZone",
+    "Tag",
+    "Upload",
+    "ago",
+    "answer_of",
+    "byte_size",
+    "confirm",
+    "confirm_by_name",
+    "counted",
+    "dialog_panel",
+    "duration",
+    "empty_state",
+    "estimate",
+    "figure",
+    "figures",
+    "heading",
+    "interval",
+    "label_chip",
+    "note",
+    "original",
+    "pair",
+    "panel",
+    "percent",
+    "picture",
+    "probability_bars",
+    "table",
+]

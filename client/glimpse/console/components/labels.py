@@ -1,0 +1,43 @@
+"""Labels as chips, and probabilities as bars."""
+
+import zlib
+from collections.abc import Iterable
+
+from nicegui import ui
+
+from glimpse.console.components.tags import Tag
+from glimpse.console.components.texts import percent
+
+_HUES = 24
+
+
+def label_chip(label: str, note: str = "") -> ui.element:
+    """Shows a label with a dot of its own colour, which is the same on every page.
+
+    Args:
+        label: Name of the label.
+        note: A short text after it, such as a count.
+    """
+    with ui.element("span").classes("chip") as chip:
+        ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
+        Tag("span", label).classes("chip-text")
+        if note:
+            Tag("span", note).classes("chip-note")
+    return chip
+
+
+def hue_of(label: str) -> int:
+    """Returns the hue of a label, in degrees."""
+    return zlib.crc32(label.encode()) % _HUES * (360 // _HUES)
+
+
+def probability_bars(rows: Iterable[tuple[str, float]]) -> ui.element:
+    """Shows labels with their probabilities in [0, 1], each with a bar."""
+    with ui.element("ul").classes("bars") as bars:
+        for label, probability in rows:
+            with ui.element("li"):
+                Tag("span", label).classes("bar-label")
+                with ui.element("span").classes("bar-track").props("aria-hidden=true"):
+                    ui.element("span").classes("bar").style(f"width: {100 * probability:.1f}%; --hue: {hue_of(label)}")
+                Tag("span", percent(probability)).classes("bar-value")
+    return bars

@@ -1,0 +1,1 @@
+"""Keeps others out: hosts and origins, sessions, the sign-in, headers of responses."""
