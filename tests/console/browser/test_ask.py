@@ -1,7 +1,6 @@
 """The page Ask in a real browser."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,9 @@ from glimpse.client import Client
 from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, Shoot, check_axe, settled
 from support.browser_files import choose_files, drop, open_zone, paste
 from support.console import ConsoleProcess
-from support.server import ServerProcess
 from support.shapes import LABELS
 
 pytestmark = pytest.mark.rest
-
-
-@pytest.fixture
-def client(demo: ServerProcess) -> Iterator[Client]:
-    with Client(demo.address) as opened:
-        yield opened
 
 
 @pytest.fixture

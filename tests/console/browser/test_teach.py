@@ -1,63 +1,22 @@
 """The page Teach in a real browser."""
 
 import shutil
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from glimpse.client import Client, NewExample
 from support.browser import HOSTILE, NARROW, Shoot, check_axe, open_page, settled
 from support.browser_files import choose_files, choose_folder, drop, open_zone, paste
 from support.console import ConsoleProcess
-from support.forked import run_forked
 from support.keys import make_key
 from support.server import ServerProcess
 from support.shapes import LABELS
+from support.teach import counts, row, settle
 
 pytestmark = pytest.mark.rest
 SQUARE, STAR, CIRCLE = LABELS
-
-
-@pytest.fixture
-def client(demo: ServerProcess) -> Iterator[Client]:
-    with Client(demo.address) as opened:
-        yield opened
-
-
-@pytest.fixture
-def empty(client: Client) -> Iterator[str]:
-    """Creates an empty collection that keeps originals; yields its id."""
-    name = f"c-{uuid.uuid4().hex[:12]}"
-    client.create_collection(name, keep_inputs=True, content_readable=True)
-    yield name
-    client.delete_collection(name, force=True)
-
-
-@pytest.fixture
-def taught(client: Client, empty: str, pictures: Path) -> str:
-    """Enrolls a square, a star and a circle; returns the collection's id."""
-    examples = [NewExample(pictures / label / "0.png", label) for label in LABELS]
-    client.enroll(empty, examples, create_labels=True)
-    return empty
-
-
-def counts(client: Client, collection: str) -> dict[str, int]:
-    return {label.id: label.example_count for label in client.list_labels(collection)}
-
-
-def row(page: Page, label: str) -> Locator:
-    return page.locator(".teach-labels").get_by_role("button", name=label)
-
-
-def settle(page: Page) -> Locator:
-    """Waits for the newest drop, and returns its panel."""
-    newest = page.locator(".drop").first
-    expect(newest.locator("h2")).not_to_have_text("Teaching …")
-    return newest
 
 
 def test_a_first_example_makes_a_label_and_can_be_undone(
@@ -109,69 +68,6 @@ def test_pictures_are_dropped_onto_a_label(
     assert counts(client, taught) == {SQUARE: 1, STAR: 3, CIRCLE: 2}
 
 
-def test_duplicates_and_conflicts_show_both_pictures(
-    page: Page, console: ConsoleProcess, client: Client, taught: str, pictures: Path, tmp_path: Path, shoot: Shoot
-) -> None:
-    files = [shutil.copy(pictures / label / "0.png", tmp_path / f"{label}.png") for label in LABELS[:2]]
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    open_zone(page, console, "teach", taught)
-    row(page, STAR).click()
-    choose_files(page, *map(Path, files), broken)
-    newest = settle(page)
-    cards = newest.get_by_role("article")
-    expect(cards).to_have_count(3)
-    conflict = cards.filter(has_text=f"{STAR} or {SQUARE}?")
-    for card in (conflict, cards.filter(has_text="Known already")):
-        expect(card.get_by_role("img")).to_have_count(2)
-    expect(cards.filter(has_text="Not enrolled")).to_contain_text("IMAGE_")
-    check_axe(page)
-    shoot(page, "teach")
-    # Both have the same content, so the one that is wrong goes, and comes back.
-    conflict.get_by_role("button", name=f"It is {SQUARE}").click()
-    expect(conflict.get_by_text("Deleted.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 1, STAR: 1, CIRCLE: 1}
-    conflict.get_by_role("button", name="Undo").click()
-    expect(conflict.get_by_role("button", name="Keep both")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 1, STAR: 2, CIRCLE: 1}
-    conflict.get_by_role("button", name=f"It is {STAR}").click()
-    expect(conflict.get_by_text("Deleted.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 0, STAR: 2, CIRCLE: 1}
-
-
-def test_near_duplicates_and_outliers_can_be_moved_and_deleted(
-    page: Page, console: ConsoleProcess, client: Client, empty: str, pictures: Path, tmp_path: Path
-) -> None:
-    files = [(label, file) for label in (SQUARE, STAR) for file in sorted(pictures.rglob(f"{label}/*.png"))]
-    client.enroll(empty, [NewExample(file, label) for label, file in files], create_labels=True, measure_accuracy=True)
-    near = tmp_path / "near.jpg"
-    Image.open(pictures / STAR / "1.png").convert("RGB").save(near, quality=95)
-    other = pictures / CIRCLE / "0.png"
-    open_zone(page, console, "teach", empty)
-    row(page, STAR).click()
-    choose_files(page, near, other)
-    cards = settle(page).get_by_role("article")
-    twin, outlier = cards.filter(has_text="Near duplicate"), cards.filter(has_text="Outlier")
-    for card in (twin, outlier):
-        expect(card.get_by_role("img")).to_have_count(2)
-    expect(outlier.get_by_text("the nearest of its label")).to_be_visible()
-    twin.get_by_role("button", name="Delete the new one").click()
-    expect(twin.get_by_text("Deleted.")).to_be_visible()
-    outlier.get_by_role("button", name="Move").click()
-    page.get_by_role("dialog").get_by_label("Label").fill(CIRCLE)
-    page.keyboard.press("Enter")
-    expect(outlier.get_by_text(f"1 example moved to {CIRCLE}.")).to_be_visible()
-    assert counts(client, empty) == {SQUARE: 12, STAR: 12, CIRCLE: 1}
-    twin.get_by_role("button", name="Undo").click()
-    outlier.get_by_role("button", name="Undo").click()
-    expect(outlier.get_by_role("button", name="It is right")).to_be_visible()
-    expect(twin.get_by_role("button", name="Keep both")).to_be_visible()
-    assert counts(client, empty) == {SQUARE: 12, STAR: 14, CIRCLE: 0}
-    settle(page).get_by_role("button", name="Undo: delete 2 new examples").click()
-    expect(settle(page).get_by_text("Undone: 2 examples deleted")).to_be_visible()
-    assert counts(client, empty) == {SQUARE: 12, STAR: 12, CIRCLE: 0}
-
-
 def test_texts_are_pasted_read_and_taught(page: Page, console: ConsoleProcess, client: Client, empty: str) -> None:
     open_zone(page, console, "teach", empty)
     paste(page, text=f"it is cold\n\n{HOSTILE[0]}")
@@ -185,78 +81,6 @@ def test_texts_are_pasted_read_and_taught(page: Page, console: ConsoleProcess, c
     page.get_by_role("button", name="Show the examples").click()
     expect(page.locator(".teach-examples").get_by_text(HOSTILE[0])).to_be_visible()
     assert page.evaluate("window.hacked") is None
-
-
-def test_examples_are_moved_and_deleted_and_come_back(
-    page: Page, console: ConsoleProcess, client: Client, taught: str, pictures: Path
-) -> None:
-    client.enroll(taught, [NewExample(pictures / "more" / STAR / "0.png", SQUARE)])
-    open_zone(page, console, "teach", taught)
-    row(page, SQUARE).click()
-    page.get_by_role("button", name=f"Show the examples of {SQUARE}").click()
-    panel = page.locator(".teach-examples")
-    expect(panel.get_by_role("img")).to_have_count(2)
-    expect(panel.get_by_role("button", name="Move")).to_be_disabled()
-    panel.get_by_role("checkbox", name="Example 2").click()
-    panel.get_by_role("button", name="Move").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Label").fill(STAR)
-    dialog.get_by_role("button", name="Move").click()
-    expect(panel.get_by_text(f"1 example moved to {STAR}.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 1, STAR: 2, CIRCLE: 1}
-    panel.get_by_role("button", name="Undo").click()
-    expect(panel.get_by_text("Undone.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 2, STAR: 1, CIRCLE: 1}
-    panel.get_by_role("checkbox", name="Example 2").click()
-    panel.get_by_role("button", name="Delete").click()
-    expect(panel.get_by_text("Deleted.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 1, STAR: 1, CIRCLE: 1}
-    panel.get_by_role("button", name="Undo").click()
-    expect(panel.get_by_text("Undone.")).to_be_visible()
-    assert counts(client, taught) == {SQUARE: 2, STAR: 1, CIRCLE: 1}
-
-
-def test_a_collection_without_originals_says_so_and_can_keep_them(
-    page: Page, console: ConsoleProcess, client: Client, taught: str, shoot: Shoot
-) -> None:
-    client.update_collection(taught, keep_inputs=False, content_readable=False)
-    open_zone(page, console, "teach", taught)
-    expect(page.get_by_text("Originals are not kept")).to_be_visible()
-    shoot(page, "teach-no-originals")
-    page.get_by_role("button", name="Keep originals from now on").click()
-    expect(page.get_by_text("Originals are not kept")).to_have_count(0)
-    kept = client.get_collection(taught)
-    assert kept.keep_inputs
-    assert kept.content_readable
-
-
-def test_rows_of_an_attached_index_have_no_pictures_and_the_page_says_so(
-    page: Page, console: ConsoleProcess, client: Client, demo: ServerProcess, pictures: Path, empty: str
-) -> None:
-    folder = demo.folder / "data" / "indexes" / empty
-    built = run_forked(
-        [
-            "index",
-            "build",
-            str(pictures / "more"),
-            "--labels",
-            "label",
-            "--backbone",
-            "glimpse-mini",
-            "--out",
-            str(folder),
-        ]
-    )
-    assert built.returncode == 0, built.stderr
-    client.attach_index(empty, empty)
-    open_zone(page, console, "teach", empty)
-    rows = len(list(pictures.glob("more/*/*.png")))
-    expect(page.get_by_text(f"{rows} examples are rows of the attached index")).to_be_visible()
-    row(page, STAR).click()
-    page.get_by_role("button", name="Show the examples").click()
-    expect(page.get_by_text("The original was not kept.").first).to_be_visible()
-    open_zone(page, console, "ask", empty)
-    expect(page.get_by_text("have no pictures, also where one matches")).to_be_visible()
 
 
 def test_what_could_not_be_sent_is_tried_again(

@@ -1,4 +1,4 @@
-"""What a person should look at after a drop."""
+"""The findings of a drop."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""From files and texts to examples."""
+"""Examples of dropped files and pasted texts."""
 
 import unicodedata
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from nicegui import ui
 
 from glimpse.client import Collection, Enrollment, GlimpseError, Unauthenticated
-from glimpse.console.components import Tag, counted, figure, figures, note, percent
+from glimpse.console.components import Tag, counted
 from glimpse.console.context import Context
 from glimpse.console.errors import error_panel
 from glimpse.console.pages.teach.cards import FindingCard
@@ -13,18 +13,11 @@ from glimpse.console.pages.teach.changes import remove_all
 from glimpse.console.pages.teach.findings import Totals, find
 from glimpse.console.pages.teach.inputs import Sorted, Teaching
 from glimpse.console.pages.teach.labels import LabelList
+from glimpse.console.pages.teach.summary import headline, show_figures, show_left_out
 
 _AT_ONCE = 32  # inputs of one call, so that progress shows
 _MAX_CARDS = 40
 _MAX_UNSENT_BYTES = 128 * 1024 * 1024
-_MAX_NAMES = 5
-_FIGURES = {
-    "duplicate": ("Known already", "the same content, nothing changed"),
-    "conflict": ("Conflicts", "like examples of another label"),
-    "near_duplicate": ("Near duplicates", "nearly like examples of the label"),
-    "outlier": ("Outliers", "far from the label's other examples"),
-    "failed": ("Not enrolled", "the server refused them"),
-}
 
 
 class Drop:
@@ -161,44 +154,16 @@ class Drop:
         await self._on_change()
 
     def _show(self, last: bool) -> None:
-        self._title.text = self._headline(last)
+        if last:
+            labels = sorted(map(self._labels.name_of, filter(None, set(self._added.values()))))
+            self._title.text = headline(self._totals, labels)
         self._figures.clear()
         with self._figures:
-            self._show_figures()
-            self._show_left_out()
+            show_figures(self._totals, self._accuracy if self._labels.can_be_measured else (None, None))
+            show_left_out(self._unlabelled, self._unreadable, len(self._unsent))
         hidden = counted(self._hidden, "finding")
         self._rest.text = f"{hidden} more: the page Health lists what is suspect." if self._hidden else ""
         self._show_actions()
-
-    def _headline(self, last: bool) -> str:
-        if not last:
-            return "Teaching …"
-        what = f"{counted(self._totals.added, 'new example')}"
-        labels = sorted(filter(None, set(self._added.values())))
-        if len(labels) == 1:
-            return f"{what} of {self._labels.name_of(labels[0])}"
-        return f"{what} of {counted(len(labels), 'label')}" if labels else what
-
-    def _show_figures(self) -> None:
-        counts, (before, after) = self._totals.counts(), self._accuracy
-        if not any(counts.values()):
-            return
-        with figures():
-            figure("New", f"{counts['added']:,}")
-            for name, (title, hint) in _FIGURES.items():
-                if counts[name]:
-                    figure(title, f"{counts[name]:,}", hint)
-            if after is not None and self._labels.can_be_measured:
-                text = percent(after) if before is None else f"{percent(before)} → {percent(after)}"
-                figure("Accuracy", text, "of all examples, each left out")
-
-    def _show_left_out(self) -> None:
-        if self._unlabelled:
-            note(f"Left out, without a label: {_listed(self._unlabelled)}. Choose a label, or drop their folder.")
-        if self._unreadable:
-            note(f"Left out, not UTF-8: {_listed(self._unreadable)}.")
-        if self._unsent:
-            note(f"{counted(len(self._unsent), 'input')} not sent yet.")
 
     def _show_actions(self) -> None:
         self._actions.clear()
@@ -206,9 +171,3 @@ class Drop:
             text = f"Undo: delete {counted(len(self._added), 'new example')}"
             with self._actions:
                 ui.button(text, on_click=self._undo).props("outline no-caps")
-
-
-def _listed(paths: Sequence[str]) -> str:
-    """Returns some paths, and how many more there are."""
-    more = len(paths) - _MAX_NAMES
-    return ", ".join(paths[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")

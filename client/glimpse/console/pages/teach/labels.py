@@ -53,7 +53,7 @@ class LabelList:
 
     @property
     def can_be_measured(self) -> bool:
-        """Whether each label has two examples or more, so that one of them can be left out."""
+        """True if each label has two examples or more, so that one of them can be left out."""
         return all(one.example_count > 1 for one in self._labels.values() if one.role not in _ROLES)
 
     async def load(self) -> None:

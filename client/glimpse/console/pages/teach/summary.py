@@ -1,0 +1,70 @@
+"""The summary of a drop: its headline, its figures, and what was left out."""
+
+from collections.abc import Sequence
+
+from glimpse.console.components import counted, figure, figures, note, percent
+from glimpse.console.pages.teach.findings import Totals
+
+_MAX_PATHS = 5
+_FIGURES = {
+    "duplicate": ("Known already", "the same content, nothing changed"),
+    "conflict": ("Conflicts", "like examples of another label"),
+    "near_duplicate": ("Near duplicates", "nearly like examples of the label"),
+    "outlier": ("Outliers", "far from the label's other examples"),
+    "failed": ("Not enrolled", "the server refused them"),
+}
+
+
+def headline(totals: Totals, labels: Sequence[str]) -> str:
+    """Returns what a drop added: `12 new examples of 3 labels`.
+
+    Args:
+        totals: The numbers of the drop.
+        labels: Names of the labels that have new examples.
+    """
+    what = counted(totals.added, "new example")
+    if len(labels) == 1:
+        return f"{what} of {labels[0]}"
+    return f"{what} of {counted(len(labels), 'label')}" if labels else what
+
+
+def show_figures(totals: Totals, accuracy: tuple[float | None, float | None]) -> None:
+    """Shows the numbers of a drop. Those that are 0 are left out.
+
+    Args:
+        totals: The numbers.
+        accuracy: Leave-one-out accuracy of the collection before and after the drop. None: not measured.
+    """
+    counts, (before, after) = totals.counts(), accuracy
+    if not any(counts.values()):
+        return
+    with figures():
+        figure("New", f"{counts['added']:,}")
+        for name, (title, hint) in _FIGURES.items():
+            if counts[name]:
+                figure(title, f"{counts[name]:,}", hint)
+        if after is not None:
+            text = percent(after) if before is None else f"{percent(before)} → {percent(after)}"
+            figure("Accuracy", text, "of all examples, each left out")
+
+
+def show_left_out(unlabelled: Sequence[str], unreadable: Sequence[str], unsent: int) -> None:
+    """Shows what was not enrolled, and why.
+
+    Args:
+        unlabelled: Paths of files without a label.
+        unreadable: Paths of text files that are not UTF-8.
+        unsent: Number of inputs whose call failed.
+    """
+    if unlabelled:
+        note(f"Left out, without a label: {listed(unlabelled)}. Choose a label, or drop their folder.")
+    if unreadable:
+        note(f"Left out, not UTF-8: {listed(unreadable)}.")
+    if unsent:
+        note(f"{counted(unsent, 'input')} not sent yet.")
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Returns the first paths, and how many more there are."""
+    more = len(paths) - _MAX_PATHS
+    return ", ".join(paths[:_MAX_PATHS]) + (f" and {more:,} more" if more > 0 else "")
