@@ -118,6 +118,7 @@ def test_a_collection_without_originals_says_so_and_can_keep_them(
     client.update_collection(taught, keep_inputs=False, content_readable=False)
     open_zone(page, console, "teach", taught)
     expect(page.get_by_text("Originals are not kept")).to_be_visible()
+    check_axe(page)
     shoot(page, "teach-no-originals")
     page.get_by_role("button", name="Keep originals from now on").click()
     expect(page.get_by_text("Originals are not kept")).to_have_count(0)

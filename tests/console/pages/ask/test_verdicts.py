@@ -6,7 +6,7 @@ import pytest
 
 from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Timings
 from glimpse.console.pages.ask.questions import prompts_of
-from glimpse.console.pages.ask.verdicts import bars, best_example, stages, tally, verdict
+from glimpse.console.pages.ask.verdicts import bars, best_example, reason_of_head, stages, tally, verdict
 
 LABELS = tuple(LabelScore(label, 0.5, p) for label, p in (("a", 0.5), ("b", 0.3), ("c", 0.1), ("d", 0.06), ("e", 0.04)))
 NEAR, OWN = Evidence("collections/c/examples/1", "b", 0.9), Evidence("collections/c/examples/2", "a", 0.8)
@@ -62,6 +62,18 @@ def test_a_match_shows_the_nearest_example_of_its_label() -> None:
     assert best_example(replace(ANSWER, decision=Decision.UNKNOWN)) == NEAR
     assert best_example(replace(ANSWER, evidence=(NEAR,))) == NEAR
     assert best_example(replace(ANSWER, evidence=())) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (Head.LDA_AND_PROMPTS, "LDA and prompts answered: why."),
+        (Head.CLASS_MEAN, "Class mean answered: why."),
+        (Head.UNSPECIFIED, ""),
+    ],
+)
+def test_the_head_has_a_name_and_a_reason(head: Head, text: str) -> None:
+    assert reason_of_head(replace(ANSWER, head=head, head_reason="why")) == text
 
 
 def test_stages_that_were_not_needed_have_no_time() -> None:

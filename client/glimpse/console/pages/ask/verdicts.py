@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from glimpse.client import Classification, Decision, Evidence, Timings
+from glimpse.client import Classification, Decision, Evidence, Head, Timings
 
 _MAX_NAMED = 4
 _NOTHING = "None of these"
@@ -32,6 +32,14 @@ def verdict(answer: Classification, name_of: Callable[[str], str], *, independen
     if answer.decision is Decision.AMBIGUOUS:
         return " or ".join(_named(answer, name_of, max(answer.set_size, 2))) + "?"
     return "like none of the labels"
+
+
+def reason_of_head(answer: Classification) -> str:
+    """Returns which head answered, and why: `LDA answered: labels have two examples or more.` Empty: none did."""
+    if answer.head is Head.UNSPECIFIED:
+        return ""
+    name = answer.head.name.lower().replace("_", " ").replace("lda", "LDA")
+    return f"{name[:1].upper()}{name[1:]} answered: {answer.head_reason}."
 
 
 def bars(answer: Classification, name_of: Callable[[str], str]) -> list[tuple[str, float]]:
