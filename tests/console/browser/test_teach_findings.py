@@ -62,6 +62,7 @@ def test_near_duplicates_and_outliers_can_be_moved_and_deleted(
     row(page, STAR).click()
     choose_files(page, near, other)
     cards = settle(page).get_by_role("article")
+    expect(page.locator(".drop").get_by_text("each left out")).to_be_visible()
     twin, outlier = cards.filter(has_text="Near duplicate"), cards.filter(has_text="Outlier")
     for card in (twin, outlier):
         expect(card.get_by_role("img")).to_have_count(2)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from glimpse.client import Estimate
 from glimpse.console.pages.teach.findings import Totals
-from glimpse.console.pages.teach.summary import headline, listed
+from glimpse.console.pages.teach.summary import describe_accuracy, headline, listed
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,15 @@ def test_the_headline_says_what_was_added(added: int, labels: list[str], text: s
 def test_long_lists_of_paths_are_cut() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(number) for number in range(1_205)]) == "0, 1, 2, 3, 4 and 1,200 more"
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        (None, "Accuracy 91 % (87–94 %) of 200 examples, each left out."),
+        (0.895, "Accuracy 91 % (87–94 %) of 200 examples, each left out, 90 % before."),
+    ],
+)
+def test_the_accuracy_says_what_it_rests_on(before: float | None, text: str) -> None:
+    assert describe_accuracy(before, Estimate(0.91, 0.87, 0.94, 200)) == text.replace(" %", "\u00a0%")
+    assert not describe_accuracy(before, None)

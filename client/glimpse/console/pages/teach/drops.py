@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from glimpse.client import Collection, Enrollment, GlimpseError, Unauthenticated
 from glimpse.console.components import Tag, counted
@@ -13,7 +13,7 @@ from glimpse.console.pages.teach.changes import remove_all
 from glimpse.console.pages.teach.findings import Totals, find
 from glimpse.console.pages.teach.inputs import Sorted, Teaching
 from glimpse.console.pages.teach.labels import LabelList
-from glimpse.console.pages.teach.summary import headline, show_figures, show_left_out
+from glimpse.console.pages.teach.summary import describe_accuracy, headline, show_figures, show_left_out
 
 _AT_ONCE = 32  # inputs of one call, so that progress shows
 _MAX_CARDS = 40
@@ -48,7 +48,8 @@ class Drop:
         self._totals = Totals()
         self._cards = self._hidden = 0
         self._unsent: list[Teaching] = []
-        self._accuracy: tuple[float | None, float | None] = (None, None)
+        self._revision = 0
+        self._accuracy_before: float | None = None
         self._unlabelled: list[str] = []
         self._unreadable: list[str] = []
         with ui.element("section").classes("panel drop") as panel:
@@ -56,6 +57,7 @@ class Drop:
                 self._title = Tag("h2", "Teaching …")
             self._messages = ui.element("div").classes("messages")
             self._figures = ui.element("div")
+            self._accuracy = Tag("p", "").classes("note")
             self._findings = ui.element("div").classes("findings")
             self._rest = Tag("p", "").classes("note")
             self._actions = ui.element("div").classes("actions")
@@ -79,13 +81,13 @@ class Drop:
         with self._context.busy("Teaching") as work:
             for number, part in enumerate(parts):
                 work.advance(done + number * _AT_ONCE, total)
-                await self._send(part, measure=last and number == len(parts) - 1)
+                await self._send(part)
         self._show(last)
         if last and self._added:
             await self._on_change()
-            self._show(last)  # the labels say now whether the accuracy means something
+            background_tasks.create(self._measure(), name="measure the accuracy")
 
-    async def _send(self, part: Sequence[Teaching], *, measure: bool) -> None:
+    async def _send(self, part: Sequence[Teaching]) -> None:
         """Enrolls one part. After a failure nothing is sent until somebody tries again."""
         if self._unsent:
             self._keep_unsent(part)
@@ -95,7 +97,6 @@ class Drop:
                 self._collection,
                 [one.example() for one in part],
                 create_labels=True,
-                measure_accuracy=measure,
                 raise_on_failure=False,
             )
         except Unauthenticated:
@@ -118,8 +119,9 @@ class Drop:
         await self.enroll(again, self._totals.sent, self._totals.sent + len(again))
 
     def _take(self, part: Sequence[Teaching], enrollment: Enrollment) -> None:
-        before, _ = self._accuracy
-        self._accuracy = (before or enrollment.accuracy_before, enrollment.accuracy_after)
+        if not self._revision:
+            self._accuracy_before = enrollment.accuracy_before
+        self._revision = enrollment.revision
         for taught, result in zip(part, enrollment.results, strict=True):
             self._totals.add(result)
             if result.example and not result.duplicate:
@@ -133,6 +135,19 @@ class Drop:
                     FindingCard(self._context, self._collection, finding, self._labels, self._changed)
             elif finding:
                 self._hidden += 1
+
+    async def _measure(self) -> None:
+        """Measures the accuracy with the new examples. It takes seconds for thousands of examples."""
+        if not self._labels.can_be_measured:
+            return
+        self._accuracy.text = "Measuring the accuracy …"
+        try:
+            report = await self._context.client.collection_report(self._collection, min_revision=self._revision)
+            text = describe_accuracy(self._accuracy_before, report.accuracy)
+        except GlimpseError as error:
+            text = f"The accuracy was not measured: {error.message}."
+        if self._added and not self._accuracy.is_deleted:
+            self._accuracy.text = text
 
     async def _changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Notes what a person did about a finding."""
@@ -149,7 +164,7 @@ class Drop:
         self._added.clear()
         for element in (self._messages, self._figures, self._findings, self._actions):
             element.clear()
-        self._rest.text = ""
+        self._rest.text = self._accuracy.text = ""
         self._title.text = f"Undone: {counted(count, 'example')} deleted"
         await self._on_change()
 
@@ -159,7 +174,7 @@ class Drop:
             self._title.text = headline(self._totals, labels)
         self._figures.clear()
         with self._figures:
-            show_figures(self._totals, self._accuracy if self._labels.can_be_measured else (None, None))
+            show_figures(self._totals)
             show_left_out(self._unlabelled, self._unreadable, len(self._unsent))
         hidden = counted(self._hidden, "finding")
         self._rest.text = f"{hidden} more: the page Health lists what is suspect." if self._hidden else ""

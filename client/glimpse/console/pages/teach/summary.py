@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from glimpse.console.components import counted, figure, figures, note, percent
+from glimpse.client import Estimate
+from glimpse.console.components import counted, estimate, figure, figures, note, percent
 from glimpse.console.pages.teach.findings import Totals
 
 _MAX_PATHS = 5
@@ -28,14 +29,13 @@ def headline(totals: Totals, labels: Sequence[str]) -> str:
     return f"{what} of {counted(len(labels), 'label')}" if labels else what
 
 
-def show_figures(totals: Totals, accuracy: tuple[float | None, float | None]) -> None:
+def show_figures(totals: Totals) -> None:
     """Shows the numbers of a drop. Those that are 0 are left out.
 
     Args:
         totals: The numbers.
-        accuracy: Leave-one-out accuracy of the collection before and after the drop. None: not measured.
     """
-    counts, (before, after) = totals.counts(), accuracy
+    counts = totals.counts()
     if not any(counts.values()):
         return
     with figures():
@@ -43,9 +43,19 @@ def show_figures(totals: Totals, accuracy: tuple[float | None, float | None]) ->
         for name, (title, hint) in _FIGURES.items():
             if counts[name]:
                 figure(title, f"{counts[name]:,}", hint)
-        if after is not None:
-            text = percent(after) if before is None else f"{percent(before)} → {percent(after)}"
-            figure("Accuracy", text, "of all examples, each left out")
+
+
+def describe_accuracy(before: float | None, after: Estimate | None) -> str:
+    """Returns the accuracy of a collection before and after a drop. Empty: it was not measured.
+
+    Args:
+        before: Leave-one-out accuracy as last measured. None: not measured.
+        after: Leave-one-out accuracy with the new examples. None: there are too few examples.
+    """
+    if after is None:
+        return ""
+    change = "" if before is None else f", {percent(before)} before"
+    return f"Accuracy {estimate(after)} of {counted(after.count, 'example')}, each left out{change}."
 
 
 def show_left_out(unlabelled: Sequence[str], unreadable: Sequence[str], unsent: int) -> None:
