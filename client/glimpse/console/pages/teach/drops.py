@@ -48,6 +48,7 @@ class Drop:
         self._totals = Totals()
         self._cards = self._hidden = 0
         self._unsent: list[Teaching] = []
+        self._lost = 0  # inputs that were not sent and are too many to wait
         self._revision = 0
         self._accuracy_before: float | None = None
         self._unlabelled: list[str] = []
@@ -109,9 +110,11 @@ class Drop:
         self._take(part, enrollment)
 
     def _keep_unsent(self, part: Sequence[Teaching]) -> None:
-        self._unsent += part
-        if sum(len(one.content) for one in self._unsent) > _MAX_UNSENT_BYTES:
-            del self._unsent[-len(part) :]
+        size = sum(len(one.content) for one in (*self._unsent, *part))
+        if self._unsent and size > _MAX_UNSENT_BYTES:
+            self._lost += len(part)
+        else:
+            self._unsent += part
 
     async def _retry(self) -> None:
         again, self._unsent = self._unsent, []
@@ -175,7 +178,7 @@ class Drop:
         self._figures.clear()
         with self._figures:
             show_figures(self._totals)
-            show_left_out(self._unlabelled, self._unreadable, len(self._unsent))
+            show_left_out(self._unlabelled, self._unreadable, len(self._unsent), self._lost)
         hidden = counted(self._hidden, "finding")
         self._rest.text = f"{hidden} more: the page Health lists what is suspect." if self._hidden else ""
         self._show_actions()

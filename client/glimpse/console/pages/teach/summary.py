@@ -58,13 +58,14 @@ def describe_accuracy(before: float | None, after: Estimate | None) -> str:
     return f"Accuracy {estimate(after)} of {counted(after.count, 'example')}, each left out{change}."
 
 
-def show_left_out(unlabelled: Sequence[str], unreadable: Sequence[str], unsent: int) -> None:
+def show_left_out(unlabelled: Sequence[str], unreadable: Sequence[str], unsent: int, lost: int) -> None:
     """Shows what was not enrolled, and why.
 
     Args:
         unlabelled: Paths of files without a label.
         unreadable: Paths of text files that are not UTF-8.
-        unsent: Number of inputs whose call failed.
+        unsent: Number of inputs that wait, because a call failed.
+        lost: Number of inputs that could not be sent either, and do not wait.
     """
     if unlabelled:
         note(f"Left out, without a label: {listed(unlabelled)}. Choose a label, or drop their folder.")
@@ -72,6 +73,8 @@ def show_left_out(unlabelled: Sequence[str], unreadable: Sequence[str], unsent: 
         note(f"Left out, not UTF-8: {listed(unreadable)}.")
     if unsent:
         note(f"{counted(unsent, 'input')} not sent yet.")
+    if lost:
+        note(f"{counted(lost, 'input')} not sent and not kept: drop them again.")
 
 
 def listed(paths: Sequence[str]) -> str:
