@@ -6,6 +6,7 @@ GLIMPSE_REQUIRE_CHROMIUM is set, as CI does where it has installed it.
 
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,26 @@ def shoot(shots: Path) -> Shoot:
         page.set_viewport_size(WIDE)
 
     return save
+
+
+@pytest.fixture
+def client(demo: ServerProcess) -> Iterator[Client]:
+    with Client(demo.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def empty(client: Client) -> Iterator[str]:
+    """Creates an empty collection that keeps originals; yields its id."""
+    name = f"c-{uuid.uuid4().hex[:12]}"
+    client.create_collection(name, keep_inputs=True, content_readable=True)
+    yield name
+    client.delete_collection(name, force=True)
+
+
+@pytest.fixture
+def taught(client: Client, empty: str, pictures: Path) -> str:
+    """Enrolls a square, a star and a circle; returns the collection's id."""
+    examples = [NewExample(pictures / label / "0.png", label) for label in LABELS]
+    client.enroll(empty, examples, create_labels=True)
+    return empty

@@ -3,8 +3,8 @@
 from glimpse.console.components.dialogs import answer_of, confirm, confirm_by_name, dialog_panel
 from glimpse.console.components.drop_zone import Batch, DropZone, Upload
 from glimpse.console.components.figures import figure, figures
-from glimpse.console.components.labels import label_chip, probability_bars
-from glimpse.console.components.pictures import original, pair, picture
+from glimpse.console.components.labels import label_chip, label_dot, probability_bars
+from glimpse.console.components.pictures import original, pair, picture, sent
 from glimpse.console.components.states import empty_state, heading, note, panel
 from glimpse.console.components.tables import table
 from glimpse.console.components.tags import Tag
@@ -30,6 +30,7 @@ __all__ = [
     "heading",
     "interval",
     "label_chip",
+    "label_dot",
     "note",
     "original",
     "pair",
@@ -37,5 +38,6 @@ __all__ = [
     "percent",
     "picture",
     "probability_bars",
+    "sent",
     "table",
 ]

@@ -1,8 +1,11 @@
-// Takes pictures that are dropped, pasted or chosen, also whole folders, and sends them in batches.
+// Takes pictures that are dropped or pasted anywhere on the page, or chosen, also whole folders, and sends them in
+// batches.
+const isField = (element) => element instanceof Element && element.closest("input, textarea, [contenteditable]");
+const targetOf = (event) => (event.target instanceof Element ? event.target.closest("[data-drop]") : null);
+
 export default {
   template: `
-    <div class="drop-zone" :class="{ over: over }" role="group" :aria-label="label"
-         @dragover.prevent="over = true" @dragleave="over = false" @drop.prevent="onDrop">
+    <div class="drop-zone" :class="{ over: over }" role="group" :aria-label="label">
       <div class="drop-title">{{ title }}</div>
       <div class="drop-actions">
         <button type="button" class="drop-button" :disabled="sending" @click="$refs.files.click()">{{ choose }}</button>
@@ -33,34 +36,62 @@ export default {
     return { over: false, sending: false, state: "" };
   },
   mounted() {
-    document.addEventListener("paste", this.onPaste);
+    this.listeners = { paste: this.onPaste, dragover: this.onDragOver, dragleave: this.onDragLeave, drop: this.onDrop };
+    for (const [name, listener] of Object.entries(this.listeners)) document.addEventListener(name, listener);
   },
   unmounted() {
-    document.removeEventListener("paste", this.onPaste);
+    for (const [name, listener] of Object.entries(this.listeners)) document.removeEventListener(name, listener);
+    this.highlight(null);
   },
   methods: {
+    // A text that is dropped on a field belongs to the field.
+    isForField(event) {
+      return isField(event.target) && !event.dataTransfer.types.includes("Files");
+    },
+    highlight(element) {
+      if (this.target === element) return;
+      this.target?.classList.remove("over");
+      element?.classList.add("over");
+      this.target = element;
+    },
+    onDragOver(event) {
+      if (this.isForField(event)) return;
+      event.preventDefault();
+      this.highlight(targetOf(event));
+      this.over = !this.target;
+    },
+    onDragLeave(event) {
+      if (event.relatedTarget) return; // still within the page
+      this.over = false;
+      this.highlight(null);
+    },
     onPaste(event) {
-      const typing = event.target instanceof Element && event.target.closest("input, textarea, [contenteditable]");
       const files = [...(event.clipboardData?.files ?? [])];
       if (files.length) {
         event.preventDefault();
         this.send(files.map((file) => ({ file, path: file.name || "pasted" })));
-      } else if (this.texts && !typing) {
+      } else if (this.texts && !isField(event.target)) {
         const text = event.clipboardData?.getData("text/plain") ?? "";
         if (text.trim()) this.$emit("text", text.slice(0, 500000));
       }
     },
     async onDrop(event) {
+      if (this.isForField(event)) return;
+      event.preventDefault();
       this.over = false;
-      const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+      this.highlight(null);
+      const target = targetOf(event)?.dataset.drop ?? "";
+      const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
       const text = event.dataTransfer.getData("text/plain");
-      if (!entries.length) {
+      if (!items.length) {
         if (this.texts && text.trim()) this.$emit("text", text.slice(0, 500000));
         return;
       }
+      // The list of items is gone after the first await.
+      const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
       const files = [];
       for (const entry of entries) await this.walk(entry, files);
-      await this.send(files);
+      await this.send(files, target);
     },
     onChosen(event) {
       const files = [...event.target.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
@@ -68,6 +99,10 @@ export default {
       this.send(files);
     },
     async walk(entry, files) {
+      if (entry instanceof File) {
+        files.push({ file: entry, path: entry.name });
+        return;
+      }
       if (entry.isFile) {
         const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
         files.push({ file, path: entry.fullPath.replace(/^\//, "") });
@@ -81,8 +116,11 @@ export default {
         for (const one of some) await this.walk(one, files);
       }
     },
-    async send(found) {
-      if (this.sending) return;
+    async send(found, target = "") {
+      if (this.sending) {
+        this.state = "Still sending. Drop the others again when it is done.";
+        return;
+      }
       const hidden = ({ path }) => path.split("/").some((part) => part.startsWith("."));
       const files = found.filter((one) => !hidden(one) && one.file.size > 0 && one.file.size <= this.maxFileBytes);
       const left = found.length - files.length;
@@ -93,7 +131,7 @@ export default {
         while (done < files.length) {
           const batch = this.takeBatch(files, done);
           this.state = `Sending ${done + batch.length} of ${files.length}${suffix}`;
-          await this.post(batch, done, files.length);
+          await this.post(batch, done, files.length, target);
           done += batch.length;
         }
         this.state = files.length || left ? `${done} sent${suffix}` : "";
@@ -113,8 +151,9 @@ export default {
       }
       return files.slice(start, end);
     },
-    async post(batch, done, total) {
+    async post(batch, done, total, target) {
       const form = new FormData();
+      form.append("target", target);
       form.append("done", done);
       form.append("total", total);
       for (const { file, path } of batch) form.append("file", file, path);

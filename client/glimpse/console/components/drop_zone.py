@@ -49,11 +49,14 @@ class Batch:
         files: The files.
         done: Number of files in earlier batches.
         total: Number of files in all batches.
+        target: The property `data-drop` of the element they were dropped onto. Empty: it has none, or they were not
+            dropped.
     """
 
     files: tuple[Upload, ...]
     done: int
     total: int
+    target: str = ""
 
 
 OnFiles = Callable[[Batch], Awaitable[None]]
@@ -61,7 +64,10 @@ OnText = Callable[[str], Awaitable[None]]
 
 
 class DropZone(Element, component="drop_zone.js"):
-    """Takes files that are dropped on it, pasted into the page, or chosen, and sends them in batches."""
+    """Takes files that are dropped or pasted anywhere on the page, or chosen, and sends them in batches.
+
+    Elements with the property `data-drop` are places to drop, too, which `Batch.target` names.
+    """
 
     def __init__(
         self,
@@ -102,7 +108,13 @@ class DropZone(Element, component="drop_zone.js"):
         async with request.form(max_files=_MAX_BATCH_FILES) as form:
             sent = [one for one in form.getlist("file") if isinstance(one, UploadFile)]
             files = tuple([Upload(one.filename or "", await one.read()) for one in sent])
-            batch = Batch(files, _number(form.get("done")), _number(form.get("total")))
+            target = form.get("target")
+            batch = Batch(
+                files,
+                _number(form.get("done")),
+                _number(form.get("total")),
+                target if isinstance(target, str) else "",
+            )
         with self.client:
             try:
                 await self._on_files(batch)

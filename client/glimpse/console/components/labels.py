@@ -19,11 +19,16 @@ def label_chip(label: str, note: str = "") -> ui.element:
         note: A short text after it, such as a count.
     """
     with ui.element("span").classes("chip") as chip:
-        ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
+        label_dot(label)
         Tag("span", label).classes("chip-text")
         if note:
             Tag("span", note).classes("chip-note")
     return chip
+
+
+def label_dot(label: str) -> ui.element:
+    """Shows a dot in the colour of a label."""
+    return ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
 
 
 def hue_of(label: str) -> int:

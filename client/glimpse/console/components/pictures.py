@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from nicegui import background_tasks, ui
 
 from glimpse.client import GlimpseError, ItemError
-from glimpse.console.content import THUMBNAIL
+from glimpse.console.content import THUMBNAIL, picture_type
 from glimpse.console.context import Context
 
 _REASONS = {
@@ -25,6 +25,24 @@ def picture(address: str, alt: str) -> ui.element:
     image = ui.element("img").classes("picture").props("loading=lazy decoding=async")
     image.props["src"], image.props["alt"] = address, alt
     return image
+
+
+def sent(context: Context, content: bytes | str, alt: str) -> ui.element:
+    """Shows a picture or a text that was sent.
+
+    Args:
+        context: The page.
+        content: Bytes of a picture, or a text.
+        alt: What the picture shows, for screen readers.
+    """
+    with ui.element("div").classes("original") as box:
+        if isinstance(content, str):
+            _show_text(content)
+        elif picture_type(content):
+            picture(context.session.content.put(content), alt)
+        else:
+            ui.label("Browsers do not show this kind of file.").classes("note")
+    return box
 
 
 def original(context: Context, name: str, alt: str, size: int = THUMBNAIL) -> ui.element:
@@ -58,9 +76,14 @@ async def _fill(context: Context, box: ui.element, name: str, alt: str, size: in
         if isinstance(content, bytes):
             picture(context.session.content.address_of(name, size), alt)
         elif content is not None:
-            ui.label(content).classes("original-text")
+            _show_text(content)
         else:
             ui.label(_reason(problem)).classes("note")
+
+
+def _show_text(text: str) -> None:
+    # A long text scrolls in its box, also with the keyboard.
+    ui.label(text).classes("original-text").props("tabindex=0")
 
 
 def _reason(problem: GlimpseError | ItemError | None) -> str:

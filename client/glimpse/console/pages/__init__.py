@@ -1,10 +1,13 @@
 """The pages, in the order of the navigation. A new page is one module here, and one line below."""
 
+from glimpse.client import Scope
 from glimpse.console.context import Page
-from glimpse.console.pages import collections, server
+from glimpse.console.pages import ask, collections, server, teach
 
 HOME = Page("collections", "Collections", collections.page, of_collection=False)
 PAGES: tuple[Page, ...] = (
     HOME,
+    Page("teach", "Teach", teach.page, scope=Scope.ENROLL),
+    Page("ask", "Ask", ask.page, scope=Scope.CLASSIFY),
     Page("server", "Server", server.page, of_collection=False),
 )

@@ -1,0 +1,90 @@
+"""Answers in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Timings
+from glimpse.console.pages.ask.questions import prompts_of
+from glimpse.console.pages.ask.verdicts import bars, best_example, reason_of_head, stages, tally, verdict
+
+LABELS = tuple(LabelScore(label, 0.5, p) for label, p in (("a", 0.5), ("b", 0.3), ("c", 0.1), ("d", 0.06), ("e", 0.04)))
+NEAR, OWN = Evidence("collections/c/examples/1", "b", 0.9), Evidence("collections/c/examples/2", "a", 0.8)
+ANSWER = Classification(
+    collection="collections/c",
+    decision=Decision.MATCH,
+    label="a",
+    probability=0.5,
+    margin=0.2,
+    labels=LABELS,
+    evidence=(NEAR, OWN),
+    head=Head.LDA,
+    head_reason="",
+    calibrated=True,
+    revision=1,
+    decision_reason="",
+    p_value=None,
+    set_size=1,
+    similarity=0.9,
+    background_probability=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("decision", "size", "independent", "text"),
+    [
+        (Decision.MATCH, 1, False, "A"),
+        (Decision.MATCH, 3, False, "A"),
+        (Decision.MATCH, 2, True, "A and b"),
+        (Decision.MATCH, 0, True, "A"),
+        (Decision.AMBIGUOUS, 0, False, "A or b?"),
+        (Decision.AMBIGUOUS, 3, False, "A or b or c?"),
+        (Decision.AMBIGUOUS, 5, False, "A or b or c or d or others?"),
+        (Decision.UNKNOWN, 1, False, "like none of the labels"),
+    ],
+)
+def test_an_answer_in_words(decision: Decision, size: int, independent: bool, text: str) -> None:
+    answer = replace(ANSWER, decision=decision, set_size=size)
+    assert verdict(answer, lambda label: {"a": "A"}.get(label, label), independent=independent) == text
+
+
+def test_a_collection_without_a_label_has_no_answer() -> None:
+    assert verdict(replace(ANSWER, label="", labels=()), str) == "no label can answer"
+
+
+def test_the_background_is_a_bar_of_its_own() -> None:
+    assert bars(ANSWER, str.upper)[:2] == [("A", 0.5), ("B", 0.3)]
+    assert bars(replace(ANSWER, background_probability=0.2), str)[-1] == ("None of these", 0.2)
+
+
+def test_a_match_shows_the_nearest_example_of_its_label() -> None:
+    assert best_example(ANSWER) == OWN
+    assert best_example(replace(ANSWER, decision=Decision.UNKNOWN)) == NEAR
+    assert best_example(replace(ANSWER, evidence=(NEAR,))) == NEAR
+    assert best_example(replace(ANSWER, evidence=())) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (Head.LDA_AND_PROMPTS, "LDA and prompts answered: why."),
+        (Head.CLASS_MEAN, "Class mean answered: why."),
+        (Head.UNSPECIFIED, ""),
+    ],
+)
+def test_the_head_has_a_name_and_a_reason(head: Head, text: str) -> None:
+    assert reason_of_head(replace(ANSWER, head=head, head_reason="why")) == text
+
+
+def test_stages_that_were_not_needed_have_no_time() -> None:
+    timings = Timings(decode_ms=1.25, encode_ms=20, total_ms=25)
+    assert stages(timings) == [("Decode", "1.2 ms"), ("Encode", "20.0 ms"), ("Total", "25.0 ms")]
+
+
+def test_decisions_are_counted() -> None:
+    assert tally([Decision.MATCH, Decision.UNKNOWN, Decision.MATCH]) == "2 match · 1 unknown"
+
+
+def test_each_line_is_a_label_with_an_optional_prompt() -> None:
+    text = "star\n\n moon : a crescent at night\nmoon: a full moon: round\n: no label\n"
+    assert prompts_of(text) == {"star": ["star"], "moon": ["a crescent at night", "a full moon: round"]}
