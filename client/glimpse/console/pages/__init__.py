@@ -1,10 +1,13 @@
 """The pages, in the order of the navigation. A new page is one module here, and one line below."""
 
+from glimpse.client import Scope
 from glimpse.console.context import Page
 from glimpse.console.pages import collections, server
+from glimpse.console.pages.review import page as review
 
 HOME = Page("collections", "Collections", collections.page, of_collection=False)
 PAGES: tuple[Page, ...] = (
     HOME,
+    Page("review", "Review", review.page, scope=Scope.ENROLL),
     Page("server", "Server", server.page, of_collection=False),
 )
