@@ -1,6 +1,6 @@
 """The buttons that say what a group is, each with its key."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -10,7 +10,7 @@ from glimpse.client import Label, LabelRole, ReviewGroup
 from glimpse.console.components import Tag, label_chip, note, percent
 from glimpse.console.pages.review.choices import Choice, NameOf
 
-OnChoice = Callable[[Choice], Any]
+OnChoice = Callable[[Choice], Awaitable[None]]
 _ROLES = {LabelRole.NEGATIVE: " (none of the labels)", LabelRole.UNLABELED: " (no label yet)"}
 
 
@@ -102,11 +102,11 @@ class Answers:
             Tag("kbd", key)
             label_chip(self._name_of(label))
 
-    def _choose_other(self, event: ValueChangeEventArguments[Any]) -> None:
+    async def _choose_other(self, event: ValueChangeEventArguments[Any]) -> None:
         if event.value:
             self._other.set_value(None)
             self._other.run_method("blur")
-            self._on_choice(Choice(label=event.value))
+            await self._on_choice(Choice(label=event.value))
 
 
 def key_button(text: str, key: str, on_click: Callable[[], Any]) -> ui.button:

@@ -1,4 +1,4 @@
-"""What the Review page reads from the server."""
+"""Reads the queue of a collection from the server."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What people can call a group, and the results in words."""
+"""Choices of what to call a group, and results in words."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ NameOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What items are called: a label, none of the labels, or nothing.
+    """A name for items: a label, none of the labels, or nothing.
 
     Attributes:
         label: Id of a label, which may be new. Empty: one of the others.

@@ -1,4 +1,4 @@
-"""How much is left, how much was done, and how the collection does on real queries."""
+"""Figures of the queue: the part that is left, the part that was done, and rates on real queries."""
 
 from nicegui import ui
 

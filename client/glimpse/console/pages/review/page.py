@@ -1,4 +1,4 @@
-"""What the Review page shows: the queue, or what to do if nothing waits."""
+"""The Review page: the queue, or what to do if nothing waits."""
 
 from functools import partial
 

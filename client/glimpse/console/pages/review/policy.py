@@ -1,4 +1,4 @@
-"""What is kept for review: in words, switching it on and off, deleting all of it."""
+"""The policy of what is kept for review: in words, switching it on, deleting everything."""
 
 from nicegui import ui
 

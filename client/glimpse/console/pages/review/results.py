@@ -1,4 +1,4 @@
-"""What was done on this page, the last first, with the figures before and after."""
+"""A log of the page, the last result first, with the figures before and after."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
