@@ -109,9 +109,9 @@ def describe_effect(resolution: ReviewResolution) -> str:
 
 
 def describe_failures(failed: Iterable[ReviewItemResult], name_of: NameOf) -> list[str]:
-    """Returns why items were not resolved: one sentence for each reason, with the number of items."""
+    """Returns why items were not resolved: one line for each reason, with the number of items."""
     counts = Counter(_reason(result, name_of) for result in failed)
-    return [f"{counted(count, *_ITEM)} {reason}" for reason, count in counts.items()]
+    return [f"{reason}: {counted(count, *_ITEM)}." for reason, count in counts.items()]
 
 
 def _reason(result: ReviewItemResult, name_of: NameOf) -> str:
@@ -119,8 +119,11 @@ def _reason(result: ReviewItemResult, name_of: NameOf) -> str:
     match result.error.reason:
         case "ALREADY_RESOLVED":
             who = result.resolved_by or "somebody without a key"
-            how = f"named {name_of(result.resolved_label)}" if result.resolved_label else "skipped"
-            return f"left as {who} has {how} before."
+            if result.resolved_label:
+                return f"Already resolved by {who} as {name_of(result.resolved_label)}"
+            return f"Already skipped by {who}"
         case "REVIEW_ITEM_NOT_FOUND":
-            return "gone: expired, or deleted by an admin."
-    return f"not resolved: {result.error.message}"
+            return "Gone, expired or deleted"
+        case "REVIEW_ITEM_OF_OTHER_SPACE":
+            return "Of another embedding space, so only to be skipped"
+    return f"Not resolved, {result.error.message}"
