@@ -24,18 +24,20 @@ def around(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
     return unit
 
 
-def review_vectors(client: Client, name: str, sizes: Sequence[int], labels: Sequence[str] = ("left", "right")) -> None:
-    """Creates a collection with two examples of each label, and a group of queries for each size.
+def review_vectors(client: Client, name: str, sizes: Sequence[int], backbone: str = "") -> None:
+    """Creates a collection with two examples of `left` and of `right`, and a group of queries for each size.
 
     Group `i` is around another centre than every label.
     """
-    collection = client.create_collection(name, review_policy=_KEEP, keep_inputs=True, content_readable=True)
-    [backbone] = [one for one in client.list_backbones() if one.name == collection.backbone]
+    collection = client.create_collection(
+        name, backbone=backbone, review_policy=_KEEP, keep_inputs=True, content_readable=True
+    )
+    [used] = [one for one in client.list_backbones() if one.name == collection.backbone]
 
     def vectors(seed: int, count: int) -> list[Vector]:
-        return [Vector(row, backbone.embedding_space) for row in around(seed, count, backbone.dimension)]
+        return [Vector(row, used.embedding_space) for row in around(seed, count, used.dimension)]
 
-    examples = [NewExample(one, label) for seed, label in enumerate(labels) for one in vectors(seed, 2)]
+    examples = [NewExample(one, label) for seed, label in enumerate(("left", "right")) for one in vectors(seed, 2)]
     client.enroll(name, examples, create_labels=True)
     for seed, size in enumerate(sizes, 100):
         client.classify(name, vectors(seed, size))
@@ -43,11 +45,11 @@ def review_vectors(client: Client, name: str, sizes: Sequence[int], labels: Sequ
 
 
 def review_pictures(client: Client, name: str, pictures: Path, labels: Sequence[str]) -> int:
-    """Creates a collection that knows drawings of `near`, and asks it for those of `far`. Returns the items."""
+    """Creates a collection that knows some drawings, and asks it for those in `more`. Returns the items that wait."""
     client.create_collection(name, review_policy=_KEEP, keep_inputs=True, content_readable=True)
-    examples = [NewExample(file, label) for label in labels for file in sorted((pictures / "near" / label).iterdir())]
+    examples = [NewExample(file, label) for label in labels for file in sorted((pictures / label).iterdir())]
     client.enroll(name, examples, create_labels=True)
-    asked = sorted((pictures / "far").rglob("*.png"))
+    asked = sorted((pictures / "more").rglob("*.png"))
     client.classify(name, asked)
     soon(lambda: sum(item.count for item in client.list_review_items(name)) == len(asked))
     return len(list(client.list_review_items(name)))

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from glimpse.client import Client, LabelRole, ReviewPolicy
 from support.browser import EMPTY, Shoot, check_axe, open_page, settled
 from support.console import ConsoleProcess
-from support.keys import make_key
 from support.kept_queries import largest_group, review_pictures, review_vectors
+from support.keys import make_key
 from support.server import ServerProcess
 from support.shapes import LABELS
 

@@ -10,7 +10,9 @@ from glimpse.console.pages.health.trial import Trial
 
 
 def backbone(name: str, *modalities: Modality) -> Backbone:
-    return Backbone(f"backbones/{name}", "", modalities, 8, f"sha256:{name}", 0, 0, 0, None, (), "", (), -1, 0, "", 0, 0)
+    return Backbone(
+        f"backbones/{name}", "", modalities, 8, f"sha256:{name}", 0, 0, 0, None, (), "", (), -1, 0, "", 0, 0
+    )
 
 
 def collection(space: str) -> Collection:
