@@ -32,7 +32,7 @@ class Answers:
             self._labels = ui.element("div").classes("actions digits")
             with ui.element("div").classes("actions"):
                 key_button("New label", "n", lambda: on_new(""))
-                key_button("None of the labels", "x", lambda: on_choice(Choice(negative=True)))
+                key_button("None of them", "x", lambda: on_choice(Choice(negative=True)))
                 key_button("Skip", "s", lambda: on_choice(Choice(skip=True)))
                 self._other = ui.select({}, label="Another label (l)", with_input=True)
                 self._other.props("outlined dense options-dense").classes("another")
