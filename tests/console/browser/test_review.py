@@ -154,6 +154,20 @@ def test_pictures_are_shown_and_a_proposal_is_accepted(
     assert sum(label.example_count for label in client.list_labels("drawn")) > before
 
 
+def test_names_are_proposed_from_words(page: Page, console: ConsoleProcess, client: Client, pictures: Path) -> None:
+    review_pictures(client, "words", pictures, LABELS)
+    open_page(page, console, "review", "words")
+    page.keyboard.press("v")
+    expect(page.get_by_label("Words")).to_be_focused()
+    page.keyboard.type("orange bolt\npurple ring")
+    page.get_by_role("button", name="Propose names").click()
+    page.get_by_role("button", name="New label purple ring").click()
+    expect(page.get_by_label("Name of the label")).to_have_value("purple ring")
+    page.get_by_role("button", name="Create and name").click()
+    result(page, "purple ring now.")
+    assert client.get_label("words", "purple ring").example_count > 0
+
+
 def test_the_policy_is_switched_on_and_everything_is_deleted(
     page: Page, console: ConsoleProcess, client: Client
 ) -> None:

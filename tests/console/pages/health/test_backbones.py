@@ -31,7 +31,7 @@ def test_other_backbones_read_the_same_kind_of_input() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "end"), [(0.01, 0.2, "better."), (-0.2, -0.01, "worse."), (-0.1, 0.2, "beyond chance.")]
 )
-def test_the_interval_decides_what_is_said(low: float, high: float, end: str) -> None:
+def test_the_interval_decides_x(low: float, high: float, end: str) -> None:
     assert describe_trial(Trial(100, 0.8, 0.9, 0.1, low, high)).endswith(end)
 
 

@@ -17,6 +17,7 @@ from glimpse.console.pages.review.choices import (
     digit_labels,
     label_problem,
     likely_labels,
+    split_words,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,6 +109,11 @@ def test_failures_name_by_whom_and_as_what() -> None:
         "Of another embedding space, so only to be skipped: 1 query.",
         "Not resolved, the words of the server: 1 query.",
     ]
+
+
+def test_words_are_lines_each_once() -> None:
+    assert split_words(" red fox \n\nowl\r\nred fox") == ["red fox", "owl"]
+    assert split_words("") == []
 
 
 def test_a_group_in_words() -> None:

@@ -17,13 +17,20 @@ _ROLES = {LabelRole.NEGATIVE: " (none of the labels)", LabelRole.UNLABELED: " (n
 class Answers:
     """The buttons of the group that is shown."""
 
-    def __init__(self, name_of: NameOf, on_choice: OnChoice, on_new: Callable[[str], Any]) -> None:
+    def __init__(
+        self,
+        name_of: NameOf,
+        on_choice: OnChoice,
+        on_new: Callable[[str], Any],
+        on_vocabulary: Callable[[], Any] | None,
+    ) -> None:
         """Adds the elements.
 
         Args:
             name_of: Returns the name of a label.
             on_choice: Called with what the group is.
             on_new: Called to ask for the name of a new label, with a proposal.
+            on_vocabulary: Called to ask for words to propose names from. None: the backbone reads no text.
         """
         self._name_of, self._on_choice, self._on_new = name_of, on_choice, on_new
         self._proposed, self._digits = "", list[str]()
@@ -34,6 +41,8 @@ class Answers:
                 key_button("New label", "n", lambda: on_new(""))
                 key_button("None of them", "x", lambda: on_choice(Choice(negative=True)))
                 key_button("Skip", "s", lambda: on_choice(Choice(skip=True)))
+                if on_vocabulary:
+                    key_button("Vocabulary", "v", on_vocabulary)
                 self._other = ui.select({}, label="Another label (l)", with_input=True)
                 self._other.props("outlined dense options-dense").classes("another")
                 self._other.on_value_change(self._choose_other)

@@ -1,7 +1,7 @@
 """Reads the queue of a collection from the server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ class Board:
         groups: The first groups, at most 100. More are read when these are done.
         items: The first items that wait, at most 1,000, by name: what their queries got.
         summary: How much waits, and rates.
+        reads_text: Whether the collection's backbone reads text, so that names can be proposed.
+        vocabulary: Texts that names are proposed from. Empty: the background vocabulary of the backbone.
     """
 
     collection: Collection
@@ -29,6 +31,8 @@ class Board:
     groups: list[ReviewGroup]
     items: dict[str, ReviewItem]
     summary: ReviewSummary
+    reads_text: bool
+    vocabulary: Sequence[str] = ()
 
     @property
     def waiting(self) -> int:
@@ -58,7 +62,7 @@ class Board:
             groups: Whether to read the groups and the items too.
         """
         if groups:
-            fresh = await read_board(client, self.collection)
+            fresh = await read_board(client, self.collection, self.vocabulary)
             self.groups = fresh.groups
             self.items.clear()
             self.items.update(fresh.items)
@@ -69,15 +73,27 @@ class Board:
             )
 
 
-async def read_board(client: AsyncClient, collection: Collection) -> Board:
-    """Reads the queue of a collection. Raises GlimpseError."""
-    labels, groups, items, summary = await asyncio.gather(
+async def read_board(client: AsyncClient, collection: Collection, vocabulary: Sequence[str] = ()) -> Board:
+    """Reads the queue of a collection.
+
+    Args:
+        client: The client.
+        collection: The collection.
+        vocabulary: Texts to propose names from, at most 1,000. Empty: the background vocabulary of the backbone.
+
+    Raises:
+        GlimpseError: If a call fails.
+    """
+    labels, groups, items, summary, backbones = await asyncio.gather(
         _read_labels(client, collection),
-        _first(client.list_review_groups(collection.name, page_size=_GROUPS), _GROUPS),
+        _first(client.list_review_groups(collection.name, vocabulary=vocabulary, page_size=_GROUPS), _GROUPS),
         _first(client.list_review_items(collection.name, page_size=_ITEMS), _ITEMS),
         client.review_summary(collection.name),
+        _first(client.list_backbones(), _GROUPS),
     )
-    return Board(collection, labels, groups, {item.name: item for item in items}, summary)
+    reads_text = any(one.name == collection.backbone and one.context_length for one in backbones)
+    by_name = {item.name: item for item in items}
+    return Board(collection, labels, groups, by_name, summary, reads_text, vocabulary)
 
 
 async def _read_labels(client: AsyncClient, collection: Collection) -> dict[str, Label]:

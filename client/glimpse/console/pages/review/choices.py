@@ -8,6 +8,7 @@ from glimpse.client import Label, LabelRole, ReviewGroup, ReviewItemResult, Revi
 from glimpse.console.components import counted, percent
 
 DIGITS = 9
+MAX_WORDS = 1_000
 _MAX_ID = 128
 _ITEM = ("query", "queries")
 _NO_CLASS = (LabelRole.NEGATIVE, LabelRole.UNLABELED)
@@ -71,6 +72,11 @@ def label_problem(text: str) -> str:
     return ""
 
 
+def split_words(text: str) -> list[str]:
+    """Returns the lines of a text, each once, without empty ones."""
+    return list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+
+
 def describe_group(group: ReviewGroup) -> str:
     """Returns how large a group is, and how much alike its members are."""
     alike = "1 query, like no other" if group.size == 1 else f"{group.size:,} queries that are alike"
@@ -97,6 +103,14 @@ def describe_choice(choice: Choice, count: int, name_of: NameOf) -> str:
     if choice.negative:
         return f"{items} {verb} none of the labels."
     return f"{items} {verb} {name_of(choice.label)} now."
+
+
+def describe_result(choice: Choice, resolution: ReviewResolution, name_of: NameOf) -> tuple[str, list[str]]:
+    """Returns what was done, and lines with the figures before and after, and with what was not done."""
+    count = len(resolution.results) - len(resolution.failed)
+    text = describe_choice(choice, count, name_of) if count else "Nothing was left to name."
+    effect = describe_effect(resolution)
+    return text, [*([effect] if effect else []), *describe_failures(resolution.failed, name_of)]
 
 
 def describe_effect(resolution: ReviewResolution) -> str:

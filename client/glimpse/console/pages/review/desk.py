@@ -12,22 +12,14 @@ from glimpse.console.components import counted, heading
 from glimpse.console.context import Context
 from glimpse.console.pages.review.answers import Answers, key_button
 from glimpse.console.pages.review.board import Board
-from glimpse.console.pages.review.choices import (
-    Choice,
-    describe_change,
-    describe_choice,
-    describe_effect,
-    describe_failures,
-    describe_group,
-    digit_labels,
-)
+from glimpse.console.pages.review.choices import Choice, describe_change, describe_group, describe_result, digit_labels
 from glimpse.console.pages.review.group_list import GroupList
 from glimpse.console.pages.review.keys import listen
 from glimpse.console.pages.review.members import Members
-from glimpse.console.pages.review.new_label import ask_label
+from glimpse.console.pages.review.new_label import ask_label, ask_words
 from glimpse.console.pages.review.overview import Overview
 from glimpse.console.pages.review.queue import Queue
-from glimpse.console.pages.review.resolver import Done, Resolver
+from glimpse.console.pages.review.resolver import Resolver
 from glimpse.console.pages.review.results import Results
 
 _LOOK_SECONDS = 5.0
@@ -37,15 +29,9 @@ class Desk:
     """One group after another, until none is left."""
 
     def __init__(self, context: Context, board: Board) -> None:
-        """Adds the parts of the page, and shows the first group.
-
-        Args:
-            context: The page.
-            board: What it has read.
-        """
+        """Adds the parts of the page, and shows the first group of `board`."""
         self._context, self._board = context, board
-        self._queue = Queue(board.groups)
-        self._left = board.waiting
+        self._queue, self._left = Queue(board.groups), board.waiting
         self._resolver = Resolver(context.client, board.collection.name)
         self._overview = Overview()
         with ui.element("div").classes("desk"):
@@ -66,13 +52,15 @@ class Desk:
             key_button("Undo", "u", self.undo)
         self._results = Results()
         self._members = Members(self._context, self._board.items, self._board.name_of)
-        self._answers = Answers(self._board.name_of, self.choose, self.name_new)
+        words = self.propose if self._board.reads_text else None
+        self._answers = Answers(self._board.name_of, self.choose, self.name_new, words)
 
     def _actions(self) -> Mapping[str, Callable[[], Any]]:
         """Returns what the keys do that are no answers."""
         back, forward = partial(self._move, -1), partial(self._move, 1)
-        moves = {"k": back, "arrowleft": back, "j": forward, "arrowright": forward}
-        return moves | {"n": self.name_new, "u": self.undo, "l": self._answers.focus_other}
+        actions = {"k": back, "arrowleft": back, "j": forward, "arrowright": forward, "l": self._answers.focus_other}
+        words = {"v": self.propose} if self._board.reads_text else {}
+        return actions | words | {"n": self.name_new, "u": self.undo}
 
     def _show(self, *, focus: bool = True) -> None:
         """Shows the current group, and moves the focus to it: the button that was pressed may be gone."""
@@ -82,15 +70,18 @@ class Desk:
         self._show_figures()
         self._members.show(group)
         self._answers.show(group, self._digits(group), self._board.labels)
-        if group is None:
-            self._title.text = "Nothing is left" if not self._left else "The groups here are done"
-            self._note.text = "New queries appear here." if not self._left else "More are being read."
-        else:
-            self._title.text = f"Group {self._queue.position + 1:,} of {len(self._queue.groups):,}"
-            self._note.text = describe_group(group)
-        self._head.props["aria-label"] = f"{self._title.text}: {self._note.text}"
+        self._show_head()
         if focus:
             self._head.run_method("focus")
+
+    def _show_head(self) -> None:
+        group = self._queue.current
+        if group:
+            self._title.text = f"Group {self._queue.position + 1:,} of {len(self._queue.groups):,}"
+        else:
+            self._title.text = "The groups here are done" if self._left else "Nothing is left"
+        self._note.text = describe_group(group) if group else "New queries appear here."
+        self._head.props["aria-label"] = f"{self._title.text}: {self._note.text}"
 
     def _show_figures(self) -> None:
         self._overview.show(self._board.summary, self._left, len(self._queue.groups))
@@ -108,8 +99,7 @@ class Desk:
         if len(self._members.left_out) == len(group.items):
             ui.notify("Every query is left out.")
             return
-        taken = self._queue.take(self._members.left_out)
-        self._left -= taken.size
+        self._left -= (taken := self._queue.take(self._members.left_out)).size
         self._show()
         with self._context.busy("Enrolling" if not choice.skip else "Skipping"):
             await self._resolve(taken, choice)
@@ -125,6 +115,17 @@ class Desk:
         if name and group is self._queue.current:
             await self.choose(Choice(label=name))
 
+    async def propose(self) -> None:
+        """Asks for words, and reads the groups again with names from them."""
+        words = await ask_words(self._board.vocabulary)
+        if words is None or not self._resolver.idle:
+            return
+        self._board.vocabulary = words
+        with self._context.busy("Proposing names"):
+            await self._board.refresh(self._context.client, groups=True)
+        self._queue, self._left = Queue(self._board.groups), self._board.waiting
+        self._show()
+
     async def undo(self) -> None:
         """Takes the last resolution of this page back."""
         try:
@@ -139,8 +140,8 @@ class Desk:
         done, result = undone
         self._left += result.item_count
         self._queue.put_back(done.group, show=True)
-        back, examples = counted(result.item_count, "query is", "queries are"), counted(result.example_count, "example")
-        self._results.add(f"Undone: {back} back, {examples} deleted.")
+        back = counted(result.item_count, "query is", "queries are")
+        self._results.add(f"Undone: {back} back, {counted(result.example_count, 'example')} deleted.")
         self._show()
         await self._catch_up()
 
@@ -154,7 +155,8 @@ class Desk:
             self._put_back(taken)
             raise
         else:
-            self._report(done)
+            text, lines = describe_result(choice, done.resolution, self._board.name_of)
+            self._results.add(text, lines, problem=bool(done.resolution.failed))
 
     def _put_back(self, group: ReviewGroup | None) -> None:
         if group is None:
@@ -166,15 +168,7 @@ class Desk:
             self._show()
         elif not self._box.is_deleted:
             self._show_figures()
-            self._title.text = f"Group {self._queue.position + 1:,} of {len(self._queue.groups):,}"
-
-    def _report(self, done: Done) -> None:
-        failed = done.resolution.failed
-        count = len(done.resolution.results) - len(failed)
-        text = describe_choice(done.choice, count, self._board.name_of) if count else "Nothing was left to name."
-        effect = describe_effect(done.resolution)
-        lines = [*([effect] if effect else []), *describe_failures(failed, self._board.name_of)]
-        self._results.add(text, lines, problem=bool(failed))
+            self._show_head()
 
     async def _catch_up(self) -> None:
         """Reads labels, figures and, if none is left, more groups, when no other call waits."""
@@ -199,9 +193,8 @@ class Desk:
                 await self._catch_up()
 
     def _move(self, step: int) -> None:
-        self._queue.show(self._queue.position + step)
-        self._show(focus=False)
+        self._select(self._queue.position + step, focus=False)
 
-    def _select(self, position: int) -> None:
+    def _select(self, position: int, *, focus: bool = True) -> None:
         self._queue.show(position)
-        self._show()
+        self._show(focus=focus)

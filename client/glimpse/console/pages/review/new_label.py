@@ -1,11 +1,11 @@
-"""The dialog that asks for the name of a new label."""
+"""The dialogs that ask for the name of a new label, and for words to propose names from."""
 
 from collections.abc import Sequence
 
 from nicegui import ui
 
 from glimpse.console.components import dialog_panel, note
-from glimpse.console.pages.review.choices import label_problem
+from glimpse.console.pages.review.choices import MAX_WORDS, label_problem, split_words
 
 
 async def ask_label(proposal: str, names: Sequence[str], count: str) -> str:
@@ -38,6 +38,34 @@ async def ask_label(proposal: str, names: Sequence[str], count: str) -> str:
     answer = await dialog
     dialog.delete()
     return answer or ""
+
+
+async def ask_words(words: Sequence[str]) -> list[str] | None:
+    """Asks for a vocabulary, and returns it. None: nobody gave one.
+
+    Args:
+        words: The vocabulary as it is.
+    """
+    text = "New labels get their names from these words, one on each line. Without words the backbone's own are used."
+    with dialog_panel("Vocabulary", text) as dialog:
+        field = ui.textarea("Words", value="\n".join(words), validation=_words_problem)
+        field.props("outlined autofocus spellcheck=false")
+        field.without_auto_validation()
+
+        def submit() -> None:
+            if field.validate():
+                dialog.submit(split_words(field.value))
+
+        with ui.element("div").classes("actions end"):
+            ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+            ui.button("Propose names", on_click=submit).props("unelevated no-caps")
+    answer: list[str] | None = await dialog
+    dialog.delete()
+    return answer
+
+
+def _words_problem(text: str) -> str | None:
+    return f"Use at most {MAX_WORDS:,} words." if len(split_words(text)) > MAX_WORDS else None
 
 
 def _problem(text: str) -> str | None:

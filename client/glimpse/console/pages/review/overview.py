@@ -33,7 +33,8 @@ class Overview:
 
 
 def _show_figures(summary: ReviewSummary, left: int, group_count: int) -> None:
-    figure("Left", counted(left, "query", "queries"), f"in {counted(group_count, 'group')}: one answer each")
+    groups = f"in {counted(group_count, 'group')}: one answer each" if group_count else "not grouped yet"
+    figure("Left", counted(left, "query", "queries"), groups if left else "all done")
     figure("Done", f"{summary.resolved_count:,}", "in the last 7 days")
     if summary.unknown_rate and summary.unknown_rate_now:
         old, new = percent(summary.unknown_rate.value), percent(summary.unknown_rate_now.value)
