@@ -84,9 +84,9 @@ def test_a_choice_in_words(choice: Choice, count: int, text: str) -> None:
 
 def test_the_effect_names_before_and_after_of_what_was_measured() -> None:
     resolution = ReviewResolution("r", (), 5, 0.91, 0.94, 0.34, None)
-    assert describe_effect(resolution) == "Accuracy 91 % → 94 %"
+    assert describe_effect(resolution) == "Accuracy 91\u00a0% → 94\u00a0%"
     assert describe_effect(ReviewResolution("r", (), 5, None, 0.5, 0.3, 0.2)) == (
-        "Accuracy — → 50 % · Unknown queries 30 % → 20 %"
+        "Accuracy — → 50\u00a0% · Unknown queries 30\u00a0% → 20\u00a0%"
     )
     assert describe_effect(ReviewResolution("r", (), 5, 0.91, None, 0.3, None)) == ""
 

@@ -17,7 +17,7 @@ from glimpse.console.pages.review.policy import describe_policy
         ),
         (
             ReviewPolicy(match_rate=0.05, max_items=20_000, keep_days=1),
-            "Kept: 5 % of the matches, as vectors, without their originals, for 1 day, at most 20,000.",
+            "Kept: 5\u00a0% of the matches, as vectors, without their originals, for 1 day, at most 20,000.",
         ),
     ],
 )

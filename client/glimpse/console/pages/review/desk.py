@@ -57,10 +57,10 @@ class Desk:
 
     def _actions(self) -> Mapping[str, Callable[[], Any]]:
         """Returns what the keys do that are no answers."""
-        back, forward = partial(self._move, -1), partial(self._move, 1)
-        actions = {"k": back, "arrowleft": back, "j": forward, "arrowright": forward, "l": self._answers.focus_other}
-        words = {"v": self.propose} if self._board.reads_text else {}
-        return actions | words | {"n": self.name_new, "u": self.undo}
+        actions: dict[str, Callable[[], Any]] = {"n": self.name_new, "u": self.undo, "l": self._answers.focus_other}
+        actions |= dict.fromkeys(("k", "arrowleft"), partial(self._move, -1))
+        actions |= dict.fromkeys(("j", "arrowright"), partial(self._move, 1))
+        return actions | ({"v": self.propose} if self._board.reads_text else {})
 
     def _show(self, *, focus: bool = True) -> None:
         """Shows the current group, and moves the focus to it: the button that was pressed may be gone."""
