@@ -48,7 +48,8 @@ def review_pictures(client: Client, name: str, pictures: Path, labels: Sequence[
     """Creates a collection that knows some drawings, and asks it for those in `more`. Returns the items that wait."""
     client.create_collection(name, review_policy=_KEEP, keep_inputs=True, content_readable=True)
     examples = [NewExample(file, label) for label in labels for file in sorted((pictures / label).iterdir())]
-    client.enroll(name, examples, create_labels=True)
+    if examples:
+        client.enroll(name, examples, create_labels=True)
     asked = sorted((pictures / "more").rglob("*.png"))
     client.classify(name, asked)
     soon(lambda: sum(item.count for item in client.list_review_items(name)) == len(asked))

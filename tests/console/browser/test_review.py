@@ -154,6 +154,25 @@ def test_pictures_are_shown_and_a_proposal_is_accepted(
     assert sum(label.example_count for label in client.list_labels("drawn")) > before
 
 
+def test_a_collection_without_labels_is_reviewed_to_one_that_answers(
+    page: Page, console: ConsoleProcess, client: Client, pictures: Path
+) -> None:
+    review_pictures(client, "first-run", pictures, ())
+    open_page(page, console, "review", "first-run")
+    expect(page.get_by_text("There is no label yet.")).to_be_visible()
+    number = 0
+    while "Nothing is left" not in page.locator(".group-head").inner_text():
+        page.keyboard.press("n")
+        expect(page.get_by_label("Name of the label")).to_be_focused()
+        page.keyboard.type(f"kind {number}")
+        page.keyboard.press("Enter")
+        result(page, f"kind {number} now.")
+        number += 1
+    assert number > 1
+    [answer] = client.classify("first-run", sorted((pictures / "more").rglob("*.png"))[:1], keep=False)
+    assert answer.unwrap().label.startswith("kind ")
+
+
 def test_names_are_proposed_from_words(page: Page, console: ConsoleProcess, client: Client, pictures: Path) -> None:
     review_pictures(client, "words", pictures, LABELS)
     open_page(page, console, "review", "words")

@@ -37,4 +37,4 @@ def test_the_interval_decides_x(low: float, high: float, end: str) -> None:
 
 def test_the_gain_is_in_points() -> None:
     text = describe_trial(Trial(100, 0.8, 0.87, 0.07, -0.01, 0.15))
-    assert text == "+7 points (95 % interval -1 to +15): no difference beyond chance."
+    assert text == "+7 points (95 % interval \u22121 to +15): no difference beyond chance."

@@ -41,7 +41,8 @@ def other_backbones(collection: Collection, backbones: Sequence[Backbone]) -> li
 
 def describe_trial(trial: Trial) -> str:
     """Returns what a comparison means."""
-    points = f"{100 * trial.gain:+.0f} points (95 % interval {100 * trial.low:+.0f} to {100 * trial.high:+.0f})"
+    gain, low, high = (f"{100 * part:+.0f}".replace("-", "\u2212") for part in (trial.gain, trial.low, trial.high))
+    points = f"{gain} points (95 % interval {low} to {high})"
     if trial.low > 0:
         return f"{points}: it is better."
     return f"{points}: it is worse." if trial.high < 0 else f"{points}: no difference beyond chance."
@@ -65,7 +66,7 @@ class _Offer:
         heading(name, 3)
         if self._backbone.description:
             note(self._backbone.description)
-        self._result = ui.element("div").props("role=status")
+        self._result = ui.element("div").classes("compared").props("role=status")
         with ui.element("div").classes("actions"):
             embedded = running is not None and running.shadow.embedding_space == self._backbone.embedding_space
             if embedded and self._context.may(Scope.ADMIN):

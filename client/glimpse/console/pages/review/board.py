@@ -54,6 +54,10 @@ class Board:
         answers = [self.items[name].label for name in group.items if name in self.items]
         return likely_labels(group.proposed_label, answers)
 
+    async def has_waiting(self, client: AsyncClient) -> bool:
+        """Returns whether an item waits now, by the cheapest request. Raises GlimpseError."""
+        return bool(await _first(client.list_review_items(self.collection.name, page_size=1), 1))
+
     async def refresh(self, client: AsyncClient, *, groups: bool) -> None:
         """Reads labels and figures again. Raises GlimpseError.
 

@@ -187,10 +187,10 @@ class Desk:
             self._answers.extend(self._digits(self._queue.current), self._board.labels)
 
     async def _look_for_more(self) -> None:
-        """Looks for groups while none is left."""
         if self._queue.current is None and self._resolver.idle:
             with suppress(GlimpseError):  # the frame shows that the server does not answer
-                await self._catch_up()
+                if await self._board.has_waiting(self._context.client):
+                    await self._catch_up()
 
     def _move(self, step: int) -> None:
         self._select(self._queue.position + step, focus=False)
