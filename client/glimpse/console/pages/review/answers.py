@@ -42,7 +42,7 @@ class Answers:
                 key_button("None of them", "x", lambda: on_choice(Choice(negative=True)))
                 key_button("Skip", "s", lambda: on_choice(Choice(skip=True)))
                 if on_vocabulary:
-                    key_button("Vocabulary", "v", on_vocabulary)
+                    key_button("Vocabulary", "v", on_vocabulary).classes("minor")
                 self._other = ui.select({}, label="Another label (l)", with_input=True)
                 self._other.props("outlined dense options-dense").classes("another")
                 self._other.on_value_change(self._choose_other)

@@ -39,7 +39,7 @@ def _show_figures(summary: ReviewSummary, left: int, group_count: int) -> None:
     if summary.unknown_rate and summary.unknown_rate_now:
         old, new = percent(summary.unknown_rate.value), percent(summary.unknown_rate_now.value)
         sampled = counted(summary.unknown_rate.count, "sampled query", "sampled queries")
-        figure("Unknown queries", f"{old} → {new}", f"of {sampled}, when they came and now")
+        figure("Unknown", f"{old} → {new}", f"of {sampled}, when they came and now")
     if summary.accuracy:
         sampled = counted(summary.accuracy.count, "query", "queries")
         figure("Accuracy on queries", estimate(summary.accuracy), f"95 % interval, {sampled} that people named")
