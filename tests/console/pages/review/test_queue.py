@@ -20,7 +20,7 @@ def test_a_whole_group_keeps_its_etag_and_the_next_one_is_shown() -> None:
     assert queue.take().etag == "etag-a"
     assert queue.current
     assert queue.current.etag == "etag-b"
-    assert queue.item_count == 4
+    assert len(queue.groups) == 2
 
 
 def test_the_last_group_shows_the_one_before_it_and_then_none() -> None:
@@ -30,7 +30,7 @@ def test_the_last_group_shows_the_one_before_it_and_then_none() -> None:
     assert queue.current.etag == "etag-a"
     queue.take()
     assert queue.current is None
-    assert queue.item_count == 0
+    assert queue.groups == []
 
 
 def test_members_that_are_left_out_stay_as_a_group_without_an_etag() -> None:

@@ -23,11 +23,6 @@ class Queue:
         """The group that is shown. None: no group waits."""
         return self.groups[self.position] if self.groups else None
 
-    @property
-    def item_count(self) -> int:
-        """Number of items in all groups."""
-        return sum(group.size for group in self.groups)
-
     def show(self, position: int) -> None:
         """Shows the group at a position, or the nearest one."""
         self.position = max(0, min(position, len(self.groups) - 1))

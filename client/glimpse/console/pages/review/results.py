@@ -1,7 +1,6 @@
 """A log of the page, the last result first, with the figures before and after."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from nicegui import ui
 
@@ -15,35 +14,22 @@ class Results:
         self._box = ui.element("div").classes("results").props("role=log aria-live=polite aria-label='What was done'")
         self._lines: list[ui.element] = []
 
-    def add(
-        self,
-        text: str,
-        details: Sequence[str] = (),
-        *,
-        problem: bool = False,
-        action: str = "",
-        on_action: Callable[[], Any] | None = None,
-    ) -> None:
+    def add(self, text: str, details: Sequence[str] = (), *, problem: bool = False) -> None:
         """Adds a result above the others.
 
         Args:
             text: What happened.
             details: More lines.
             problem: Whether people have to look at it.
-            action: Name of a button. Only the newest result keeps its button.
-            on_action: Called by the button.
         """
         if self._box.is_deleted:
             return
         for line in self._lines:
             line.classes(add="past")
         with self._box, ui.element("div").classes("result problem-result" if problem else "result") as line:
-            with ui.element("div").classes("result-text"):
-                ui.label(text)
-                for one in details:
-                    ui.label(one).classes("note")
-            if action:
-                ui.button(action, on_click=on_action).props("flat no-caps dense").classes("result-action")
+            ui.label(text)
+            for one in details:
+                ui.label(one).classes("note")
         line.move(target_index=0)
         self._lines.insert(0, line)
         for old in self._lines[_SHOWN:]:
