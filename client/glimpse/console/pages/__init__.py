@@ -3,11 +3,15 @@
 from glimpse.client import Scope
 from glimpse.console.context import Page
 from glimpse.console.pages import ask, collections, server, teach
+from glimpse.console.pages.health import page as health
+from glimpse.console.pages.review import page as review
 
 HOME = Page("collections", "Collections", collections.page, of_collection=False)
 PAGES: tuple[Page, ...] = (
     HOME,
     Page("teach", "Teach", teach.page, scope=Scope.ENROLL),
     Page("ask", "Ask", ask.page, scope=Scope.CLASSIFY),
+    Page("review", "Review", review.page, scope=Scope.ENROLL),
+    Page("health", "Health", health.page),
     Page("server", "Server", server.page, of_collection=False),
 )
