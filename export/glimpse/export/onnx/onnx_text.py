@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tokenizers
@@ -44,6 +45,7 @@ class TextEncoderSource:
         pad_id: id of the padding token; None for the tokenizer's own.
         prefix: is put before every text.
         output_name: the output to use, if the model has several.
+        padding: see `TextRule`; "context" is for encoders that were trained so, and read any length.
     """
 
     tokenizer: Path
@@ -52,6 +54,7 @@ class TextEncoderSource:
     pad_id: int | None = None
     prefix: str = ""
     output_name: str | None = None
+    padding: Literal["longest", "context"] = "longest"
 
 
 def wrap_text_encoder(
@@ -164,7 +167,7 @@ def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inn
     except ValidationError as error:
         raise ExportError(f"a bundle does not support these texts: {problems(error)}") from error
     padded = rule.model_copy(update={"padding": "context"})
-    if fixed:
+    if fixed or source.padding == "context":
         return padded
     tokenizer = Tokenizer(inner, rule)
     try:

@@ -1,6 +1,6 @@
 """Runs a plain ONNX model on single inputs; its bundle must give the same vectors."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +57,8 @@ def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
 class ImageReference:
     """An image encoder, for single pictures."""
 
-    def __init__(self, runner: Runner, rule: ImageRule, layout: str) -> None:
-        self._runner, self._rule, self._layout = runner, rule, layout
+    def __init__(self, runner: Runner, rule: ImageRule, layout: str, pooling: Literal["none", "cls"] = "none") -> None:
+        self._runner, self._rule, self._layout, self.pooling = runner, rule, layout, pooling
         [(self._name, kind)] = runner.model.inputs().items()
         self._type = dtype_of(kind.elem_type)
 
@@ -75,7 +75,11 @@ class ImageReference:
 
     def vector(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Returns the unit vector of one picture, (d,)."""
-        return unit(self.raw(pixels), self._runner.model.output)
+        return unit(self.pooled(self.raw(pixels)), self._runner.model.output)
+
+    def pooled(self, raw: Array) -> Array:
+        """Returns the vector in an output: the output itself, or the first row of (1, t, d)."""
+        return raw if self.pooling == "none" else raw[0, 0]
 
 
 class TextReference:

@@ -1,0 +1,110 @@
+"""The self-check on a real backbone, glimpse-mini, and on copies of it that were made wrong in one way each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+from glimpse.backbone import Bundle, bundled, load_bundle, write_bundle
+from glimpse.export.foreign import self_check as checks
+from glimpse.export.foreign.probes import captioned, paraphrases, translations, views
+from support.bundles import tiny_dual_bundle
+from support.toy_bundle import make_toy_bundle
+
+
+@pytest.fixture(scope="module")
+def mini() -> Bundle:
+    return load_bundle(bundled())
+
+
+def changed(bundle: Bundle, out: Path, change: Callable[[ModelProto], None]) -> Bundle:
+    """Returns a copy of a bundle with another image graph."""
+    work = out.with_name(f"{out.name}-parts")
+    work.mkdir()
+    contents = {name: bundle.path / name for name in bundle.manifest.files}
+    model = onnx.load(bundle.path / "image.onnx")
+    change(model)
+    onnx.save(model, work / "image.onnx")
+    fields = bundle.manifest.model_dump(exclude={"files", "sizes", "embedding_space"})
+    return write_bundle(out, fields, {**contents, "image.onnx": work / "image.onnx"})
+
+
+def swap_channels(model: ModelProto) -> None:
+    """Reads the pixels as BGR."""
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            if name == "images":
+                node.input[place] = "swapped"
+    order = numpy_helper.from_array(np.array([2, 1, 0]), "order")
+    model.graph.initializer.append(order)
+    model.graph.node.insert(0, helper.make_node("Gather", ["images", "order"], ["swapped"], axis=3))
+
+
+def constant_output(model: ModelProto) -> None:
+    """Returns the vector of the first picture for every picture, scaled by the batch: wrong in a batch alone."""
+    model.graph.node[-1].output[0] = "own"
+    first = numpy_helper.from_array(np.array([0]), "first")
+    model.graph.initializer.append(first)
+    model.graph.node.append(helper.make_node("Gather", ["own", "first"], ["row"], axis=0))
+    model.graph.node.append(helper.make_node("Sub", ["own", "own"], ["nothing"]))
+    model.graph.node.append(helper.make_node("Add", ["row", "nothing"], ["embedding"]))
+
+
+def failed(bundle: Bundle) -> set[str]:
+    return {check.part.split(",")[0] for check in checks.self_check(bundle) if not check.passed}
+
+
+def test_a_right_backbone_fails_only_what_it_never_learned(mini: Bundle) -> None:
+    """glimpse-mini knows 110 words, so it cannot rank ordinary sentences."""
+    assert failed(mini) == {"paraphrases: own one first"}
+
+
+def test_swapped_channels_of_an_image_text_model_are_found(mini: Bundle, tmp_path: Path) -> None:
+    assert "captions: own one first" in failed(changed(mini, tmp_path / "bgr", swap_channels))
+
+
+def test_a_batch_that_differs_is_found(mini: Bundle, tmp_path: Path) -> None:
+    found = failed(changed(mini, tmp_path / "first", constant_output))
+    assert {"pictures: batches against single inputs", "views: own scene first"} <= found
+
+
+def test_a_model_that_ignores_its_input_is_found(tmp_path: Path) -> None:
+    def ignore(model: ModelProto) -> None:
+        for tensor in model.graph.initializer:
+            if tensor.name == "scale":
+                tensor.CopyFrom(numpy_helper.from_array(np.asarray(1e9, np.float32), "scale"))
+
+    toy = load_bundle(make_toy_bundle(tmp_path / "toy"))
+    assert "pictures: different inputs" in failed(changed(toy, tmp_path / "out", ignore))
+
+
+def test_random_weights_are_found(tmp_path: Path) -> None:
+    found = failed(tiny_dual_bundle(tmp_path / "random"))
+    assert {"captions: own one first", "paraphrases: own one first"} <= found
+
+
+def test_declared_languages_are_checked(mini: Bundle) -> None:
+    parts = [check.part for check in checks.self_check(mini, ["en", "de", "xx", "multilingual"])]
+    assert [part for part in parts if part.startswith("translations")] == ["translations to de: own one first"]
+
+
+def test_own_partner_first_counts_both_directions() -> None:
+    one = np.eye(4, dtype=np.float32)
+    assert checks.own_partner_first(one, one) == 1
+    assert checks.own_partner_first(one, one[[1, 0, 2, 3]]) == 0.5
+
+
+def test_the_probes_are_distinct_and_the_same_each_time() -> None:
+    sentences, others = paraphrases()
+    assert len({*sentences, *others}) == len(sentences) + len(others) == 64
+    for language, texts in translations().items():
+        assert len(set(texts)) == 12, language
+    pictures, captions = captioned()
+    assert len(set(captions)) == len(captions) == len(pictures) == 48
+    plain, other = views()
+    views.cache_clear()
+    assert views() == (plain, other)
+    assert len({*plain, *other}) == 80
