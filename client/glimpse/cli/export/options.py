@@ -156,12 +156,12 @@ def export(
     print(f"\nserve it with: glimpse serve --backbone {shlex.quote(str(out))}")
 
 
-def print_checks(checks: list[dict[str, Any]]) -> None:
-    """Prints the comparison of a bundle with its model as a table."""
+def print_checks(checks: list[dict[str, Any]], title: str = "COMPARED WITH THE MODEL") -> None:
+    """Prints checks of a bundle as a table; `title` says what they are."""
     if not checks:
         return
     print()
-    table = Table([Column("COMPARED WITH THE MODEL"), Column("MEASURED", 10, True), Column("REQUIRED", 12, True)])
+    table = Table([Column(title), Column("MEASURED", 10, True), Column("REQUIRED", 12, True)])
     for check in checks:
         required = f"{check['relation']} {check['limit']:.5g}"
         table.row(check["part"], f"{check['measured']:.6f}", required, colour="" if check["passed"] else "red")

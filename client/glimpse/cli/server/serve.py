@@ -75,9 +75,15 @@ def serve(
     backbones: Annotated[
         list[Path] | None,
         typer.Option(
-            "--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini. Repeatable. Default: glimpse-mini."
+            "--backbone",
+            metavar="DIR",
+            help="Folder of a bundle, glimpse-mini, or a source of `glimpse pull`, which is pulled once. Repeatable. "
+            "Default: glimpse-mini.",
         ),
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never pull a backbone; use those that were pulled before.")
+    ] = False,
     tls_cert: Annotated[
         Path | None,
         typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM). Read again when it changes."),
@@ -125,7 +131,7 @@ def serve(
         }
         settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)
-        run(settings)
+        run(_with_pulled(settings, offline))
     except expected as error:
         if code := getattr(error, "exit_code", 0):
             _exit_now(code)  # the log has the reason
@@ -154,6 +160,26 @@ def _server() -> tuple[
         raise missing_module(error, "server") from error
     expected = (CliError, SettingsError, BundleError, DeviceLost, LedgerError, OSError)
     return load_settings, run, fatal_log_line, expected
+
+
+def _with_pulled(settings: Any, offline: bool) -> Any:
+    """Returns the settings with the folders of pulled bundles in the place of sources.
+
+    A source that was pulled before is not asked for again: an update would change the embedding space of a server that
+    only starts again.
+    """
+    from glimpse.backbone.pull.sources import is_source
+
+    sources = [str(backbone) for backbone in settings.backbone]
+    if not any(map(is_source, sources)):
+        return settings
+    from glimpse.cli.pull.run import Wishes, pull_source
+
+    folders = []
+    for source in sources:
+        wishes = Wishes(refresh=False, offline=offline)
+        folders.append(pull_source(source, wishes).path if is_source(source) else Path(source))
+    return settings.model_copy(update={"backbone": tuple(folders)})
 
 
 def _exit_now(code: int = 0) -> None:
