@@ -1,9 +1,13 @@
 """The settings of foreign models, as transformers, open_clip, immich and sentence-transformers write them."""
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glimpse.backbone.pull.errors import PullError
 from glimpse.backbone.pull.picture_settings import read_picture_settings
@@ -30,7 +34,7 @@ _DINO: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("values", "expected"),
     [
         (_SIGLIP, (224, "squash", 224, "bicubic")),
         (_DINO, (224, "shortest", 256, "bicubic")),
@@ -41,11 +45,11 @@ _DINO: dict[str, Any] = {
         ({**_SIGLIP, "resample": 1}, (224, "squash", 224, "lanczos")),
     ],
 )
-def test_transformers(settings: dict[str, Any], expected: tuple[int, str, int, str], tmp_path: Path) -> None:
-    write_json(tmp_path / "preprocessor_config.json", settings)
+def test_transformers(values: dict[str, Any], expected: tuple[int, str, int, str], tmp_path: Path) -> None:
+    write_json(tmp_path / "preprocessor_config.json", values)
     found = read_picture_settings(tmp_path)
     assert (found.size, found.resize, found.resize_to, found.interpolation) == expected
-    assert list(found.mean) == settings["image_mean"]
+    assert list(found.mean) == values["image_mean"]
 
 
 def test_without_normalisation_values_stay(tmp_path: Path) -> None:
@@ -152,3 +156,31 @@ def test_texts_that_a_bundle_does_not_support(file: str, values: Any, message: s
     write_json(folder / file, values)
     with pytest.raises(PullError, match=message):
         read_text_settings(folder, "tokenizer.json")
+
+
+_LEAF = st.none() | st.booleans() | st.integers(-2, 2**70) | st.floats() | st.text(max_size=4)
+_VALUE = st.recursive(
+    _LEAF,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["height", "width"]), inner),
+    max_leaves=6,
+)
+_NAMES = """
+size crop_size image_mean image_std resample rescale_factor do_rescale crop_pct image_processor_type model_cfg
+preprocess_cfg vision_cfg text_cfg mean std interpolation resize_mode max_position_embeddings model_type text_config
+pad_token model_max_length prompts default_prompt_name max_seq_length tokenizer_kwargs
+"""
+_KEYS = st.sampled_from(_NAMES.split())
+_FILES = ("preprocessor_config.json", "open_clip_config.json", "config.json", "tokenizer_config.json")
+_TEXT_FILES = ("sentence_bert_config.json", "config_sentence_transformers.json")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(_KEYS, _VALUE, max_size=8), st.sampled_from(_FILES + _TEXT_FILES))
+def test_any_settings_are_read_or_refused(values: dict[str, Any], file: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_json(folder / file, {**(preprocessor() if file == _FILES[0] else {}), **values})
+        with suppress(PullError):
+            read_picture_settings(folder)
+        with suppress(PullError):
+            read_text_settings(folder, "tokenizer.json")

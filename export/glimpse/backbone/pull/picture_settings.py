@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from glimpse.backbone.pull.errors import PullError
 from glimpse.backbone.pull.layout import PICTURES
-from glimpse.backbone.pull.settings_files import read_settings, text_of, whole_number
+from glimpse.backbone.pull.settings_files import expected_types, read_settings, text_of, whole_number
 
 Three = tuple[float, float, float]
 _FILTERS: dict[Any, Literal["bilinear", "bicubic", "lanczos"]] = {
@@ -40,6 +40,11 @@ def read_picture_settings(folder: Path) -> PictureSettings:
     Raises:
         PullError: there are none, or a bundle does not support them; the message names the setting.
     """
+    with expected_types(folder):
+        return _settings_of(folder)
+
+
+def _settings_of(folder: Path) -> PictureSettings:
     for name in PICTURES:
         if settings := read_settings(folder / name):
             break

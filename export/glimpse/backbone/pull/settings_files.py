@@ -1,12 +1,29 @@
 """Reads the JSON files of a foreign model. They are not trusted: sizes and types are checked."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from glimpse.backbone.pull.errors import PullError
 
 _MAX_BYTES = 16 << 20
+
+
+@contextmanager
+def expected_types(folder: Path) -> Iterator[None]:
+    """Turns what Python raises for a value of another type into an error that names the folder.
+
+    Settings are deep, and of several libraries and versions; values that matter are checked where they are read.
+
+    Raises:
+        PullError: a value has a type that its reader does not know.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise PullError(f"the settings in {folder} have a value of an unexpected type: {error}") from error
 
 
 def read_settings(file: Path) -> dict[str, Any]:

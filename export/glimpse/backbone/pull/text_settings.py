@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glimpse.backbone.pull.errors import PullError
-from glimpse.backbone.pull.settings_files import read_json, read_settings, text_of, whole_number
+from glimpse.backbone.pull.settings_files import expected_types, read_json, read_settings, text_of, whole_number
 
 Pooling = Literal["mean", "cls", "last"]
 _MODES: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
@@ -57,6 +57,11 @@ def read_text_settings(folder: Path, tokenizer: str) -> TextSettings:
     Raises:
         PullError: a bundle does not support a setting; the message names it.
     """
+    with expected_types(folder):
+        return _settings_of(folder, tokenizer)
+
+
+def _settings_of(folder: Path, tokenizer: str) -> TextSettings:
     config = read_settings(folder / "config.json")
     open_clip = read_settings(folder / "open_clip_config.json").get("model_cfg", config).get("text_cfg")
     words = read_settings((folder / tokenizer).with_name("tokenizer_config.json"))
