@@ -58,12 +58,13 @@ def failed(bundle: Bundle) -> set[str]:
 
 
 def test_a_right_backbone_fails_only_what_it_never_learned(mini: Bundle) -> None:
-    """glimpse-mini knows 110 words, so it cannot rank ordinary sentences."""
-    assert failed(mini) == {"paraphrases: own one first"}
+    """glimpse-mini knows 110 words, so ordinary sentences are unknown words, several of them the same ones."""
+    assert failed(mini) == {"paraphrases: own one first", "texts: different inputs"}
 
 
 def test_swapped_channels_of_an_image_text_model_are_found(mini: Bundle, tmp_path: Path) -> None:
-    assert "captions: own one first" in failed(changed(mini, tmp_path / "bgr", swap_channels))
+    found = failed(changed(mini, tmp_path / "bgr", swap_channels))
+    assert "captions: gain over swapped channels" in found
 
 
 def test_a_batch_that_differs_is_found(mini: Bundle, tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def _pooling(
     if output in vectors or rank == 2:
         return "none"
     pooling = options.pooling or settings.pooling
+    if pooling is None and rank is None:
+        return "none"  # `wrap_text_encoder` runs the model, and asks for a pooling if the output has states
     if pooling is None:
         raise ExportError(
             f"the output {output!r} has a state for each token, and no file says how they become one vector; "
