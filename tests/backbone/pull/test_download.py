@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from glimpse.backbone.pull.download import Downloader, RemoteFile, _Redirects
+from glimpse.backbone.pull.download import Downloader, _Redirects
 from glimpse.backbone.pull.errors import PullError
+from glimpse.backbone.pull.partial_file import RemoteFile
 from support.hub import COMMIT, Hub, Model, running_hub
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes

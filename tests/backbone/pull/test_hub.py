@@ -1,4 +1,4 @@
-"""What a hub says of a model, and where the token goes when it is asked."""
+"""The answers of a hub about a model, the token in questions to it, the store, the catalogue."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,7 +22,8 @@ from glimpse.backbone.pull.sources import Source
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.errors import ExportError
 from glimpse.export.foreign.options import ForeignOptions
-from glimpse.export.foreign.pull import PullOptions, Reporter, pull
+from glimpse.export.foreign.pull import pull
+from glimpse.export.foreign.pull_options import PullOptions, Reporter
 from glimpse.export.foreign.wrap import wrap_folder
 from glimpse.export.sample_inputs import encoded_pictures, pixels_of, texts
 from support.hub import Model, folder_of, running_hub

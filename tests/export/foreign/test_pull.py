@@ -15,7 +15,8 @@ from glimpse.backbone.pull.download import Downloader
 from glimpse.backbone.pull.errors import PullError
 from glimpse.backbone.pull.sources import Source, parse_source
 from glimpse.export.foreign.options import ForeignOptions
-from glimpse.export.foreign.pull import PullOptions, Reporter, pull
+from glimpse.export.foreign.pull import pull
+from glimpse.export.foreign.pull_options import PullOptions, Reporter
 from support.bundles import tiny_image_bundle
 from support.foreign import image_encoder
 from support.hub import COMMIT, Hub, Model, folder_of, running_hub

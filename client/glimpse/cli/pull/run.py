@@ -14,7 +14,7 @@ from glimpse.cli.common.output import print_note
 from glimpse.cli.common.progress import bytes_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from glimpse.backbone import Bundle
 
@@ -51,7 +51,8 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
     from glimpse.backbone.pull.sources import parse_source
     from glimpse.export.errors import ExportError
     from glimpse.export.foreign.options import ForeignOptions
-    from glimpse.export.foreign.pull import PullOptions, Reporter, pull
+    from glimpse.export.foreign.pull import pull
+    from glimpse.export.foreign.pull_options import PullOptions, Reporter
 
     entry = find_entry(text)
     foreign = ForeignOptions(
@@ -70,6 +71,27 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
         return pull(parse_source(entry.source if entry else text), pulled, reporter)
     except (PullError, ExportError, BundleError) as error:
         raise CliError(str(error)) from error
+
+
+def pulled_folders(backbones: "Sequence[Path]", offline: bool) -> tuple[Path, ...]:
+    """Returns the folders of a server's backbones, with sources pulled.
+
+    A source that was pulled before is not asked for again: an update would change the embedding space of a server that
+    only starts again.
+
+    Args:
+        backbones: folders of bundles, and sources.
+        offline: never ask.
+
+    Raises:
+        CliError: a pull fails.
+    """
+    from glimpse.backbone.pull.sources import is_source
+
+    wishes = Wishes(refresh=False, offline=offline)
+    return tuple(
+        pull_source(str(backbone), wishes).path if is_source(str(backbone)) else backbone for backbone in backbones
+    )
 
 
 def _consent(question: str, wishes: Wishes) -> bool:

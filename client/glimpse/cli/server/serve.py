@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.pull.run import pulled_folders
 
 app = options.group()
 
@@ -131,7 +132,8 @@ def serve(
         }
         settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)
-        run(_with_pulled(settings, offline))
+        folders = pulled_folders(settings.backbone, offline)
+        run(settings.model_copy(update={"backbone": folders}))
     except expected as error:
         if code := getattr(error, "exit_code", 0):
             _exit_now(code)  # the log has the reason
@@ -160,26 +162,6 @@ def _server() -> tuple[
         raise missing_module(error, "server") from error
     expected = (CliError, SettingsError, BundleError, DeviceLost, LedgerError, OSError)
     return load_settings, run, fatal_log_line, expected
-
-
-def _with_pulled(settings: Any, offline: bool) -> Any:
-    """Returns the settings with the folders of pulled bundles in the place of sources.
-
-    A source that was pulled before is not asked for again: an update would change the embedding space of a server that
-    only starts again.
-    """
-    from glimpse.backbone.pull.sources import is_source
-
-    sources = [str(backbone) for backbone in settings.backbone]
-    if not any(map(is_source, sources)):
-        return settings
-    from glimpse.cli.pull.run import Wishes, pull_source
-
-    folders = []
-    for source in sources:
-        wishes = Wishes(refresh=False, offline=offline)
-        folders.append(pull_source(source, wishes).path if is_source(source) else Path(source))
-    return settings.model_copy(update={"backbone": tuple(folders)})
 
 
 def _exit_now(code: int = 0) -> None:

@@ -6,18 +6,17 @@ folders). A model of gigabytes needs to resume in the next process too, so the b
 
 import hashlib
 import http.client
-import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from glimpse.backbone.pull.errors import PullError
+from glimpse.backbone.pull.partial_file import RemoteFile, mark_of, write_note
 from glimpse.backbone.pull.sources import check_url, is_loopback
 
 #: Is called with the number of bytes that arrived.
@@ -29,25 +28,6 @@ _AGENT = "glimpse"
 _LATER = (408, 425, 429, 500, 502, 503, 504)
 # Errors of a connection that broke.
 _BROKEN = (OSError, http.client.HTTPException)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file to download.
-
-    Attributes:
-        name: its name in the model's folder.
-        url: where it is.
-        size: bytes, if known.
-        sha256: the SHA-256 of its content, if known.
-        git_id: the id of its content in git (SHA-1 of header and content), if known.
-    """
-
-    name: str
-    url: str
-    size: int | None = None
-    sha256: str | None = None
-    git_id: str | None = None
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -122,7 +102,7 @@ class Downloader:
         have = part.stat().st_size if part.is_file() else 0
         if file.size is not None and have == file.size and part.is_file():
             return
-        mark = _mark_of(note, file) if have else None
+        mark = mark_of(note, file) if have else None
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
         if have and mark:
             headers |= {"Range": f"bytes={have}-", "If-Range": mark}
@@ -135,7 +115,7 @@ class Downloader:
         with urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT) as answer:
             if answer.status != http.client.PARTIAL_CONTENT or not _continues(answer, have):
                 have = _emptied(part)
-            _write_note(note, file, answer.headers.get("ETag"))
+            write_note(note, file, answer.headers.get("ETag"))
             self._limit(file, have + _length(answer))
             with part.open("ab") as stream:
                 self._copy(answer, stream, file, have, received)
@@ -189,25 +169,6 @@ def _continues(answer: Any, have: int) -> bool:
 def _length(answer: Any) -> int:
     text = str(answer.headers.get("Content-Length", "0"))
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
-def _identity(file: RemoteFile) -> list[str | None]:
-    return [file.url, file.sha256, file.git_id]
-
-
-def _write_note(note: Path, file: RemoteFile, mark: str | None) -> None:
-    """Notes what a partial file is of. A weak ETag does not mark bytes, so it is not kept."""
-    usable = mark if mark and not mark.startswith("W/") else None
-    note.write_text(json.dumps({"of": _identity(file), "mark": usable}), "utf-8")
-
-
-def _mark_of(note: Path, file: RemoteFile) -> str | None:
-    """Returns the ETag of the file that a partial file belongs to; None if it is of another file, or unknown."""
-    with suppress(OSError, ValueError):
-        values: Mapping[str, Any] = json.loads(note.read_text("utf-8"))
-        if values["of"] == _identity(file):
-            return values["mark"]
-    return None
 
 
 def _refusal(url: str, code: int) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from glimpse.backbone.pull.download import Downloader, RemoteFile
+from glimpse.backbone.pull.download import Downloader
 from glimpse.backbone.pull.errors import PullError
+from glimpse.backbone.pull.partial_file import RemoteFile
 from glimpse.backbone.pull.sources import Source, check_url
 
 # The hub's client sends what it can find out about its user's programs unless this is set before it is imported.

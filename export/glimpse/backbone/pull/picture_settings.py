@@ -24,7 +24,7 @@ _REFUSED = ("do_pad", "do_flip_channel_order", "do_thumbnail", "do_image_splitti
 
 @dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """How pictures are prepared; the names are those of `ImageRule`."""
+    """The preparation of pictures; the names are those of `ImageRule`."""
 
     size: int
     resize: Literal["squash", "shortest"]

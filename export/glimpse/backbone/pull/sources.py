@@ -17,7 +17,7 @@ _NOT_MODELS = ("datasets", "spaces", "docs", "api", "blog", "collections", "pape
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a backbone comes from.
+    """The place that a backbone comes from.
 
     Attributes:
         kind: how it is fetched.

@@ -22,7 +22,7 @@ _SIGLIP_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How texts are prepared.
+    """The preparation of texts.
 
     Attributes:
         context_length: most tokens of a text; None if no file says so.

@@ -1,4 +1,4 @@
-"""What a user decides about a foreign model."""
+"""The choices that a user makes about a foreign model."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from glimpse.backbone.pull.text_settings import Pooling
 
 @dataclass(frozen=True)
 class ForeignOptions:
-    """What is not in the files of a model, or replaces what is.
+    """Choices that are not in the files of a model, or replace what is.
 
     Attributes:
         name: the backbone's name.

@@ -4,12 +4,10 @@ hub or server ─▶ files, resumed and checked ─▶ wrap_folder ─▶ bundle
 """
 
 import hashlib
-import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -18,61 +16,18 @@ from glimpse.backbone.bundle import check_free
 from glimpse.backbone.manifest import MANIFEST_NAME, NAME_PATTERN
 from glimpse.backbone.manifest_file import read_manifest
 from glimpse.backbone.pull import hub
-from glimpse.backbone.pull.download import Downloader, Received, RemoteFile
+from glimpse.backbone.pull.download import Downloader
 from glimpse.backbone.pull.errors import PullError
 from glimpse.backbone.pull.layout import choose_files
+from glimpse.backbone.pull.partial_file import RemoteFile
 from glimpse.backbone.pull.sources import Source
 from glimpse.backbone.pull.store import PulledBundles
 from glimpse.export.finalize import Progress
 from glimpse.export.foreign.options import ForeignOptions, name_of
+from glimpse.export.foreign.pull_options import PullOptions, Reporter
 from glimpse.export.foreign.wrap import copy_bundle, wrap_folder
 
-#: Is called with a question when a model has terms; returns whether the user accepts them.
-Confirm = Callable[[str], bool]
-DEFAULT_MAX_BYTES = 4 << 30
 _MAX_MANIFEST_BYTES = 16 << 20
-
-
-@dataclass(frozen=True)
-class PullOptions:
-    """How a backbone is pulled.
-
-    Attributes:
-        foreign: what the user decides about the model; an empty name stands for the model's own.
-        out: the bundle's folder; None for the store.
-        refresh: ask the hub even if the model was pulled before; False for a server that starts.
-        offline: never ask.
-        max_bytes: the most bytes to download.
-    """
-
-    foreign: ForeignOptions
-    out: Path | None = None
-    refresh: bool = True
-    offline: bool = False
-    max_bytes: int = DEFAULT_MAX_BYTES
-
-    def changes(self) -> str:
-        """Returns the options that make another bundle of the same files; "" if there are none."""
-        plain = ForeignOptions("")
-        names = ("name", "variant", "pooling", "prompt", "prefix", "description", "logit_scale")
-        changed = {name: getattr(self.foreign, name) for name in names}
-        changed = {name: value for name, value in changed.items() if value != getattr(plain, name)}
-        return json.dumps(changed, sort_keys=True) if changed else ""
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """What a pull reports, and asks.
-
-    Attributes:
-        step: is called with a line for people.
-        downloading: opens a bar for a number of bytes, and returns a function that moves it.
-        confirm: asks the user.
-    """
-
-    step: Progress
-    downloading: Callable[[str, int], AbstractContextManager[Received]]
-    confirm: Confirm
 
 
 def pull(source: Source, options: PullOptions, reporter: Reporter) -> Bundle:

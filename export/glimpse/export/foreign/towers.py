@@ -98,14 +98,9 @@ def wrap_texts(
             f"the model has the modules {', '.join(settings.layers)} after its pooling, which are not in {graph.name}; "
             "export it with torch: glimpse export hf"
         )
-    inner = _open_tokenizer(tokenizer)
-    pad_id = inner.token_to_id(settings.pad_token) if settings.pad_token else None
-    if cleaning := _cleaning(settings):
-        inner.normalizer = normalizers.Sequence([*cleaning, *([inner.normalizer] if inner.normalizer else [])])
-        tokenizer = out.with_name("tokenizer.json")
-        inner.save(str(tokenizer))
+    cleaned, pad_id = _prepared_tokenizer(tokenizer, settings, out)
     source = TextEncoderSource(
-        tokenizer,
+        cleaned,
         settings.context_length,
         pooling=pooling,
         pad_id=pad_id,
@@ -147,11 +142,18 @@ def _pooling(
     return pooling
 
 
-def _open_tokenizer(file: Path) -> tokenizers.Tokenizer:
+def _prepared_tokenizer(file: Path, settings: TextSettings, out: Path) -> tuple[Path, int | None]:
+    """Returns a tokenizer.json that cleans texts as the model's library does, and the id of its padding token."""
     try:
-        return tokenizers.Tokenizer.from_file(str(file))
+        inner = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises plain Exception
         raise ExportError(f"{file} is not a tokenizer.json: {error}") from error
+    pad_id = inner.token_to_id(settings.pad_token) if settings.pad_token else None
+    if cleaning := _cleaning(settings):
+        inner.normalizer = normalizers.Sequence([*cleaning, *([inner.normalizer] if inner.normalizer else [])])
+        file = out.with_name("tokenizer.json")
+        inner.save(str(file))
+    return file, pad_id
 
 
 def _cleaning(settings: TextSettings) -> list[normalizers.Normalizer]:
