@@ -99,7 +99,7 @@ def immich(folder: Path, context: int = 9) -> Path:
     write_json(
         folder / "visual" / "preprocess_cfg.json", settings | {"interpolation": "bicubic", "resize_mode": "squash"}
     )
-    elements = {"text": TensorProto.INT32}
+    elements: dict[str, int] = {"text": TensorProto.INT32}
     save(text_model(inputs=["text"], elements=elements, length=context, pooled=True), folder / "textual" / "model.onnx")
     wordlevel(folder / "textual" / "tokenizer.json")
     write_json(folder / "textual" / "tokenizer_config.json", {"pad_token": {"content": "[PAD]"}})

@@ -44,7 +44,7 @@ class Model:
             }
             for path, content in self.files.items()
         ]
-        about = {"id": name, "modelId": name, "sha": self.commit, "gated": self.gated, "tags": [], "private": False}
+        about: dict[str, Any] = {"id": name, "sha": self.commit, "gated": self.gated, "tags": [], "private": False}
         return {**about, "cardData": self.card, "siblings": siblings}
 
     @staticmethod

@@ -55,7 +55,7 @@ def test_a_server_pulls_its_backbone_once(hub: Hub, tmp_path: Path) -> None:
         assert backbone.name == "backbones/tiny"
     hub.seen.clear()
     with ServerProcess(tmp_path, backbone="hf:a/bundle", **settings) as server, Client(server.address) as client:
-        assert [backbone] == client.list_backbones()
+        assert [backbone] == list(client.list_backbones())
     assert not hub.seen
 
 

@@ -61,8 +61,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def options(**changes: Any) -> PullOptions:
-    foreign = {name: changes.pop(name) for name in ("name", "license", "variant") if name in changes}
-    return PullOptions(ForeignOptions(**{"name": "", "unchecked": True, **foreign}), **changes)
+    foreign = ForeignOptions(changes.pop("name", ""), unchecked=True)
+    return PullOptions(foreign, **changes)
 
 
 SOURCE = Source("hub", "a/Model")

@@ -130,7 +130,7 @@ def class_token_encoder(folder: Path, kind: str) -> Path:
     states = graph("Transpose", graph("Tanh", patches), perm=[0, 2, 1])
     token = graph.on_axes("ReduceSum", states, [1], keepdims=1)
     graph("Concat", token, states, to="last_hidden_state", axis=1)
-    inputs = [("pixel_values", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])]
+    inputs: list[tuple[str, int, list[int | str]]] = [("pixel_values", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])]
     save(graph.model(inputs, [("last_hidden_state", TensorProto.FLOAT)]), folder / "onnx" / "model.onnx")
     image_encoder(folder)
     (folder / "model.onnx").unlink()

@@ -59,6 +59,14 @@ def pull(
         str,
         typer.Option("--languages", metavar="CODES", help="Languages to check, such as de,fr,zh. English always is."),
     ] = "",
+    photographs: Annotated[
+        Path | None,
+        typer.Option(
+            "--photographs",
+            metavar="DIR",
+            help="Folder of at least 16 photographs, to check mean, deviation and channels with.",
+        ),
+    ] = None,
     license: Annotated[
         str, typer.Option("--license", metavar="ID", help="Licence of the weights. Default: what the hub states.")
     ] = "unknown",
@@ -92,6 +100,7 @@ def pull(
         prompt=prompt,
         prefix=prefix,
         languages=tuple(filter(None, map(str.strip, languages.split(",")))),
+        photographs=photographs,
         license=license,
         max_bytes=_bytes(max_size),
         offline=offline,

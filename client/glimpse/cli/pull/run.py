@@ -30,6 +30,7 @@ class Wishes:
     prompt: str | None = None
     prefix: str | None = None
     languages: tuple[str, ...] = ()
+    photographs: Path | None = None
     license: str = "unknown"
     max_bytes: int = 4 * 10**9
     offline: bool = False
@@ -63,6 +64,7 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
         prompt=wishes.prompt,
         prefix=wishes.prefix if wishes.prefix is not None or wishes.prompt or not entry else entry.prefix,
         languages=wishes.languages or (entry.languages if entry else ()),
+        photographs=_photographs(wishes.photographs),
         unchecked=wishes.unchecked,
     )
     pulled = PullOptions(foreign, wishes.out, wishes.refresh, wishes.offline, wishes.max_bytes)
@@ -92,6 +94,18 @@ def pulled_folders(backbones: "Sequence[Path]", offline: bool) -> tuple[Path, ..
     return tuple(
         pull_source(str(backbone), wishes).path if is_source(str(backbone)) else backbone for backbone in backbones
     )
+
+
+def _photographs(folder: Path | None) -> list[bytes]:
+    from glimpse.cli.export.options import photographs_in
+    from glimpse.export.foreign.settings_check import MIN_PHOTOGRAPHS
+
+    if folder is None:
+        return []
+    found = photographs_in(folder, "--photographs")
+    if len(found) < MIN_PHOTOGRAPHS:
+        raise CliError(f"{folder} has {len(found)} photographs", f"name a folder of at least {MIN_PHOTOGRAPHS}")
+    return found
 
 
 def _consent(question: str, wishes: Wishes) -> bool:

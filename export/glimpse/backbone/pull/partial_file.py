@@ -42,5 +42,6 @@ def mark_of(note: Path, file: RemoteFile) -> str | None:
     with suppress(OSError, ValueError):
         values: Mapping[str, Any] = json.loads(note.read_text("utf-8"))
         if values["of"] == _identity(file):
-            return values["mark"]
+            mark: str | None = values["mark"]
+            return mark
     return None

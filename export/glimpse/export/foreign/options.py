@@ -1,7 +1,7 @@
 """The choices that a user makes about a foreign model."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ class ForeignOptions:
         languages: the languages that the model was trained for, as ISO 639-1 codes; they are checked.
         logit_scale: see `Manifest`.
         provenance: where the files come from, for the manifest.
+        photographs: encoded pictures of the user, to check how pictures are prepared.
         unchecked: write the bundle even if the self-check fails.
     """
 
@@ -36,6 +37,7 @@ class ForeignOptions:
     languages: tuple[str, ...] = ()
     logit_scale: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    photographs: Sequence[bytes] = ()
     unchecked: bool = False
 
 

@@ -61,7 +61,8 @@ def captioned() -> tuple[list[bytes], list[str]]:
     rng = np.random.default_rng(43)
     every = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     pairs = [every[place] for place in rng.permutation(len(every))[:_CAPTIONS]]
-    pictures = [encoded(render_scene(Scene(*pair, fill="solid", size="large"), rng, _SIDE)) for pair in pairs]
+    scenes = [Scene(colour, shape, fill="solid", size="large") for colour, shape in pairs]
+    pictures = [encoded(render_scene(scene, rng, _SIDE)) for scene in scenes]
     return pictures, [f"a {colour} {shape}" for colour, shape in pairs]
 
 

@@ -1,4 +1,4 @@
-"""Wraps the image and the text encoder of a foreign model, each into a bundle of its own."""
+"""Describes the image and the text encoder of a foreign model by its settings and its graphs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,16 +7,14 @@ import tokenizers
 from onnx import ModelProto, ValueInfoProto
 from tokenizers import Regex, normalizers
 
-from glimpse.backbone import Bundle
 from glimpse.backbone.pull.picture_settings import PictureSettings
 from glimpse.backbone.pull.text_settings import TextSettings
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import ExportOptions, Progress
 from glimpse.export.foreign.options import ForeignOptions
 from glimpse.export.graph.text_graph import Pooling
-from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx.onnx_image import ImageEncoderSource
 from glimpse.export.onnx.onnx_model import read_model
-from glimpse.export.onnx.onnx_text import TextEncoderSource, wrap_text_encoder
+from glimpse.export.onnx.onnx_text import TextEncoderSource
 
 # Outputs that are vectors, best first, and outputs that are states of patches or tokens.
 _IMAGE_VECTORS = ("image_embeds", "image_embedding", "image_features", "embedding", "embeddings", "pooler_output")
@@ -26,33 +24,28 @@ _STATES = ("last_hidden_state", "token_embeddings", "last_hidden_states")
 _POOLED_TEXTS = ("siglip", "siglip2", "siglip_text_model", "siglip2_text_model")
 # Families whose first state is that of the class token.
 _CLASS_TOKEN = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit", "beit")
-_PART = ExportOptions(background=False)
 _PUNCTUATION = Regex(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]""")
 
 
-def wrap_images(graph: Path, out: Path, settings: PictureSettings, kind: str, name: str, progress: Progress) -> Bundle:
-    """Wraps an image encoder.
+def image_source(graph: Path, settings: PictureSettings, kind: str) -> ImageEncoderSource:
+    """Describes an image encoder for `wrap_image_encoder`.
 
     Args:
         graph: the ONNX file.
-        out: the bundle's folder.
         settings: how pictures are prepared.
         kind: `model_type` of the model's config.json; "" if unknown.
-        name: the bundle's name.
-        progress: is called with a line at each step.
 
     Raises:
-        ExportError: the graph is not an image encoder, or has another size; see `wrap_image_encoder`.
+        ExportError: no output is known to be the vector.
     """
-    outputs = read_model(graph).graph.output
-    output = _choose(outputs, _IMAGE_VECTORS)
+    output = _choose(read_model(graph).graph.output, _IMAGE_VECTORS)
     states = output in _STATES
     if states and kind not in _CLASS_TOKEN:
         raise ExportError(
             f"{graph.name} gives states of patches, and no file says how they become a vector; a bundle takes the "
             f"class token of {', '.join(_CLASS_TOKEN)}, and the model_type of config.json is {kind!r}"
         )
-    source = ImageEncoderSource(
+    return ImageEncoderSource(
         settings.size,
         settings.mean,
         settings.std,
@@ -62,32 +55,23 @@ def wrap_images(graph: Path, out: Path, settings: PictureSettings, kind: str, na
         output_name=output,
         pooling="cls" if states else "none",
     )
-    return wrap_image_encoder(graph, out, source, name=name, options=_PART, progress=progress)
 
 
-def wrap_texts(
-    graph: Path,
-    out: Path,
-    tokenizer: Path,
-    settings: TextSettings,
-    kind: str,
-    options: ForeignOptions,
-    progress: Progress,
-) -> Bundle:
-    """Wraps a text encoder.
+def text_source(
+    graph: Path, tokenizer: Path, settings: TextSettings, kind: str, options: ForeignOptions, folder: Path
+) -> TextEncoderSource:
+    """Describes a text encoder for `wrap_text_encoder`.
 
     Args:
         graph: the ONNX file.
-        out: the bundle's folder; a changed tokenizer is written beside it.
         tokenizer: the tokenizer.json.
         settings: how texts are prepared.
         kind: `model_type` of the model's config.json; "" if unknown.
         options: what the user decides.
-        progress: is called with a line at each step.
+        folder: a changed tokenizer is written there.
 
     Raises:
-        ExportError: nothing says how states are pooled, or a bundle does not support what does; see
-            `wrap_text_encoder`.
+        ExportError: no file says how states are pooled, or a bundle does not support what one says.
     """
     model = read_model(graph)
     vectors = (*_TEXT_VECTORS, "pooler_output") if kind in _POOLED_TEXTS else _TEXT_VECTORS
@@ -98,8 +82,8 @@ def wrap_texts(
             f"the model has the modules {', '.join(settings.layers)} after its pooling, which are not in {graph.name}; "
             "export it with torch: glimpse export hf"
         )
-    cleaned, pad_id = _prepared_tokenizer(tokenizer, settings, out)
-    source = TextEncoderSource(
+    cleaned, pad_id = _prepared_tokenizer(tokenizer, settings, folder)
+    return TextEncoderSource(
         cleaned,
         settings.context_length,
         pooling=pooling,
@@ -108,7 +92,6 @@ def wrap_texts(
         output_name=output,
         padding=settings.padding,
     )
-    return wrap_text_encoder(graph, out, source, name=options.name, options=_PART, progress=progress)
 
 
 def _choose(outputs: Sequence[ValueInfoProto], vectors: Sequence[str]) -> str:
@@ -142,7 +125,7 @@ def _pooling(
     return pooling
 
 
-def _prepared_tokenizer(file: Path, settings: TextSettings, out: Path) -> tuple[Path, int | None]:
+def _prepared_tokenizer(file: Path, settings: TextSettings, folder: Path) -> tuple[Path, int | None]:
     """Returns a tokenizer.json that cleans texts as the model's library does, and the id of its padding token."""
     try:
         inner = tokenizers.Tokenizer.from_file(str(file))
@@ -151,7 +134,7 @@ def _prepared_tokenizer(file: Path, settings: TextSettings, out: Path) -> tuple[
     pad_id = inner.token_to_id(settings.pad_token) if settings.pad_token else None
     if cleaning := _cleaning(settings):
         inner.normalizer = normalizers.Sequence([*cleaning, *([inner.normalizer] if inner.normalizer else [])])
-        file = out.with_name("tokenizer.json")
+        file = folder / "tokenizer.json"
         inner.save(str(file))
     return file, pad_id
 

@@ -16,12 +16,19 @@ from glimpse.backbone.pull.settings_files import read_settings
 from glimpse.backbone.pull.text_settings import read_text_settings
 from glimpse.export.background import make_background
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import Progress, silent
+from glimpse.export.finalize import ExportOptions, Progress, silent
 from glimpse.export.foreign.files import files_in, records_of
 from glimpse.export.foreign.options import ForeignOptions
 from glimpse.export.foreign.self_check import self_check
-from glimpse.export.foreign.towers import wrap_images, wrap_texts
+from glimpse.export.foreign.settings_check import MIN_PHOTOGRAPHS, check_picture_settings, check_text_settings
+from glimpse.export.foreign.towers import image_source, text_source
+from glimpse.export.onnx.onnx_image import wrap_image_encoder
+from glimpse.export.onnx.onnx_text import wrap_text_encoder
+from glimpse.export.tolerance import Check
 from glimpse.files.scratch import scratch_beside, scratch_folder
+
+# The background vocabulary comes last, when both encoders are there.
+_PART = ExportOptions(background=False)
 
 
 def wrap_folder(folder: Path, out: Path, options: ForeignOptions, progress: Progress = silent) -> Bundle:
@@ -39,26 +46,45 @@ def wrap_folder(folder: Path, out: Path, options: ForeignOptions, progress: Prog
         BundleError: `out` is not empty; or the folder is a bundle that is not valid.
     """
     check_free(out)
-    files = files_in(folder)
-    layout = choose_files(files, options.variant)
-    if layout.bundle:
+    if choose_files(files_in(folder), options.variant).bundle:
         return copy_bundle(folder, out)
     with scratch_folder() as scratch:
-        parts = _towers(folder, layout, scratch, options, progress)
-        fields = _fields(parts, options, records_of({name: files[name] for name in layout.files}))
-        contents = {name: part.path / name for part in parts for name in part.manifest.files}
-        draft = write_bundle(scratch / "draft", fields, contents)
-        progress("checking it without the original")
-        checks = self_check(draft, options.languages)
+        draft, checks = draft_bundle(folder, scratch, options, progress)
         if (failed := [str(check) for check in checks if not check.passed]) and not options.unchecked:
             raise ExportError(_failure(failed))
-        provenance = {**fields["provenance"], "self_check": [check.record() for check in checks]}
-        fields = {**fields, "provenance": provenance}
+        fields = draft.manifest.model_dump(exclude={"files", "sizes", "embedding_space"})
+        fields["provenance"]["self_check"] = [check.record() for check in checks]
+        contents = {name: draft.path / name for name in draft.manifest.files}
         if draft.manifest.text:
             progress("embedding the background vocabulary")
             added, more = make_background(draft, scratch, progress)
             fields, contents = {**fields, **added}, {**contents, **more}
         return write_bundle(out, fields, contents)
+
+
+def draft_bundle(
+    folder: Path, scratch: Path, options: ForeignOptions, progress: Progress = silent
+) -> tuple[Bundle, list[Check]]:
+    """Wraps the model in a folder into a bundle without a background vocabulary, and runs every check.
+
+    Args:
+        folder: the model's files.
+        scratch: a folder for the bundle and its parts.
+        options: what the user decides.
+        progress: is called with a line at each step.
+
+    Raises:
+        PullError: the folder has no model, or a bundle does not support its settings.
+        ExportError: an encoder cannot be wrapped.
+    """
+    files = files_in(folder)
+    layout = choose_files(files, options.variant)
+    parts, checks = _towers(folder, layout, scratch, options, progress)
+    fields = _fields(parts, options, records_of({name: files[name] for name in layout.files}))
+    contents = {name: part.path / name for part in parts for name in part.manifest.files}
+    draft = write_bundle(scratch / "draft", fields, contents)
+    progress("checking it without the original")
+    return draft, [*checks, *self_check(draft, options.languages)]
 
 
 def copy_bundle(folder: Path, out: Path) -> Bundle:
@@ -75,23 +101,31 @@ def copy_bundle(folder: Path, out: Path) -> Bundle:
     return load_bundle(out)
 
 
-def _towers(folder: Path, layout: Layout, scratch: Path, options: ForeignOptions, progress: Progress) -> list[Bundle]:
+def _towers(
+    folder: Path, layout: Layout, scratch: Path, options: ForeignOptions, progress: Progress
+) -> tuple[list[Bundle], list[Check]]:
+    """Wraps each encoder into a bundle of its own, and compares its settings with others."""
     kind = str(read_settings(folder / "config.json").get("model_type", ""))
-    parts = []
+    parts, checks = [], []
     if layout.image_graph:
-        settings = read_picture_settings(folder)
-        graph = folder / layout.image_graph
-        parts.append(wrap_images(graph, _part(scratch, "images"), settings, kind, options.name, progress))
+        graph, place = folder / layout.image_graph, _part(scratch, "images")
+        pictures = image_source(graph, read_picture_settings(folder), kind)
+        parts.append(wrap_image_encoder(graph, place, pictures, name=options.name, options=_PART, progress=progress))
+        if len(options.photographs) >= MIN_PHOTOGRAPHS:
+            progress("comparing its preprocessing with others, on photographs")
+            checks += check_picture_settings(graph, pictures, options.photographs)
     if layout.text_graph and layout.tokenizer:
-        texts, graph = read_text_settings(folder, layout.tokenizer), folder / layout.text_graph
-        place = _part(scratch, "texts")
-        parts.append(wrap_texts(graph, place, folder / layout.tokenizer, texts, kind, options, progress))
+        graph, place = folder / layout.text_graph, _part(scratch, "texts")
+        settings = read_text_settings(folder, layout.tokenizer)
+        texts = text_source(graph, folder / layout.tokenizer, settings, kind, options, place.parent)
+        parts.append(wrap_text_encoder(graph, place, texts, name=options.name, options=_PART, progress=progress))
+        if texts.pooling != "none":
+            progress("comparing its pooling and its prompt with others")
+            checks += check_text_settings(graph, texts, [prompt for _, prompt in settings.prompts])
     if len({part.manifest.dimension for part in parts}) > 1:
         sizes = " and ".join(str(part.manifest.dimension) for part in parts)
-        raise ExportError(
-            f"pictures and texts have vectors of {sizes} numbers, so they share no space; they are two models"
-        )
-    return parts
+        raise ExportError(f"pictures and texts have vectors of {sizes} numbers, so they share no space: two models")
+    return parts, checks
 
 
 def _part(scratch: Path, name: str) -> Path:

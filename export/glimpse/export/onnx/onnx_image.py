@@ -88,16 +88,13 @@ def wrap_image_encoder(
             message says what to do.
         BundleError: `out` is not empty.
     """
-    model = read_model(model_file)
-    output = choose_output(model, source.output_name)
-    rule = _rule(source, _picture_input(model, output, source))
     with scratch_folder() as folder:
-        runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
-        original = ImageReference(runner, rule, source.layout, source.pooling)
-        dimension, looped = _wrap(runner.model, original, rule, source.layout)
+        original = open_image_encoder(model_file, source, folder)
+        rule, model = original.rule, original.model
+        dimension, looped = _wrap(model, original, rule, source.layout)
         return finalize_wrapped(
             "image",
-            runner.model,
+            model,
             out,
             looped=looped,
             rule=rule,
@@ -108,6 +105,19 @@ def wrap_image_encoder(
             options=options,
             progress=progress,
         )
+
+
+def open_image_encoder(model_file: Path, source: ImageEncoderSource, folder: Path) -> ImageReference:
+    """Opens the part of a model that encodes pictures; `folder` keeps it.
+
+    Raises:
+        ExportError: the model is not an image encoder, or has another size; the message says what to do.
+    """
+    model = read_model(model_file)
+    output = choose_output(model, source.output_name)
+    rule = _rule(source, _picture_input(model, output, source))
+    runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
+    return ImageReference(runner, rule, source.layout, source.pooling)
 
 
 def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
