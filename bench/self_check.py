@@ -180,18 +180,23 @@ def mobilenet_folder(folder: Path) -> Path:
 
 def table(rows: list[Row]) -> str:
     """Formats the measured ranks, and whether each fault was found."""
-    right = {row.model: {check.part for check in row.checks if check.passed} for row in rows if row.fault == "none"}
-    lines = ["| model | fault | found | ranks |", "|---|---|---|---|"]
+    right = {row.model: {_kind(check) for check in row.checks if check.passed} for row in rows if row.fault == "none"}
+    lines = ["| model | fault | found | measured |", "|---|---|---|---|"]
     for row in rows:
-        failed = {check.part for check in row.checks if not check.passed} & right[row.model]
-        ranks = [
+        failed = {_kind(check) for check in row.checks if not check.passed} & right[row.model]
+        measured = [
             f"{check.part.removesuffix(', ratio of separations')} {check.measured:.3f}"
             for check in row.checks
             if check.part.startswith(("views", "paraphrases", "translations", "captions", "settings"))
         ]
-        found = "–" if row.fault == "none" else "yes" if failed else "no"
-        lines.append(f"| {row.model} | {row.fault} | {found} | {', '.join(ranks)} |")
+        found = "–" if row.fault == "none" else "yes" if failed else "**no**"
+        lines.append(f"| {row.model} | {row.fault} | {found} | {'; '.join(measured)} |")
     return "\n".join(lines) + "\n"
+
+
+def _kind(check: Check) -> str:
+    """Returns what a check is about; its whole name has the settings that it compares."""
+    return " ".join(check.part.split()[:2])
 
 
 def package(name: str) -> Path:
