@@ -10,8 +10,13 @@ from onnx import ModelProto, helper, numpy_helper
 
 from glimpse.backbone import Bundle, bundled, load_bundle, write_bundle
 from glimpse.export.foreign import self_check as checks
+from glimpse.export.foreign import settings_check
 from glimpse.export.foreign.probes import captioned, paraphrases, translations, views
+from glimpse.export.foreign.settings_check import separation
+from glimpse.export.graph.text_graph import Pooling
+from glimpse.export.onnx.onnx_text import TextEncoderSource
 from support.bundles import tiny_dual_bundle
+from support.foreign import sentence_transformer
 from support.toy_bundle import make_toy_bundle
 
 
@@ -109,3 +114,31 @@ def test_the_probes_are_distinct_and_the_same_each_time() -> None:
     views.cache_clear()
     assert views() == (plain, other)
     assert len({*plain, *other}) == 80
+
+
+def test_separation_is_that_of_a_loop() -> None:
+    """Compares with the definition, computed pair by pair."""
+    rng = np.random.default_rng(0)
+    one, other = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in rng.normal(size=(2, 6, 4)))
+    cosines = one @ other.T
+    margins, others = [], []
+    for i in range(6):
+        margins.append(cosines[i, i] - max(cosines[i, j] for j in range(6) if j != i))
+        margins.append(cosines[i, i] - max(cosines[j, i] for j in range(6) if j != i))
+        others += [cosines[i, j] for j in range(6) if j != i]
+    assert separation(one, other) == pytest.approx(np.mean(margins) / np.std(others))
+
+
+def test_a_pooling_that_separates_less_than_another_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All texts begin and end with the same word, so the states of these words say nothing of them."""
+    folder = sentence_transformer(tmp_path / "in")
+    words = ["one two", "three a", "words text", "two three", "a words"]
+    pairs = [f"the {middle} to" for middle in words], [f"the {middle} to to" for middle in words]
+    monkeypatch.setattr(settings_check, "paraphrases", lambda: pairs)
+
+    def passed(pooling: Pooling) -> bool:
+        source = TextEncoderSource(folder / "tokenizer.json", 16, pooling, output_name="states")
+        [check, _] = settings_check.check_text_settings(folder / "onnx" / "model.onnx", source, ())
+        return check.passed
+
+    assert [passed(pooling) for pooling in ("mean", "cls", "last")] == [True, False, False]
