@@ -1,22 +1,28 @@
 """The self-check on a real backbone, glimpse-mini, and on copies of it that were made wrong in one way each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import ModelProto, helper, numpy_helper
+from PIL import Image
 
-from glimpse.backbone import Bundle, bundled, load_bundle, write_bundle
+from glimpse.backbone import Bundle, ImageRule, bundled, load_bundle, write_bundle
 from glimpse.export.foreign import self_check as checks
 from glimpse.export.foreign import settings_check
-from glimpse.export.foreign.probes import captioned, paraphrases, translations, views
+from glimpse.export.foreign.probes import captioned, encoded, paraphrases, translations, views
+from glimpse.export.foreign.probes import changed as alter
 from glimpse.export.foreign.settings_check import separation
 from glimpse.export.graph.text_graph import Pooling
+from glimpse.export.onnx.onnx_image import ImageEncoderSource
 from glimpse.export.onnx.onnx_text import TextEncoderSource
+from glimpse.export.sample_inputs import pixels_of
 from support.bundles import tiny_dual_bundle
-from support.foreign import sentence_transformer
+from support.foreign import image_encoder, sentence_transformer
+from support.plain_onnx import SIDE
 from support.toy_bundle import make_toy_bundle
 
 
@@ -142,3 +148,31 @@ def test_a_pooling_that_separates_less_than_another_is_found(tmp_path: Path, mon
         return check.passed
 
     assert [passed(pooling) for pooling in ("mean", "cls", "last")] == [True, False, False]
+
+
+def test_a_preprocessing_is_compared_with_others(tmp_path: Path) -> None:
+    """Computes the ratio again with ONNX Runtime and NumPy, for each mean and for swapped channels."""
+    folder, rng = image_encoder(tmp_path / "in"), np.random.default_rng(0)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+    source = ImageEncoderSource(SIDE, mean, std, resize="shortest", interpolation="bicubic")
+    photographs = [encoded(Image.fromarray(rng.integers(0, 256, (70, 70, 3), np.uint8))) for _ in range(6)]
+    [check] = settings_check.check_picture_settings(folder / "model.onnx", source, photographs)
+
+    rule = ImageRule(size=SIDE, resize="shortest", interpolation="bicubic")
+    views_rng = np.random.default_rng(47)
+    squares = [Image.fromarray(pixels_of(ImageRule(size=64), [one])[0]) for one in photographs]
+    sides = [[encoded(one) for one in squares], [encoded(alter(one, views_rng), 60) for one in squares]]
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+
+    def measured(mean: Sequence[float], std: Sequence[float], order: Sequence[int] = (0, 1, 2)) -> float:
+        vectors = []
+        for side in sides:
+            values = ((pixels_of(rule, side)[..., order] / 255 - mean) / std).transpose(0, 3, 1, 2)
+            [rows] = session.run(None, {"pixels": values.astype(np.float32)})
+            vectors.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        return separation(*vectors)
+
+    others = [measured(mean, std, (2, 1, 0)), measured((0, 0, 0), (1, 1, 1)), measured((0.5,) * 3, (0.5,) * 3)]
+    others += [measured((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    others += [measured((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))]
+    assert check.measured == pytest.approx(measured(mean, std) / max(*others, 0.1), rel=1e-3)

@@ -110,7 +110,7 @@ def check_picture_settings(graph: Path, source: ImageEncoderSource, photographs:
 
         rule, straight = reference.rule, slice(None)
         found = {
-            "declared": measured(reference, straight),
+            "these": measured(reference, straight),
             "swapped channels": measured(reference, slice(None, None, -1)),
         }
         for name, (mean, std) in _NORMALISATIONS.items():
