@@ -85,6 +85,7 @@ def test_the_catalogue(tmp_path: Path) -> None:
         (["nothing"], "nothing is not a source; write hf:OWNER/NAME"),
         (["hf:a/b", "--max-size", "many"], "--max-size many is not a size — write bytes, or 800M, or 4G"),
         (["file:.", "--out", "out"], "the model has no ONNX file"),
+        (["hf:a/b", "--photographs", "."], "there is no image in . — name a folder of photographs with --photographs"),
         (["file:nowhere", "--out", "out"], "there is no folder nowhere"),
     ],
 )

@@ -64,7 +64,7 @@ def pull(
         typer.Option(
             "--photographs",
             metavar="DIR",
-            help="Folder of at least 16 photographs, to check mean, deviation and channels with.",
+            help="Folder of at least 32 photographs, to check mean, deviation and channels with.",
         ),
     ] = None,
     license: Annotated[

@@ -27,7 +27,7 @@ Vectors = npt.NDArray[np.float64]
 #: Settings may be this much worse than others before they count as wrong; a prompt a little more.
 MIN_RATIO, MIN_PROMPT_RATIO = 0.95, 0.9
 #: The fewest photographs that say anything, and the most that are used.
-MIN_PHOTOGRAPHS, MAX_PHOTOGRAPHS = 16, 32
+MIN_PHOTOGRAPHS, MAX_PHOTOGRAPHS = 32, 64
 _POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "last")
 _PROMPTS = ("", "query: ")
 _HALF = ((0.5,) * 3, (0.5,) * 3)
