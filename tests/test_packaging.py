@@ -39,6 +39,8 @@ def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
         "glimpse/ledger/database/schema_migrations/env.py",
         "glimpse/export/onnx/onnx_image.py",
         "glimpse/backbone/background_words.txt",
+        "glimpse/backbone/pull/catalogue.json",
+        "glimpse/export/foreign/sentences.json",
         "glimpse/backbone/bundled/glimpse-mini/backbone.json",
         "glimpse/backbone/bundled/glimpse-mini/background.npy",
         "glimpse/backbone/bundled/glimpse-mini/image.onnx",

@@ -27,6 +27,7 @@ def resealed(folder: Path, *more: str) -> None:
     file = folder / "backbone.json"
     values = json.loads(file.read_text())
     values["files"] = {name: digest(folder / name) for name in (*values["files"], *more)}
+    values["sizes"] = {name: (folder / name).stat().st_size for name in values["files"] if name.endswith(".data")}
     file.write_text(Manifest(**values).with_space().to_json())
 
 
@@ -75,6 +76,7 @@ def test_a_file_that_is_not_in_the_folder_itself_is_refused(folder: Path, kind: 
         place.symlink_to(secret if kind == "link" else "/dev/zero")
     values = json.loads((folder / "backbone.json").read_text())
     values["files"][place.name] = digest(secret)
+    values["sizes"] = {place.name: secret.stat().st_size}
     (folder / "backbone.json").write_text(Manifest(**values).with_space().to_json())
     with pytest.raises(BundleError, match=r"out of the bundle's folder|is missing"):
         load_bundle(folder)

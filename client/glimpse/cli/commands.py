@@ -64,6 +64,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "List a server's backbones; verify and time bundles on disk.",
     ),
     "keys": ("glimpse.cli.resources.keys", "Create, list and revoke API keys. Needs no server."),
+    "pull": ("glimpse.cli.pull.command", "Pull a ready model as a backbone bundle, without torch."),
     "export": ("glimpse.cli.export.command", "Export a model as a backbone bundle."),
 }
 

@@ -14,10 +14,13 @@ from glimpse.backbone.background_validation import check_background
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import (
     BACKGROUND,
+    FORMAT_VERSION,
     IMAGE_GRAPH,
     MANIFEST_NAME,
+    READERS,
     TEXT_GRAPH,
     TOKENIZER,
+    WEIGHTS,
     Manifest,
 )
 from glimpse.backbone.manifest_file import problems, read_manifest
@@ -39,7 +42,7 @@ class Bundle:
 def load_bundle(path: Path) -> Bundle:
     """Opens a bundle and checks it.
 
-    Checks that every file has the digest that the manifest names, and that the graphs are safe to open.
+    Checks that every file has the size and the digest that the manifest names, and that the graphs are safe to open.
 
     Raises:
         BundleError: a file is missing, changed, or not allowed; the message names the file.
@@ -53,6 +56,9 @@ def load_bundle(path: Path) -> Bundle:
             raise BundleError(file, "is a link out of the bundle's folder; put the file itself there")
         if name == TOKENIZER and file.stat().st_size > _MAX_TOKENIZER_BYTES:
             raise BundleError(file, f"has more than {_MAX_TOKENIZER_BYTES:,} bytes")
+        if (size := manifest.sizes.get(name)) is not None and file.stat().st_size != size:
+            message = f"has {file.stat().st_size:,} bytes, but backbone.json says {size:,}; it was changed or cut short"
+            raise BundleError(file, message)
         if (actual := digest(file)) != expected:
             message = f"has sha256 {actual}, but backbone.json says {expected}; it was changed or cut short"
             raise BundleError(file, message)
@@ -69,7 +75,7 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
 
     Args:
         out: the bundle's folder; it must be empty or not exist.
-        fields: the manifest's fields without `files` and `embedding_space`, which are computed.
+        fields: the manifest's fields without `files`, `sizes` and `embedding_space`, which are computed.
         contents: the source of every other file, by its name in the bundle.
 
     Raises:
@@ -83,8 +89,10 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
         for file, source in contents.items():
             shutil.copyfile(source, folder / file)
         digests = {file: digest(folder / file) for file in contents}
+        sizes = {file: (folder / file).stat().st_size for file in contents if file.startswith(WEIGHTS)}
+        written = {"format_version": FORMAT_VERSION, "needs_glimpse": READERS[FORMAT_VERSION]}
         try:
-            manifest = Manifest(**fields, files=digests).with_space()
+            manifest = Manifest(**{**fields, **written, "files": digests, "sizes": sizes}).with_space()
         except ValidationError as error:
             raise BundleError(out / MANIFEST_NAME, problems(error)) from error
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION: Literal[2] = 2
+FORMAT_VERSION: Literal[3] = 3
 #: The first Glimpse that reads each format; it reads the earlier ones too.
-READERS = {1: "0.1.0", 2: "0.3.0"}
+READERS = {1: "0.1.0", 2: "0.3.0", 3: "0.3.0"}
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 BACKGROUND = "background.npy"
+#: What the names of files of weights start with; the graph comes first.
+WEIGHTS = (f"{IMAGE_GRAPH}.", f"{TEXT_GRAPH}.")
 
 #: Pattern of a backbone's name.
 NAME_PATTERN = r"^[a-z][a-z0-9.-]{0,62}$"
@@ -21,6 +23,9 @@ Tokens = Annotated[int, Field(ge=1, le=65_536)]
 Coordinates = Annotated[int, Field(ge=1, le=65_536)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Space = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+#: Pattern of a version of Glimpse.
+VERSION_PATTERN = r"^[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}$"
 
 
 class _Part(BaseModel):
@@ -139,11 +144,14 @@ class Manifest(_Part):
         background: the background vocabulary; None if the bundle has none.
         provenance: how the bundle was made; any keys.
         files: SHA-256 of every other file, by name.
+        sizes: bytes of each file of weights, by name; from format 3 on.
+        needs_glimpse: the first Glimpse that reads the format, which an earlier one names when it refuses the bundle.
         parent: set for a bundle of lower precision.
         embedding_space: see `computed_space`.
     """
 
-    format_version: Literal[1, 2] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3] = FORMAT_VERSION
+    needs_glimpse: Annotated[str, Field(pattern=VERSION_PATTERN)] | None = None
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     modalities: tuple[Literal["image", "text"], ...]
@@ -159,6 +167,7 @@ class Manifest(_Part):
     license: str
     provenance: dict[str, Any] = {}
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    sizes: dict[str, Bytes] = {}
     parent: Parent | None = None
     embedding_space: Space = "0" * 32
 
@@ -181,6 +190,9 @@ class Manifest(_Part):
             raise ValueError(f"background needs {BACKGROUND} among the files, and the file needs background")
         if self.background and (self.format_version < 2 or self.text is None):
             raise ValueError("background needs format version 2 and a backbone that reads text")
+        weights = {name for name in self.files if name.startswith(WEIGHTS)} if self.format_version >= 3 else set()
+        if self.sizes.keys() != weights:
+            raise ValueError(f"sizes needs one entry for each file of weights: {sorted(weights)}, format version 3")
         if self.parent and self.parent.embedding_space == self.computed_space():
             raise ValueError("parent.embedding_space is the bundle's own: a bundle is not its own parent")
         return self

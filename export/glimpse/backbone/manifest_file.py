@@ -1,13 +1,14 @@
 """Reads backbone.json."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import FORMAT_VERSION, MANIFEST_NAME, READERS, Manifest
+from glimpse.backbone.manifest import FORMAT_VERSION, MANIFEST_NAME, READERS, VERSION_PATTERN, Manifest
 
 _MAX_MANIFEST_BYTES = 16 << 20
 
@@ -30,7 +31,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(file, f"cannot be read as JSON: {error}") from error
     version = values.get("format_version") if isinstance(values, Mapping) else None
     if type(version) is not int or version not in READERS:
-        raise BundleError(file, _refusal(version))
+        raise BundleError(file, _refusal(version, values))
     try:
         manifest = Manifest.model_validate(values)
     except ValidationError as error:
@@ -44,9 +45,12 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _refusal(version: object) -> str:
+def _refusal(version: object, values: object) -> str:
     message = f"has format version {version!r}; this Glimpse reads 1 to {FORMAT_VERSION}"
     if isinstance(version, int) and version > FORMAT_VERSION:
+        reader = values.get("needs_glimpse") if isinstance(values, Mapping) else None
+        if isinstance(reader, str) and re.fullmatch(VERSION_PATTERN, reader):
+            return f"{message}. Glimpse {reader} and later read it: update Glimpse"
         return f"{message}. A newer Glimpse than {READERS[FORMAT_VERSION]} wrote it: update Glimpse"
     return f"{message}. Export the backbone again"
 

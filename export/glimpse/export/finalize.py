@@ -35,10 +35,12 @@ class ExportOptions:
     Attributes:
         precision: the bundle's precision.
         photographs: encoded pictures of the user, to calibrate int8 and to try scaled decoding.
+        background: whether a bundle that reads text gets a background vocabulary; False for a part of a bundle.
     """
 
     precision: "Precision" = "fp32"
     photographs: Sequence[bytes] = ()
+    background: bool = True
 
 
 DEFAULT_OPTIONS = ExportOptions()
@@ -97,7 +99,7 @@ def finalize(
                 checks = compare(draft)
                 raise_for_failures(checks)
         provenance["proof"] = [check.record() for check in (*conversion, *checks)]
-        if exact.manifest.text:
+        if exact.manifest.text and options.background:
             progress("embedding the background vocabulary")
             final = write_bundle(scratch / "final", fields, contents)
             added, files = make_background(final, scratch, progress)

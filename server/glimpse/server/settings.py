@@ -1,6 +1,7 @@
 """The server's settings, from flags, environment variables (GLIMPSE_…), a TOML file and defaults, in that order."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +28,12 @@ def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "glimpse"
 
 
-def _paths(value: Any) -> Any:
-    """Splits the folders in a variable, which are separated as in PATH."""
-    return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+def _backbones(value: Any) -> Any:
+    """Splits the backbones in a variable, which are separated as in PATH; `hf:` and other schemes stay whole."""
+    if not isinstance(value, str):
+        return value
+    unscheme = "".join(rf"(?<!^{scheme})(?<!{os.pathsep}{scheme})" for scheme in ("hf", "https", "http", "file"))
+    return tuple(filter(None, re.split(rf"{unscheme}{os.pathsep}", value)))
 
 
 def _names(value: Any) -> Any:
@@ -54,7 +58,7 @@ class Settings(BaseSettings):
     indexes: Path | None = Field(
         None, description="the folder of the indexes that can be attached; unset: `indexes` in `data`"
     )
-    backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+    backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_backbones)] = Field(
         (), description="the folders of bundles, or glimpse-mini; empty: glimpse-mini, which ships with the package"
     )
 

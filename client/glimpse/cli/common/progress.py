@@ -55,6 +55,28 @@ def progress(title: str, total: int, *, transient: bool = False) -> Iterator[Adv
 
 
 @contextmanager
+def bytes_progress(title: str, total: int) -> Iterator[Advance]:
+    """Shows the progress of a download on stderr: a bar on a terminal, a line every few seconds elsewhere.
+
+    Args:
+        title: What is downloaded.
+        total: The number of bytes.
+    """
+    if not sys.stderr.isatty():
+        megabytes = _ByteLines(title, total)
+        yield megabytes.advance
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), DownloadColumn())
+    times = (TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title[:_MAX_TITLE], total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
 def notice_if_slow(title: str) -> Iterator[None]:
     """Prints the title on stderr if the block takes longer than `LINE_SECONDS`."""
     timer = threading.Timer(LINE_SECONDS, print_note, (f"{title} …",))
@@ -116,3 +138,15 @@ class _ProgressLines:
         if now >= self._next:
             self._next = now + LINE_SECONDS
             print_note(f"{self._title}: {self._done} of {self._total}, {rate(self._done / (now - self._start))}")
+
+
+class _ByteLines:
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._next = time.monotonic() + LINE_SECONDS
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_SECONDS
+            print_note(f"{self._title}: {self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB")

@@ -62,21 +62,34 @@ def conversion_options(precision: Precision, calibrate: Path | None) -> "ExportO
     """
     from glimpse.export.finalize import ExportOptions
 
-    files = pictures_in(calibrate) if calibrate else []
-    if calibrate and not files:
-        raise CliError(f"there is no image in {calibrate}", "name a folder of photographs with --calibrate")
+    return ExportOptions(precision.value, photographs_in(calibrate, "--calibrate") if calibrate else [])
+
+
+def photographs_in(folder: Path, option: str) -> list[bytes]:
+    """Reads the photographs of a folder. At most 64 are used, evenly spread.
+
+    Args:
+        folder: The folder.
+        option: The option that names it.
+
+    Raises:
+        CliError: The folder has no picture, or one that cannot be decoded.
+    """
+    files = pictures_in(folder)
+    if not files:
+        raise CliError(f"there is no image in {folder}", f"name a folder of photographs with {option}")
     count = min(len(files), _MAX_PHOTOGRAPHS)
-    return ExportOptions(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
+    return [_photograph(files[i * len(files) // count], option) for i in range(count)]
 
 
-def _photograph(file: Path) -> bytes:
+def _photograph(file: Path, option: str) -> bytes:
     from glimpse.backbone import ImageRule, InputError, decode_image
 
     content = file.read_bytes()
     try:
         decode_image(content, ImageRule(size=8))
     except InputError as error:
-        raise CliError(f"{file}: {error}", "remove it from the folder of --calibrate") from error
+        raise CliError(f"{file}: {error}", f"remove it from the folder of {option}") from error
     return content
 
 
@@ -156,12 +169,12 @@ def export(
     print(f"\nserve it with: glimpse serve --backbone {shlex.quote(str(out))}")
 
 
-def print_checks(checks: list[dict[str, Any]]) -> None:
-    """Prints the comparison of a bundle with its model as a table."""
+def print_checks(checks: list[dict[str, Any]], title: str = "COMPARED WITH THE MODEL") -> None:
+    """Prints checks of a bundle as a table; `title` says what they are."""
     if not checks:
         return
     print()
-    table = Table([Column("COMPARED WITH THE MODEL"), Column("MEASURED", 10, True), Column("REQUIRED", 12, True)])
+    table = Table([Column(title), Column("MEASURED", 10, True), Column("REQUIRED", 12, True)])
     for check in checks:
         required = f"{check['relation']} {check['limit']:.5g}"
         table.row(check["part"], f"{check['measured']:.6f}", required, colour="" if check["passed"] else "red")

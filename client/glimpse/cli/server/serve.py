@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.pull.run import pulled_folders
 
 app = options.group()
 
@@ -75,9 +76,15 @@ def serve(
     backbones: Annotated[
         list[Path] | None,
         typer.Option(
-            "--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini. Repeatable. Default: glimpse-mini."
+            "--backbone",
+            metavar="DIR",
+            help="Folder of a bundle, glimpse-mini, or a source of `glimpse pull`, which is pulled once. Repeatable. "
+            "Default: glimpse-mini.",
         ),
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never pull a backbone; use those that were pulled before.")
+    ] = False,
     tls_cert: Annotated[
         Path | None,
         typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM). Read again when it changes."),
@@ -125,7 +132,8 @@ def serve(
         }
         settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)
-        run(settings)
+        folders = pulled_folders(settings.backbone, offline)
+        run(settings.model_copy(update={"backbone": folders}))
     except expected as error:
         if code := getattr(error, "exit_code", 0):
             _exit_now(code)  # the log has the reason

@@ -22,9 +22,9 @@ from glimpse.export.graph.graph_editing import (
     RAW_OUTPUT,
     clear_names,
     normalize_input,
-    normalize_output,
 )
 from glimpse.export.graph.subgraphs import inputs_for, rename
+from glimpse.export.graph.text_graph import pool
 from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
 from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
@@ -52,6 +52,7 @@ class ImageEncoderSource:
         resize_to: see `ImageRule`.
         interpolation: see `ImageRule`.
         output_name: the output to use, if the model has several.
+        pooling: "cls" if the output has a vector for each patch, and the first is that of the class token.
     """
 
     size: int
@@ -62,6 +63,7 @@ class ImageEncoderSource:
     resize_to: int | None = None
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
     output_name: str | None = None
+    pooling: Literal["none", "cls"] = "none"
 
 
 def wrap_image_encoder(
@@ -86,16 +88,13 @@ def wrap_image_encoder(
             message says what to do.
         BundleError: `out` is not empty.
     """
-    model = read_model(model_file)
-    output = choose_output(model, source.output_name)
-    rule = _rule(source, _picture_input(model, output, source))
     with scratch_folder() as folder:
-        runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
-        original = ImageReference(runner, rule, source.layout)
-        dimension, looped = _wrap(runner.model, original, rule, source.layout)
+        original = open_image_encoder(model_file, source, folder)
+        rule, model = original.rule, original.model
+        dimension, looped = _wrap(model, original, rule, source.layout)
         return finalize_wrapped(
             "image",
-            runner.model,
+            model,
             out,
             looped=looped,
             rule=rule,
@@ -106,6 +105,19 @@ def wrap_image_encoder(
             options=options,
             progress=progress,
         )
+
+
+def open_image_encoder(model_file: Path, source: ImageEncoderSource, folder: Path) -> ImageReference:
+    """Opens the part of a model that encodes pictures; `folder` keeps it.
+
+    Raises:
+        ExportError: the model is not an image encoder, or has another size; the message says what to do.
+    """
+    model = read_model(model_file)
+    output = choose_output(model, source.output_name)
+    rule = _rule(source, _picture_input(model, output, source))
+    runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
+    return ImageReference(runner, rule, source.layout, source.pooling)
 
 
 def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
@@ -183,7 +195,9 @@ def _wrap(model: PlainModel, original: ImageReference, rule: ImageRule, layout: 
     pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)
     rows = [original.raw(picture) for picture in pictures]
     shape = rows[0].shape
-    if sum(size > 1 for size in shape) > 1:
+    if original.pooling == "cls" and len(shape) != 3:
+        raise ExportError(f"the output {model.output!r} has shape {shape} for one picture, not a vector for each patch")
+    if original.pooling == "none" and sum(size > 1 for size in shape) > 1:
         raise ExportError(
             f"the output {model.output!r} has shape {shape} for one picture, not one vector; name another with "
             "--output-name, or put a pooling into the model"
@@ -199,10 +213,11 @@ def _wrap(model: PlainModel, original: ImageReference, rule: ImageRule, layout: 
 
     def graft(wrapped: ModelProto) -> None:
         normalize_input(wrapped, rule.size, layout, np.array(rule.mean), np.array(rule.std))
-        normalize_output(wrapped)
+        pool(wrapped, original.pooling)
 
-    wanted = np.stack([unit(row, model.output) for row in rows])
+    wanted = np.stack([unit(original.pooled(row), model.output) for row in rows])
     singly = [{IMAGES: picture[None]} for picture in pictures]
     trial = Trial(singly, {IMAGES: pictures}, wanted, f"{rule.size} px, one picture and three")
-    output = Output([-1], helper.np_dtype_to_tensor_dtype(rows[0].dtype))
+    row = [-1] if original.pooling == "none" else [-1, shape[-1]]
+    output = Output(row, helper.np_dtype_to_tensor_dtype(rows[0].dtype))
     return wanted.shape[1], wrap_for_batches(model, output, begin, free, graft, trial)

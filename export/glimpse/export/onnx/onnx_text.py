@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tokenizers
@@ -44,6 +45,7 @@ class TextEncoderSource:
         pad_id: id of the padding token; None for the tokenizer's own.
         prefix: is put before every text.
         output_name: the output to use, if the model has several.
+        padding: see `TextRule`; "context" is for encoders that were trained so, and read any length.
     """
 
     tokenizer: Path
@@ -52,6 +54,7 @@ class TextEncoderSource:
     pad_id: int | None = None
     prefix: str = ""
     output_name: str | None = None
+    padding: Literal["longest", "context"] = "longest"
 
 
 def wrap_text_encoder(
@@ -76,18 +79,13 @@ def wrap_text_encoder(
             vectors.
         BundleError: `out` is not empty.
     """
-    model = read_model(model_file)
-    inner = _read_tokenizer(source.tokenizer)
-    output = choose_output(model, source.output_name)
-    roles = _roles(model, output)
     with scratch_folder() as folder:
-        runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
-        rule = _rule(runner, roles, source, inner)
-        original = TextReference(runner, roles, rule)
-        dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))
+        original, tokenizer = open_text_encoder(model_file, source, folder)
+        rule, model = original.rule, original.model
+        dimension, looped = _wrap(model, original, source.pooling, tokenizer)
         return finalize_wrapped(
             "text",
-            runner.model,
+            model,
             out,
             looped=looped,
             rule=rule,
@@ -100,6 +98,21 @@ def wrap_text_encoder(
             options=options,
             progress=progress,
         )
+
+
+def open_text_encoder(model_file: Path, source: TextEncoderSource, folder: Path) -> tuple[TextReference, Tokenizer]:
+    """Opens the part of a model that encodes texts, and its tokenizer; `folder` keeps the part.
+
+    Raises:
+        ExportError: the model or the tokenizer is not valid, or the inputs are unknown.
+    """
+    model = read_model(model_file)
+    inner = _read_tokenizer(source.tokenizer)
+    output = choose_output(model, source.output_name)
+    roles = _roles(model, output)
+    runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
+    rule = _rule(runner, roles, source, inner)
+    return TextReference(runner, roles, rule), Tokenizer(inner, rule)
 
 
 def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:
@@ -164,7 +177,7 @@ def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inn
     except ValidationError as error:
         raise ExportError(f"a bundle does not support these texts: {problems(error)}") from error
     padded = rule.model_copy(update={"padding": "context"})
-    if fixed:
+    if fixed or source.padding == "context":
         return padded
     tokenizer = Tokenizer(inner, rule)
     try:

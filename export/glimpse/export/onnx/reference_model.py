@@ -1,6 +1,6 @@
 """Runs a plain ONNX model on single inputs; its bundle must give the same vectors."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,25 +57,38 @@ def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
 class ImageReference:
     """An image encoder, for single pictures."""
 
-    def __init__(self, runner: Runner, rule: ImageRule, layout: str) -> None:
-        self._runner, self._rule, self._layout = runner, rule, layout
+    def __init__(self, runner: Runner, rule: ImageRule, layout: str, pooling: Literal["none", "cls"] = "none") -> None:
+        self._runner, self.rule, self._layout, self.pooling = runner, rule, layout, pooling
         [(self._name, kind)] = runner.model.inputs().items()
         self._type = dtype_of(kind.elem_type)
 
+    @property
+    def model(self) -> PlainModel:
+        """The model."""
+        return self._runner.model
+
+    def with_rule(self, rule: ImageRule) -> "ImageReference":
+        """Returns the same model behind another preprocessing."""
+        return ImageReference(self._runner, rule, self._layout, self.pooling)
+
     def values(self, pixels: npt.NDArray[np.uint8]) -> Array:
         """Returns the model's input for one picture: normalised in NumPy, or uint8 if the model takes it."""
-        scaled = (pixels / 255 - np.array(self._rule.mean)) / np.array(self._rule.std)
+        scaled = (pixels / 255 - np.array(self.rule.mean)) / np.array(self.rule.std)
         values = pixels if self._type == np.uint8 else scaled
         values = values.transpose(2, 0, 1) if self._layout == "NCHW" else values
         return np.ascontiguousarray(values[None], self._type)
 
     def raw(self, pixels: npt.NDArray[np.uint8]) -> Array:
         """Returns the output for one picture, uint8 (S, S, 3)."""
-        return self._runner.run({self._name: self.values(pixels)}, f"one picture of {self._rule.size} px")
+        return self._runner.run({self._name: self.values(pixels)}, f"one picture of {self.rule.size} px")
 
     def vector(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Returns the unit vector of one picture, (d,)."""
-        return unit(self.raw(pixels), self._runner.model.output)
+        return unit(self.pooled(self.raw(pixels)), self._runner.model.output)
+
+    def pooled(self, raw: Array) -> Array:
+        """Returns the vector in an output: the output itself, or the first row of (1, t, d)."""
+        return raw if self.pooling == "none" else raw[0, 0]
 
 
 class TextReference:
@@ -90,18 +103,23 @@ class TextReference:
             rule: decides padding.
         """
         self.roles = roles
-        self._runner, self._rule = runner, rule
+        self._runner, self.rule = runner, rule
+
+    @property
+    def model(self) -> PlainModel:
+        """The model."""
+        return self._runner.model
 
     def length(self, ids: npt.NDArray[np.int64]) -> int:
         """Returns the number of tokens that the model reads for a text, padding included."""
-        return self._rule.context_length if self._rule.padding == "context" else len(ids)
+        return self.rule.context_length if self.rule.padding == "context" else len(ids)
 
     def raw(self, ids: npt.NDArray[np.int64]) -> Array:
         """Returns the output for the token ids of one text, int64 (t,)."""
         more = self.length(ids) - len(ids)
         mask = np.pad(np.ones_like(ids), (0, more))
         values = {
-            IDS: np.pad(ids, (0, more), constant_values=self._rule.pad_id),
+            IDS: np.pad(ids, (0, more), constant_values=self.rule.pad_id),
             MASK: mask,
             SEGMENTS: np.zeros_like(mask),
         }
@@ -110,8 +128,11 @@ class TextReference:
 
     def vector(self, ids: npt.NDArray[np.int64], pooling: Pooling) -> npt.NDArray[np.float64]:
         """Returns the unit vector of one text, (d,), with the states pooled in NumPy."""
-        raw = self.raw(ids)
+        return self.pooled(self.raw(ids), len(ids), pooling)
+
+    def pooled(self, raw: Array, length: int, pooling: Pooling) -> npt.NDArray[np.float64]:
+        """Returns the unit vector, (d,), of an output for a text of `length` tokens."""
         if pooling != "none":
-            states = raw.reshape(raw.shape[-2:])[: len(ids)]  # (t, d)
+            states = raw.reshape(raw.shape[-2:])[:length]  # (t, d)
             raw = states.mean(0, np.float64) if pooling == "mean" else states[0 if pooling == "cls" else -1]
         return unit(raw, self._runner.model.output)
