@@ -46,13 +46,14 @@ class Part(NamedTuple):
 
 #: The rows of the upper part, and the place of each package.
 DISTRIBUTION_ROWS = (
-    ("cli",),
+    ("sklearn", "cli"),
     ("client", "server", "evaluate", "export", "builder"),
     ("v1", "ledger", "fewshot", "index", "backbone", "inputs"),
     ("files",),
 )
 DISTRIBUTION: Places = {
-    "cli": (2.5, "the command"),
+    "sklearn": (0.7, "a scikit-learn estimator"),
+    "cli": (2.6, "the command"),
     "client": (0, "the Python client"),
     "server": (1.4, "the gRPC service"),
     "evaluate": (2.6, "tries out backbones"),
@@ -72,8 +73,9 @@ SERVER: Places = {
     "api": (1, "one method for each rpc"),
     "monitoring": (1, "probes, metrics page, dumps"),
     "runtime": (1, "builds and closes every part"),
-    "enrollment": (0.5, "EnrollExamples, step by step"),
-    "maintenance": (1.5, "compaction, re-embedding"),
+    "enrollment": (0, "EnrollExamples, step by step"),
+    "maintenance": (1, "compaction, re-embedding"),
+    "review": (2, "queries kept for people"),
     "catalog": (0.5, "collections in memory; all writes"),
     "snapshots": (0.5, "collections on disk"),
     "classification": (1.5, "from vectors to answers"),
