@@ -41,6 +41,31 @@ COPY index index
 COPY export export
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
+# The Python packages of an image as CycloneDX: `docker build --target cpu-sbom --output dist .`, or gpu-sbom.
+FROM base AS sbom-tool
+# hadolint ignore=DL3013
+RUN python -m venv /opt/cyclonedx && /opt/cyclonedx/bin/pip install --no-cache-dir 'cyclonedx-bom>=7'
+
+FROM sbom-tool AS cpu-packages
+COPY --from=cpu-requirements /opt/glimpse /opt/glimpse
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl \
+    && mkdir /sbom \
+    && /opt/cyclonedx/bin/cyclonedx-py environment /opt/glimpse/bin/python --output-reproducible \
+        --of JSON -o /sbom/glimpse-image.cdx.json
+
+FROM scratch AS cpu-sbom
+COPY --from=cpu-packages /sbom /
+
+FROM sbom-tool AS gpu-packages
+COPY --from=gpu-requirements /opt/glimpse /opt/glimpse
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl \
+    && mkdir /sbom \
+    && /opt/cyclonedx/bin/cyclonedx-py environment /opt/glimpse/bin/python --output-reproducible \
+        --of JSON -o /sbom/glimpse-image.cdx.json
+
+FROM scratch AS gpu-sbom
+COPY --from=gpu-packages /sbom /
+
 FROM python:3.13-slim-bookworm AS runtime
 # USER is a number, so that a cluster can verify that it is not root (runAsNonRoot).
 RUN useradd --no-create-home --home-dir /data --uid 10001 --user-group glimpse && install -d -o 10001 -g 10001 /data /indexes
@@ -72,7 +97,12 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 ARG VERSION=dev
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.source=$SOURCE
 USER 10001:10001
 
 FROM runtime AS cpu
@@ -80,5 +110,10 @@ COPY --from=cpu-requirements /opt/glimpse /opt/glimpse
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl
 ARG VERSION=dev
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.source=$SOURCE
 USER 10001:10001

@@ -12,7 +12,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
-.PHONY: clean help
+.PHONY: release clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -79,6 +79,9 @@ docs: $(DEV)    ## regenerate the references and the picture of the packages; bu
 	$(BIN)/python docs/generate_contract.py
 	$(BIN)/python docs/generate_architecture.py
 	$(SITE)
+
+release: $(DEV)  ## make wheel, sdist, SBOM, checksums and the changelog's section in dist/; uploads nothing (minutes)
+	$(BIN)/python docs/release.py dist
 
 pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
 	.venv-export/bin/python docs/generate_pictures.py
