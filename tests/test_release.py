@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from email.parser import Parser
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -70,9 +71,22 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Returns the sdist and the wheel. The build compares the wheel with one of the sources, and runs twine."""
-    sdist, wheel = release.build(tmp_path_factory.mktemp("dist"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the folder of a release, whose SBOM lists what the extra `cli` installs.
+
+    The release compares the wheel with one of the sources, and runs twine.
+    """
+    out = tmp_path_factory.mktemp("release") / "dist"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "write_sbom", partial(release.write_sbom, extras="cli"))
+        release.release(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def built(made: Path) -> tuple[Path, Path]:
+    """Returns the sdist and the wheel."""
+    [sdist], [wheel] = made.glob("*.tar.gz"), made.glob("*.whl")
     return sdist, wheel
 
 
@@ -92,6 +106,21 @@ def extras(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         return Parser().parsestr(archive.read(name).decode()).get_all("Provides-Extra") or []
+
+
+@pytest.mark.rest
+@pytest.mark.timeout(600)
+def test_the_checksums_are_those_of_all_files(made: Path) -> None:
+    number = release.version()
+    lines = [line.split("  ") for line in (made / "SHA256SUMS").read_text().splitlines()]
+    assert {name for _, name in lines} | {"SHA256SUMS"} == {file.name for file in made.iterdir()}
+    assert {name for _, name in lines} == {
+        f"glimpse_fewshot-{number}.tar.gz",
+        f"glimpse_fewshot-{number}-py3-none-any.whl",
+        f"glimpse_fewshot-{number}.cdx.json",
+        "CHANGES.md",
+    }
+    assert all(hashlib.sha256((made / name).read_bytes()).hexdigest() == digest for digest, name in lines)
 
 
 @pytest.mark.rest
@@ -147,15 +176,14 @@ def test_every_extra_can_be_installed(clean: Path, built: tuple[Path, Path]) -> 
 
 @pytest.mark.rest
 @pytest.mark.timeout(600)
-def test_the_sbom_lists_what_the_wheel_installs(built: tuple[Path, Path], tmp_path: Path) -> None:
-    file = tmp_path / "sbom.json"
-    release.write_sbom(built[1], file, extras="cli")
+def test_the_sbom_lists_what_the_wheel_installs(made: Path, built: tuple[Path, Path], tmp_path: Path) -> None:
+    [file] = made.glob("*.cdx.json")
     sbom = json.loads(file.read_text("utf-8"))
     assert (sbom["bomFormat"], sbom["metadata"]["component"]["name"]) == ("CycloneDX", "glimpse-fewshot")
     components = {component["name"]: component for component in sbom["components"]}
     assert {"grpcio", "protobuf", "numpy", "typer", "rich"} <= components.keys()
     assert not {"pip", "onnxruntime"} & components.keys()
     assert all(re.fullmatch(r"pkg:pypi/.+@.+", component["purl"]) for component in components.values())
-    first = file.read_bytes()
-    release.write_sbom(built[1], file, extras="cli")
-    assert file.read_bytes() == first
+    again = tmp_path / "sbom.json"
+    release.write_sbom(built[1], again, extras="cli")
+    assert again.read_bytes() == file.read_bytes()
