@@ -25,7 +25,7 @@ test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two co
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image
+test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the image's stages, a release's files
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
