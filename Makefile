@@ -70,7 +70,7 @@ bench-fewshot bench-zero-shot-unknown bench-precision bench-review: bench-%: $(E
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
 	.venv-export/bin/python -m bench.peers
 
-# Needs a GPU, and the extra `gpu` in the environment of PYTHON: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
+# Needs a GPU, and the extras `gpu` and `index`: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
 bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
 	$(PYTHON) -m bench.gpu
 
