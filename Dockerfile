@@ -23,13 +23,13 @@ RUN mkdir -p proto/glimpse client/glimpse server/glimpse index/glimpse export/gl
 
 FROM requirements AS cpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[server,postgres,otel]' && pip uninstall --yes glimpse-fewshot
+RUN pip install --no-cache-dir '.[server,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 # CUDA 13 and cuDNN 9 for ONNX Runtime, and CUDA 12 for FAISS, come as Python packages, 4 GB. A base image with CUDA
 # would contain one of the two twice. The driver (580 or later) is the host's, by NVIDIA's container toolkit.
 FROM requirements AS gpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[gpu,postgres,otel]' && pip uninstall --yes glimpse-fewshot
+RUN pip install --no-cache-dir '.[gpu,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 FROM base AS wheel
 WORKDIR /src
@@ -40,6 +40,31 @@ COPY server server
 COPY index index
 COPY export export
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+# The Python packages of an image as CycloneDX: `docker build --target cpu-sbom --output dist .`, or gpu-sbom.
+FROM base AS sbom-tool
+# hadolint ignore=DL3013
+RUN python -m venv /opt/cyclonedx && /opt/cyclonedx/bin/pip install --no-cache-dir 'cyclonedx-bom>=7'
+
+FROM sbom-tool AS cpu-packages
+COPY --from=cpu-requirements /opt/glimpse /opt/glimpse
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl \
+    && mkdir /sbom \
+    && /opt/cyclonedx/bin/cyclonedx-py environment /opt/glimpse/bin/python --output-reproducible \
+        --of JSON -o /sbom/glimpse-image.cdx.json
+
+FROM scratch AS cpu-sbom
+COPY --from=cpu-packages /sbom /
+
+FROM sbom-tool AS gpu-packages
+COPY --from=gpu-requirements /opt/glimpse /opt/glimpse
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl \
+    && mkdir /sbom \
+    && /opt/cyclonedx/bin/cyclonedx-py environment /opt/glimpse/bin/python --output-reproducible \
+        --of JSON -o /sbom/glimpse-image.cdx.json
+
+FROM scratch AS gpu-sbom
+COPY --from=gpu-packages /sbom /
 
 FROM python:3.13-slim-bookworm AS runtime
 # USER is a number, so that a cluster can verify that it is not root (runAsNonRoot).
@@ -72,7 +97,12 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 ARG VERSION=dev
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.source=$SOURCE
 USER 10001:10001
 
 FROM runtime AS cpu
@@ -80,5 +110,10 @@ COPY --from=cpu-requirements /opt/glimpse /opt/glimpse
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl
 ARG VERSION=dev
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.source=$SOURCE
 USER 10001:10001

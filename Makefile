@@ -13,7 +13,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo console test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
-.PHONY: clean help
+.PHONY: release clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,7 +29,7 @@ test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two co
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the stages of the image, a browser
+test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the image, a browser, a release
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
@@ -75,7 +75,7 @@ bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
 	.venv-export/bin/python -m bench.peers
 
-# Needs a GPU, and the extra `gpu` in the environment of PYTHON: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
+# Needs a GPU, and the extras `gpu` and `index`: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
 bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
 	$(PYTHON) -m bench.gpu
 
@@ -84,6 +84,9 @@ docs: $(DEV)    ## regenerate the references and the picture of the packages; bu
 	$(BIN)/python docs/generate_contract.py
 	$(BIN)/python docs/generate_architecture.py
 	$(SITE)
+
+release: $(DEV)  ## make wheel, sdist, SBOM, checksums and the changelog's section in dist/; uploads nothing (minutes)
+	$(BIN)/python docs/release.py dist
 
 pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
 	.venv-export/bin/python docs/generate_pictures.py

@@ -2,10 +2,10 @@
 
     python -m bench.gpu [--minutes M] [--try] [--out DIR]
 
-Run it on a machine with a GPU and the extra `gpu`. The backbone has the shape of a ViT-B/32 and random weights, in fp32
-and in fp16; the rows of the indexes are random unit vectors. Parts run in the order of the tables until the time is
-over, and the page names those that did not. `--try` runs everything on the processor in a minute, with glimpse-mini and
-few rows, and records nothing.
+Run it on a machine with a GPU and the extras `gpu` and `index`. The backbone has the shape of a ViT-B/32 and random
+weights, in fp32 and in fp16; the rows of the indexes are random unit vectors. Parts run in the order of the tables
+until the time is over, and the page names those that did not. `--try` runs everything on the processor in a minute,
+with glimpse-mini and few rows, and records nothing.
 """
 
 import argparse

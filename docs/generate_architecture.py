@@ -47,13 +47,14 @@ class Part(NamedTuple):
 #: The rows of the upper part, and the place of each package.
 DISTRIBUTION_ROWS = (
     ("cli",),
-    ("console",),
+    ("console", "sklearn"),
     ("client", "server", "evaluate", "export", "builder"),
     ("v1", "ledger", "fewshot", "index", "backbone", "inputs"),
     ("files",),
 )
 DISTRIBUTION: Places = {
     "cli": (2.5, "the command"),
+    "sklearn": (1, "a scikit-learn estimator"),
     "console": (0, "teach, ask in a browser"),
     "client": (0, "the Python client"),
     "server": (1.4, "the gRPC service"),

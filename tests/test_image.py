@@ -4,6 +4,7 @@ The tests need no Docker. They run the commands of the stages in a folder, with 
 read-only root of the image.
 """
 
+import json
 import os
 import re
 import shutil
@@ -53,6 +54,23 @@ def test_the_image_does_not_allow_plaintext_by_default() -> None:
     assert not [line for line in LINES if "GLIMPSE_INSECURE" in line and not line.startswith("#")]
 
 
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_an_image_has_the_labels_of_its_build(target: str) -> None:
+    labels = {
+        name: value
+        for stage in ("runtime", target)
+        for line in STAGES[stage]
+        if line.startswith("LABEL ")
+        for name, value in re.findall(r"org\.opencontainers\.image\.([\w.]+)=(\S+)", line)
+    }
+    assert labels.keys() == {
+        *("title", "description", "licenses", "base.name"),
+        *("version", "revision", "created", "source"),
+    }
+    arguments = {line.split()[1].split("=")[0] for line in STAGES[target] if line.startswith("ARG ")}
+    assert {labels[name] for name in ("version", "revision", "created", "source")} == {f"${name}" for name in arguments}
+
+
 def test_the_build_context_has_only_files_that_the_stages_copy() -> None:
     copied = {name for line in STAGES["wheel"] if line.startswith("COPY ") for name in line.split()[1:-1]}
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
@@ -77,12 +95,12 @@ def test_the_server_image_has_no_torch() -> None:
     [install] = [command for command in commands("cpu-requirements") if "pip install" in command]
     [extras] = re.findall(r"'\.(\[[\w,]+\])'", install)
     names = installed_by(Requirement(f"glimpse-fewshot{extras}"), set())
-    assert {"grpcio", "onnxruntime", "psycopg-binary", "opentelemetry-sdk"} <= names
+    assert {"grpcio", "onnxruntime", "pyarrow", "psycopg-binary", "opentelemetry-sdk"} <= names
     assert not names & {"torch", "torchvision", "transformers", "ray", "matplotlib", "gensim", "pytest"}
     assert not [name for name in names if name.startswith("nvidia-")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
     """Yields a folder that other users can enter. The folders of pytest are private."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +108,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def built(open_folder: Path) -> Path:
     """Returns a folder with the content of /opt/glimpse, made by the stages of the default target."""
     folder = open_folder
@@ -124,6 +142,25 @@ def run_as_built(command: str, folder: Path, places: dict[str, str]) -> None:
     environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     done = subprocess.run(["sh", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+@pytest.mark.rest
+@pytest.mark.timeout(900)
+def test_the_image_lists_its_packages(built: Path, open_folder: Path) -> None:
+    [tool] = commands("sbom-tool")
+    [listing] = [command for command in commands("cpu-packages") if "cyclonedx-py" in command]
+    places = {
+        "/opt/glimpse": str(built),
+        "/opt/cyclonedx": str(open_folder / "cyclonedx"),
+        "/sbom": str(open_folder / "sbom"),
+    }
+    run_as_built(tool, open_folder, places)
+    run_as_built(listing.partition("&& ")[2], open_folder, places)
+    sbom = json.loads((open_folder / "sbom" / "glimpse-image.cdx.json").read_text("utf-8"))
+    assert sbom["bomFormat"] == "CycloneDX"
+    names = {component["name"] for component in sbom["components"]}
+    assert {"glimpse-fewshot", "grpcio", "onnxruntime", "faiss-cpu", "pyarrow", "psycopg-binary"} <= names
+    assert "cyclonedx-bom" not in names
 
 
 @pytest.mark.rest

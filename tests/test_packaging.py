@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
+_STUBS = ("_pb2.py", "_pb2.pyi")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,19 @@ def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
     assert not [name for name in names if name.startswith("recipes/")], "recipes belong in a clone only"
     assert "glimpse/__init__.py" not in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"glimpse"}
+
+
+def test_the_wheel_has_every_file_of_the_sources(wheel: zipfile.ZipFile) -> None:
+    """It has the generated stubs, the weights and the words too, and nothing that git ignores."""
+    roots = ("proto", "client", "server", "index", "export")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *(f"{root}/glimpse" for root in roots)]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    packed = {name for name in wheel.namelist() if name.startswith("glimpse/")}
+    assert packed == {file.partition("/")[2] for file in tracked}
+    changed = [file for file in tracked if wheel.read(file.partition("/")[2]) != (ROOT / file).read_bytes()]
+    assert not changed
+    stubs = {f"glimpse/v1/{file.stem}{end}" for file in (ROOT / "proto/glimpse/v1").glob("*.proto") for end in _STUBS}
+    assert stubs <= packed
 
 
 def test_the_wheel_has_the_drawings_but_no_recipe(wheel: zipfile.ZipFile) -> None:
@@ -100,7 +114,9 @@ CUVS = {"onnxruntime-gpu", "faiss-gpu-cuvs"}
 BUILDS = CPU | GPU | CUVS
 
 
-@pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel", "console"])
+@pytest.mark.parametrize(
+    "other_extra", ["", "index", "ray", "vectors", "export", "evaluate", "sklearn", "postgres", "otel", "console"]
+)
 def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
     extras = [other_extra] if other_extra else []
     assert BUILDS & _requirements(wheel, *extras).keys() == set()

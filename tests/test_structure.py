@@ -48,7 +48,7 @@ def test_inputs_and_files_load_the_standard_library_alone(module: str) -> None:
     assert loaded - {"glimpse"} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("module", ["jwt", "cryptography"])
-def test_the_server_imports_tokens_and_tls_only_on_request(module: str) -> None:
+@pytest.mark.parametrize("module", ["jwt", "cryptography", "pyarrow"])
+def test_the_server_imports_tokens_tls_and_tables_only_on_request(module: str) -> None:
     code = f"import sys, glimpse.server.app; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

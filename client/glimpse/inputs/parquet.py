@@ -67,7 +67,8 @@ def _open(path: Path) -> "pq.ParquetFile":
     try:
         import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
-        raise InputsError(f"{legible(str(path))} is Parquet, which needs pyarrow", "pip install pyarrow") from error
+        message = f"{legible(str(path))} is Parquet, which needs pyarrow"
+        raise InputsError(message, "pip install 'glimpse-fewshot[index]'") from error
     path.open("rb").close()  # raises OSError here, so that errors below are about the content
     try:
         # With a buffer, Arrow reads a column page by page; without it, a whole row group is held in memory.

@@ -78,7 +78,8 @@ def missing_module(error: ModuleNotFoundError, extra: str) -> CliError:
     module = (error.name or "glimpse").split(".")[0]
     if module == "glimpse":
         raise error
-    return CliError(f"the module {module!r} is missing", _install(extra))
+    # Some commands need it for some of what they read and write.
+    return CliError(f"the module {module!r} is missing", _install("index" if module == "pyarrow" else extra))
 
 
 def _install(extra: str) -> str:

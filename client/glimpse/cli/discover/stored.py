@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.backbone import MINI, ImageLimits
-from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.session import connected
 from glimpse.cli.discover.folder import TextsAndPictures, opened, own_words
@@ -15,7 +15,7 @@ from glimpse.cli.discover.items import EmbedTexts, Items, Words, chosen_rows, no
 from glimpse.client import Client, Collection, Example, LabelRole, Text
 from glimpse.fewshot import normalize
 from glimpse.fewshot.statistics.unit_vectors import Array
-from glimpse.index import BulkIndex, IndexFolderError, Manifest
+from glimpse.index import IndexFolderError, Manifest
 from glimpse.index.storage.manifest import MANIFEST_NAME, VECTORS_FOLDER
 from glimpse.inputs import TEXTS, legible, picture_suffixes
 
@@ -39,6 +39,10 @@ def read_index(folder: Path, backbone: str | None, vectors_cache: Path) -> Items
     Raises:
         CliError: The folder is not a valid index, has no rows, or was built with another backbone.
     """
+    try:
+        from glimpse.index import BulkIndex
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "index") from error
     try:
         index = BulkIndex.open(folder, gpu=False)
         if not len(index):

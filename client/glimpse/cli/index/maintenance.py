@@ -166,6 +166,8 @@ def reading_indexes() -> Iterator[None]:
         raise missing_module(error, "server") from error
     try:
         yield
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "index") from error
     except IndexFolderError as error:
         raise CliError(str(error), error.next_step) from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
@@ -13,8 +13,10 @@ from glimpse.index.faiss_validation.validator import readable
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search import gpu as on_gpu
 from glimpse.index.search.cuda import gpu_count
-from glimpse.index.storage.shard_set import Shards
 from glimpse.index.types import Vectors
+
+if TYPE_CHECKING:
+    from glimpse.index.storage.shard_set import Shards
 
 # FAISS's type stubs lack some names.
 _faiss: Any = faiss
@@ -30,11 +32,11 @@ _MAX_TRAINING_BYTES = 1 << 30
 _LINK_CANDIDATES = 160
 _SEED = 1
 #: Trains and fills an index; takes shards, factory string, threads and progress.
-Make = Callable[[Shards, str, int, Watch], Any]
+Make = Callable[["Shards", str, int, Watch], Any]
 
 
 def make_index(
-    shards: Shards, factory: str, threads: int = 1, progress: Watch = silent, gpu: bool | None = None
+    shards: "Shards", factory: str, threads: int = 1, progress: Watch = silent, gpu: bool | None = None
 ) -> Any:
     """Trains and fills an index. Memory holds the index, the sample (at most a gigabyte) and a block.
 
@@ -64,7 +66,7 @@ def make_index(
     return index
 
 
-def trained_empty(shards: Shards, factory: str, threads: int = 1, gpu: bool = False) -> Any:
+def trained_empty(shards: "Shards", factory: str, threads: int = 1, gpu: bool = False) -> Any:
     """Returns an index trained on a sample of the rows and without rows. Raises RuntimeError."""
     index = untrained(shards.dimension, factory)
     if index.is_trained:
@@ -208,7 +210,7 @@ def _merge(index: Any, part: Any) -> None:
         index.merge_from(part, index.ntotal if isinstance(index, _faiss.IndexIVF) else 0)
 
 
-def _graph(shards: Shards, progress: Watch) -> Any:
+def _graph(shards: "Shards", progress: Watch) -> Any:
     """Builds a CAGRA graph; all vectors are in memory as float16."""
     vectors, at = np.empty((len(shards), shards.dimension), np.float16), 0
     with progress("adding", len(shards)) as advance:
@@ -232,7 +234,7 @@ def _clusterings(index: Any) -> Iterator[Any]:
                 yield part.cp
 
 
-def _sample(shards: Shards, count: int) -> Vectors:
+def _sample(shards: "Shards", count: int) -> Vectors:
     rows = np.arange(len(shards))
     if count < len(rows):
         rows = np.sort(np.random.default_rng(_SEED).choice(len(rows), count, replace=False))

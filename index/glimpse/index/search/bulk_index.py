@@ -13,6 +13,7 @@ from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
 from glimpse.index.search.gpu_copy import GpuCopy
 from glimpse.index.search.id_selectors import Mask, search_among
+from glimpse.index.search.result_order import ordered
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
 from glimpse.index.storage.manifest import LABELS_NAME, Manifest, read_manifest
@@ -273,9 +274,3 @@ def _filled(cosines: Vectors, rows: Ids, k: int) -> tuple[Vectors, Ids]:
     cosines = np.clip(np.nan_to_num(np.where(rows < 0, np.float32(-1), cosines), nan=-1), -1, 1)
     cosines = np.pad(cosines, wider, constant_values=-1)
     return cosines, np.pad(rows, wider, constant_values=-1)
-
-
-def ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
-    """Sorts results by cosine, (n, k) each. Missing rows, -1, come last, even after a cosine of -1."""
-    order = np.argsort(-np.where(rows < 0, -np.inf, cosines), axis=1, kind="stable")
-    return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)

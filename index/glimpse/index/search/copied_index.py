@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from glimpse.index.search.bulk_index import ordered
 from glimpse.index.search.combined_search import Found
 from glimpse.index.search.device import MAX_RESULTS, Device
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.growing_copy import GrowingCopy, has_room
+from glimpse.index.search.result_order import ordered
 from glimpse.index.types import Ids, Vectors
 
 logger = logging.getLogger(__name__)

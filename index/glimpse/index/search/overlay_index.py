@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glimpse.index.search.bulk_index import BulkIndex, ordered
 from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
+from glimpse.index.search.result_order import ordered
 from glimpse.index.types import Ids, Vectors
 
 if TYPE_CHECKING:
+    from glimpse.index.search.bulk_index import BulkIndex
     from glimpse.index.search.device import Device
 
 # Rows of an index folder have larger ids than vectors that were added one by one.
@@ -51,13 +52,13 @@ class Base:
         count: number of live rows.
     """
 
-    index: BulkIndex
+    index: "BulkIndex"
     first: int
     live: Mask
     count: int
 
     @classmethod
-    def of(cls, index: BulkIndex, generation: int, live: Mask) -> "Base":
+    def of(cls, index: "BulkIndex", generation: int, live: Mask) -> "Base":
         """Creates the layer; see `first_id` for `generation`."""
         return cls(index, first_id(generation), live, int(live.sum()))
 

@@ -4,7 +4,9 @@
 
 Lam has the least leave-one-out error, which the hat matrix gives exactly: the residual of example i is (Y - f)_i / (1 -
 h_i (H^T H + lam I)^-1 h_i^T) (PRESS, Allen 1974). The residuals of examples that are left out together, a group or a
-whole label, are (I - H_g (H^T H + lam I)^-1 H_g^T)^-1 (Y - f)_g. One eigendecomposition of H^T H serves every lam.
+whole label, are (I - H_g (H^T H + lam I)^-1 H_g^T)^-1 (Y - f)_g. One eigendecomposition of H^T H serves every lam. With
+fewer examples than features it is that of H H^T, which has the same eigenvalues: the others are 0, and no example has a
+part in their directions.
 
 Accuracy against LDA with MobileNet V2 or MiniLM: banking77 at 30 and 60 shots 90.6 and 92.1 % (LDA 87.8, 89.4),
 caltech101 at 20 shots 90.5 (89.5), but sign_digits at 70 shots 89.1 (92.8). Hence the choice is by leave-one-out, not
@@ -25,6 +27,8 @@ RIDGES = tuple(10.0**power for power in (-1, 0, 1, 1.5, 2, 2.5, 3, 4))
 # Examples per block.
 _CHUNK = 4_096
 _ALL = slice(None)
+# Eigenvalues under this part of the greatest are 0 but for rounding.
+_ZERO = 1e-11
 # The most examples of a label that are left out together; the cost is cubic.
 _MOST_OF_LABEL = 1_000
 
@@ -46,7 +50,7 @@ class ProjectedRidge:
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int, width: int = WIDTH, groups: Rows | None = None) -> Self:
-        """Fits lam and the weights. O(N m² + m³).
+        """Fits lam and the weights. O(N m² + m³), or O(N² m + N³) with fewer examples than features.
 
         Args:
             vectors: `(N, d)`, unit rows.
@@ -73,13 +77,7 @@ class ProjectedRidge:
         together = list(several_members(groups))
         # A fixed seed: the same examples give the same answers in every process.
         projection = np.random.default_rng(0).standard_normal((vectors.shape[1], width), np.float32)
-        gram, cross = np.zeros((width, width)), np.zeros((width, target.shape[1]))
-        for start in range(0, len(target), _CHUNK):
-            hidden = _hidden(vectors[start : start + _CHUNK], projection)
-            gram += hidden.T @ hidden
-            cross += hidden.T @ target[start : start + _CHUNK]
-        values, basis = np.linalg.eigh(gram)
-        projected_targets = basis.T @ cross
+        values, basis, projected_targets = _decomposed(vectors, target, projection)
         errors = _errors(vectors, target, projection, values, basis, projected_targets, together)
         ridge = min(errors, key=errors.__getitem__)
         weights = basis @ (projected_targets / (values + ridge)[:, None])
@@ -101,6 +99,24 @@ class ProjectedRidge:
     def scores(self, queries: Array) -> Array:
         """Scores queries: `(n, d)` → `(n, C)` float32."""
         return np.asarray(np.maximum(queries @ self.projection, 0) @ self.weights, np.float32)
+
+
+def _decomposed(vectors: Array, target: Array, projection: Array) -> tuple[Floats, Floats, Floats]:
+    """Returns the eigenvalues of H^T H, `(r,)`, its eigenvectors V, `(m, r)`, and V^T H^T Y, `(r, C)`, r <= N, m."""
+    width = projection.shape[1]
+    if len(target) < width:
+        hidden = _hidden(vectors, projection)
+        values, left = np.linalg.eigh(hidden @ hidden.T)
+        kept = values > _ZERO * values[-1]
+        basis = hidden.T @ (left[:, kept] / np.sqrt(values[kept]))
+        return values[kept], basis, np.sqrt(values[kept])[:, None] * (left[:, kept].T @ target)
+    gram, cross = np.zeros((width, width)), np.zeros((width, target.shape[1]))
+    for start in range(0, len(target), _CHUNK):
+        hidden = _hidden(vectors[start : start + _CHUNK], projection)
+        gram += hidden.T @ hidden
+        cross += hidden.T @ target[start : start + _CHUNK]
+    values, basis = np.linalg.eigh(gram)
+    return values, basis, basis.T @ cross
 
 
 def _hidden(vectors: Array, projection: Array) -> Floats:

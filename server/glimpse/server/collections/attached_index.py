@@ -1,16 +1,19 @@
 """The index attached to a collection, whose rows are examples of the collection."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
-from glimpse.index import Base, BulkIndex, Ids, Mask, first_id
+from glimpse.index import Base, Ids, Mask, first_id
 from glimpse.ledger import AttachmentRecord, ExampleRecord
 from glimpse.server.resource_names import normal
 from glimpse.v1 import types_pb2
+
+if TYPE_CHECKING:
+    from glimpse.index import BulkIndex
 
 #: The modality of an example by its name in an index.
 MODALITIES = {
@@ -32,7 +35,7 @@ class AttachedIndex:
     def __init__(
         self,
         record: AttachmentRecord,
-        index: BulkIndex,
+        index: "BulkIndex",
         generation: int,
         deleted: Sequence[int] = (),
         *,

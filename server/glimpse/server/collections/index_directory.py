@@ -6,17 +6,19 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from glimpse.fewshot.statistics.unit_vectors import Floats
-from glimpse.index import BulkIndex, IndexFolderError, digest
-from glimpse.index.integrity.sandbox import try_out
+from glimpse.index import IndexFolderError, digest
 from glimpse.index.storage.manifest import MANIFEST_NAME
 from glimpse.ledger import AttachmentRecord, CollectionRecord
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.errors import RequestError, failed_precondition, invalid, not_found
 from glimpse.server.validation import check_label_id
 from glimpse.v1 import types_pb2
+
+if TYPE_CHECKING:
+    from glimpse.index import BulkIndex
 
 logger = logging.getLogger(__name__)
 #: The number of rows of each label, `(C,)`, and the sums of their vectors, `(C, d)`.
@@ -70,8 +72,11 @@ class IndexDirectory:
             The index, and the counts and sums of its labels.
 
         Raises:
-            RequestError: The index is missing, damaged, or in another embedding space.
+            RequestError: The index is missing, damaged, or in another embedding space; or this server cannot open any.
         """
+        check_can_open(field)
+        from glimpse.index import BulkIndex
+
         path = self.check_exists(index_id, field)
         try:
             before = digest(path / MANIFEST_NAME) if (path / MANIFEST_NAME).is_file() else ""
@@ -93,6 +98,9 @@ class IndexDirectory:
 
         A file that crashes FAISS ends that process and not the server. Raises RequestError.
         """
+        check_can_open(field)
+        from glimpse.index.integrity.sandbox import try_out
+
         path = self.check_exists(index_id, field)
         try:
             try_out(path)
@@ -118,7 +126,7 @@ class IndexDirectory:
         attached.record = attachment
         return attached, sums
 
-    def _check(self, record: CollectionRecord, index: BulkIndex, index_id: str, field: str) -> None:
+    def _check(self, record: CollectionRecord, index: "BulkIndex", index_id: str, field: str) -> None:
         manifest = index.manifest
         if (manifest.embedding_space, manifest.dimension) != (record.embedding_space, record.dimension):
             message = (
@@ -131,6 +139,22 @@ class IndexDirectory:
                 check_label_id(label, field)
             except RequestError as error:
                 raise failed_precondition("INDEX_UNUSABLE", f"index {index_id!r}: {error.message}", field) from error
+
+
+def check_can_open(field: str) -> None:
+    """Checks that the extra `index` is installed, which opens indexes.
+
+    Raises:
+        RequestError: FAILED_PRECONDITION, INDEX_EXTRA_MISSING.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        message = (
+            "this server cannot open indexes, because pyarrow is not installed: pip install 'glimpse-fewshot[index]' "
+            "and start it again"
+        )
+        raise failed_precondition("INDEX_EXTRA_MISSING", message, field) from error
 
 
 def _without_path(error: Exception, path: Path) -> str:

@@ -5,14 +5,17 @@ import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from glimpse.index import GIVEN, Header, Ids, Manifest, Mask, VectorType, rows_table, write_index
+from glimpse.index import GIVEN, Header, Ids, Manifest, Mask, VectorType
 from glimpse.ledger import ExampleRecord, Ledger
 from glimpse.server.collections.attached_index import MODALITIES, AttachedIndex
 from glimpse.server.collections.example_store import ExampleStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Examples read from the ledger in one batch.
 _BATCH = 1_000
@@ -78,6 +81,9 @@ def write_compacted_index(
         IndexFolderError: The index cannot be built.
         OSError: The index cannot be written.
     """
+    # The whole module would need pyarrow otherwise, and a server without an index has none.
+    from glimpse.index import write_index
+
     manifest = rows.old.index.manifest
     header = Header(
         backbone=manifest.backbone,
@@ -90,7 +96,7 @@ def write_compacted_index(
     return write_index(path, _tables(collection_id, rows, vector_type, read), header, factory=factory, threads=1)
 
 
-def _tables(collection_id: str, rows: CompactedRows, vector_type: VectorType, read: Read) -> Iterator[pa.Table]:
+def _tables(collection_id: str, rows: CompactedRows, vector_type: VectorType, read: Read) -> Iterator["pa.Table"]:
     """Yields the rows in small tables."""
     index = rows.old.index
     present: Mask = np.zeros(len(index), bool)
@@ -107,7 +113,7 @@ def _tables(collection_id: str, rows: CompactedRows, vector_type: VectorType, re
         yield _table(batch, vector_type)
 
 
-def _with_time(table: pa.Table, create_time: int) -> pa.Table:
+def _with_time(table: "pa.Table", create_time: int) -> "pa.Table":
     """Adds the creation time, in microseconds, to rows that have none."""
     rows = [json.loads(text or "{}") for text in table["about"].to_pylist()]
     about = [json.dumps({"time": create_time} | (row if isinstance(row, dict) else {})) for row in rows]
@@ -119,7 +125,9 @@ def _batch(ledger: Ledger, collection_id: str, after: int, last: int) -> list[Ex
     return list(itertools.takewhile(lambda example: example.sequence <= last, examples))
 
 
-def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
+def _table(examples: list[ExampleRecord], vector_type: VectorType) -> "pa.Table":
+    from glimpse.index import rows_table
+
     about = [json.dumps(_about(example)) for example in examples]
     return rows_table(
         [example.id for example in examples],
