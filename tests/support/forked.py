@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
 
-_PRELOADED = ["glimpse.server.app", "glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve"]
+_PRELOADED = [
+    "glimpse.server.app",
+    "glimpse.server.http.listener",
+    "glimpse.cli.main",
+    "glimpse.cli.commands",
+    "glimpse.cli.server.serve",
+]
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(_PRELOADED)
 
