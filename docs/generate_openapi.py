@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def render() -> str:
 
 def _other_paths() -> dict[str, Any]:
     probe = {200: HEALTH, 503: HEALTH, "default": _reference("Error")}
-    embeddings = {200: EMBEDDINGS_RESPONSE, "default": EMBEDDINGS_ERROR}
+    embeddings = {200: EMBEDDINGS_RESPONSE, "default": {"anyOf": [EMBEDDINGS_ERROR, _reference("Error")]}}
     return {
         "/healthz": {"get": _operation("healthz", "Whether the process answers.", None, probe)},
         "/readyz": {"get": _operation("readyz", "Whether every backbone is warm.", None, probe)},
@@ -131,13 +132,23 @@ def _message(
         text = comments.get((*path, _FIELDS, place), "")
         properties[field.json_name] = {**_field(field, maps), **({"description": text} if text else {})}
     text = comments.get(path, "")
-    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    schema = {"type": "object", "additionalProperties": False, "properties": properties, **_choices(message)}
     yield name, {**({"description": text} if text else {}), **schema}
     for place, nested in enumerate(message.nested_type):
         if not nested.options.map_entry:
             yield from _message(nested, (*path, _NESTED, place), comments, f"{name}.")
     for place, enum in enumerate(message.enum_type):
         yield _enum(enum, (*path, _NESTED_ENUMS, place), comments, f"{name}.")
+
+
+def _choices(message: DescriptorProto) -> Schema:
+    """Returns the rule that at most one field of each oneof is set."""
+    names: dict[int, list[str]] = {}
+    for field in message.field:
+        if field.HasField("oneof_index") and not field.proto3_optional:
+            names.setdefault(field.oneof_index, []).append(field.json_name)
+    pairs = [{"not": {"required": list(pair)}} for fields in names.values() for pair in combinations(fields, 2)]
+    return {"allOf": pairs} if pairs else {}
 
 
 def _enum(enum: EnumDescriptorProto, path: tuple[int, ...], comments: _Comments, outer: str) -> tuple[str, Schema]:

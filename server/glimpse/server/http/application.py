@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.errors import INTERNAL, RequestError, as_status
 from glimpse.server.http.calls import HttpCalls
-from glimpse.server.http.codecs import Codec, Reply
+from glimpse.server.http.codecs import Codec, Reply, http_reply
 from glimpse.server.http.connection import MAX_HEAD_BYTES, Connection
 from glimpse.server.http.context import HttpContext
 from glimpse.server.http.cors import Cors
@@ -76,9 +76,8 @@ class Application:
             await exchange.respond(*self._cors.preflight(origin))
             return
         headers, route = self._cors.headers(origin), self._find(exchange)
-        if not isinstance(route, Route):
-            status, more = route
-            await exchange.respond(status, [*headers, *more])
+        if isinstance(route, Reply):
+            await _send(exchange, route, headers)
             return
         codec = route.codecs[exchange.content_type]()
         try:
@@ -90,20 +89,21 @@ class Application:
             return
         await self._call(route.method, exchange, codec, context, headers)
 
-    def _find(self, exchange: Exchange) -> Route | tuple[int, list[tuple[str, str]]]:
-        """Returns the route of a request that has a codec; otherwise the status and headers that refuse it."""
+    def _find(self, exchange: Exchange) -> Route | Reply:
+        """Returns the route of a request that has a codec; otherwise the reply that refuses it."""
         if exchange.head_size > MAX_HEAD_BYTES:
-            return 431, [("connection", "close")]
+            return http_reply(431, f"a head has at most {MAX_HEAD_BYTES} bytes", ("connection", "close"))
         route = self._routes.get(exchange.path)
         if route is None and exchange.verb == "POST" and exchange.content_type in self._unknown.codecs:
             # A method that does not exist is refused as gRPC refuses it: after the caller's credentials are checked.
             return replace(self._unknown, method=exchange.path)
         if route is None:
-            return 404, []
+            return http_reply(404, "the server has no such path; a call is POST /SERVICE/METHOD")
         if exchange.verb != route.verb:
-            return 405, [("allow", route.verb)]
+            return http_reply(405, f"use {route.verb}", ("allow", route.verb))
         if exchange.content_type not in route.codecs:
-            return 415, [("accept-post", ", ".join(route.codecs))]
+            types = ", ".join(route.codecs) or "none"
+            return http_reply(415, f"the content-type of the body must be one of: {types}", ("accept-post", types))
         return route
 
     def _context(self, exchange: Exchange, codec: Codec) -> HttpContext:

@@ -1,4 +1,4 @@
-"""What an HTTP body means: the Connect protocol in JSON and in binary."""
+"""The codecs of HTTP bodies: the Connect protocol in JSON and in binary."""
 
 import json
 from collections.abc import Sequence
@@ -109,6 +109,12 @@ class ConnectStream:
         """Returns the end of the stream: a flag, the length in 4 bytes, and the error in JSON."""
         content = b'{"error":' + error_content(status) + b"}"
         return Reply(200, self._content_type, b"\x02" + len(content).to_bytes(4, "big") + content)
+
+
+def http_reply(status: int, message: str, *headers: tuple[str, str]) -> Reply:
+    """Returns the reply to a request that is no call: Connect's clients take its status for an unknown error."""
+    code = "unimplemented" if status == 404 else "unknown"
+    return Reply(status, JSON, json.dumps({"code": code, "message": message}).encode(), headers)
 
 
 def check_structure(content: bytes, characters: Sequence[bytes] = _STRUCTURE) -> None:

@@ -1,4 +1,4 @@
-"""Which web pages may call: those of the origins that the setting `http_origins` names, by default none.
+"""The rules for web pages: those of the origins that the setting `http_origins` names may call, by default none.
 
 A browser sends the origin of a page with every POST. A request of an origin that is not named is refused. Without this,
 a page of any site could call a server on the same machine that requires no key.

@@ -16,7 +16,7 @@ from glimpse.server.monitoring.probe import ALIVE
 
 @dataclass(frozen=True)
 class Route:
-    """What is behind a path.
+    """The call behind a path.
 
     Attributes:
         method: `/SERVICE/METHOD`, the call that answers.
