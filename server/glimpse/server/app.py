@@ -58,9 +58,7 @@ _STREAM_END_SECONDS = 0.5
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` once every backbone is warm.
-
-    With HTTP beside gRPC the line is `listening on ADDRESS and http://HOST:PORT`.
+    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS [and URL]` once every backbone is warm.
 
     Raises:
         DeviceLost: A GPU answers every run with an error. The server has drained; only a new process can use the GPU.

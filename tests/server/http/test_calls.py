@@ -2,14 +2,19 @@
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
 
+from glimpse.server.app import _http_listener
+from glimpse.server.settings import Settings, SettingsError
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -132,3 +137,14 @@ def test_a_stopping_server_ends_running_calls_and_refuses_new_ones(bundles: tupl
         answer = emb.EmbedResponse.FromString(running.result(30))
         assert [one.status.code for one in answer.results] == [0] * 4
         assert server.process.wait(30) == 0
+
+
+async def test_without_the_extra_a_server_does_not_start_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("listener", "application", "connection"):
+        monkeypatch.delitem(sys.modules, f"glimpse.server.http.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    runtime: Any = SimpleNamespace(settings=Settings(http="127.0.0.1:0"))
+    auth: Any = None
+    with pytest.raises(SettingsError, match=r"uvicorn is not installed: pip install 'glimpse-fewshot\[server,http\]'"):
+        async with _http_listener(runtime, auth, lambda _: None):
+            pass
