@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from glimpse.server.app import _http_listener
-from glimpse.server.settings import Settings, SettingsError
+from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -143,7 +143,7 @@ async def test_without_the_extra_a_server_does_not_start_and_names_it(monkeypatc
     for name in ("listener", "application", "connection"):
         monkeypatch.delitem(sys.modules, f"glimpse.server.http.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    runtime: Any = SimpleNamespace(settings=Settings(http="127.0.0.1:0"))
+    runtime: Any = SimpleNamespace(settings=load_settings(http="127.0.0.1:0"))
     auth: Any = None
     with pytest.raises(SettingsError, match=r"uvicorn is not installed: pip install 'glimpse-fewshot\[server,http\]'"):
         async with _http_listener(runtime, auth, lambda _: None):
