@@ -23,13 +23,13 @@ RUN mkdir -p proto/glimpse client/glimpse server/glimpse index/glimpse export/gl
 
 FROM requirements AS cpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[server,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
+RUN pip install --no-cache-dir '.[server,http,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 # CUDA 13 and cuDNN 9 for ONNX Runtime, and CUDA 12 for FAISS, come as Python packages, 4 GB. A base image with CUDA
 # would contain one of the two twice. The driver (580 or later) is the host's, by NVIDIA's container toolkit.
 FROM requirements AS gpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[gpu,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
+RUN pip install --no-cache-dir '.[gpu,http,index,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 FROM base AS wheel
 WORKDIR /src

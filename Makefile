@@ -7,13 +7,15 @@ DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
 PEERS := .venv-peers/.ready
+INTEGRATIONS := .venv-integrations/.ready
+TYPESCRIPT := client/typescript/node_modules/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo console test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
-.PHONY: release clean help
+.PHONY: demo console test test-rest test-integrations chaos lint proto client baseline bench bench-peers bench-gpu
+.PHONY: docs pictures mini release clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,9 +31,13 @@ test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two co
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, one round of each fault, the image, a browser, a release
+# Exports with torch, Ray, one round of each fault, the stages of the image, a browser, a release, the TypeScript client.
+test-rest: $(DEV) $(EXPORT) $(TYPESCRIPT)  ## what takes long, or needs torch, Ray, a browser or Node
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
+
+test-integrations: $(DEV) $(INTEGRATIONS)  ## other programs call a server: openai, LangChain, LlamaIndex, schemathesis (ten minutes)
+	.venv-integrations/bin/python -m pytest -c tests/integrations/pytest.ini tests/integrations
 
 # 25 rounds of each of nine faults. A fault that this machine cannot produce is an error.
 chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred thousand hostile inputs (hours)
@@ -82,6 +88,7 @@ bench-gpu:      ## vectors, speed and search of a GPU beside the processor (unde
 docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_contract.py
+	$(BIN)/python docs/generate_openapi.py
 	$(BIN)/python docs/generate_architecture.py
 	$(SITE)
 
@@ -123,5 +130,14 @@ $(PEERS): bench/peers/requirements.txt
 	.venv-peers/bin/pip install --quiet --requirement bench/peers/requirements.txt
 	@touch $@
 
+$(INTEGRATIONS): tests/integrations/requirements.txt
+	$(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/pip install --quiet --requirement tests/integrations/requirements.txt
+	@touch $@
+
+$(TYPESCRIPT): client/typescript/package-lock.json
+	npm --prefix client/typescript ci --no-audit --no-fund
+	@touch $@
+
 clean:          ## remove everything that the targets above made
-	rm -rf .venv .venv-export .venv-peers build dist
+	rm -rf .venv .venv-export .venv-peers .venv-integrations client/typescript/node_modules client/typescript/dist build dist

@@ -72,6 +72,7 @@ DISTRIBUTION: Places = {
 SERVER: Places = {
     "app": (0.5, "the process, from top to bottom"),
     "ray": (1.5, "the same on Ray Serve"),
+    "http": (1, "HTTP/JSON beside gRPC"),
     "api": (1, "one method for each rpc"),
     "monitoring": (1, "probes, metrics page, dumps"),
     "runtime": (1, "builds and closes every part"),

@@ -18,6 +18,10 @@ if "GLIMPSE_TEST_CACHE" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["GLIMPSE_TEST_CACHE"], ignore_errors=True)
 
 
+# These have an environment and a configuration of their own: `make test-integrations`.
+collect_ignore = ["integrations"]
+
+
 @pytest.fixture(scope="session")
 def evaluation_data() -> Path:
     """Returns the folder of real images and models. A test that needs it is skipped if there is none."""

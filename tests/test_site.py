@@ -64,6 +64,11 @@ def test_the_reference_of_the_contract_is_fresh() -> None:
     assert generator.PAGE.read_text("utf-8") == generator.render(), "the contract has changed: run `make docs`"
 
 
+def test_the_description_of_http_is_fresh() -> None:
+    generator = script("generate_openapi")
+    assert generator.FILE.read_text("utf-8") == generator.render(), "the contract has changed: run `make docs`"
+
+
 def test_the_navigation_names_every_page() -> None:
     configuration = (ROOT / "mkdocs.yml").read_text("utf-8")
     listed = re.findall(r"^ +- ([\w/-]+\.md)$", configuration.partition("\nnav:")[2], re.MULTILINE)

@@ -21,7 +21,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def server(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), *bundles) as process:
+    with ServerProcess(tmp_path_factory.mktemp("server"), *bundles, http="127.0.0.1:0") as process:
         yield process
 
 

@@ -10,6 +10,8 @@ from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding
 from glimpse.v1 import review_service_pb2 as review
 from glimpse.v1 import server_service_pb2 as serverinfo
+from support.http_calls import post
+from support.server import ServerProcess
 
 _FILES = (embedding, collections, classification, review, serverinfo)
 METHODS = {
@@ -30,6 +32,15 @@ def call(address: str, method: str, request: Message | None, *metadata: tuple[st
             answers: Any = channel.stream_stream(method, None, None)(iter([body]), timeout=30, metadata=metadata)
             return bytes(next(answers))
         return bytes(channel.unary_unary(method, None, None)(body, timeout=30, metadata=metadata))
+
+
+def call_over(
+    transport: str, server: ServerProcess, method: str, request: Message | None, *metadata: tuple[str, str]
+) -> bytes:
+    """Calls any rpc over `grpc` or `http`; returns the content of its first response. Raises grpc.RpcError."""
+    if transport == "grpc":
+        return call(server.address, method, request, *metadata)
+    return post(server.url, method, request, metadata)
 
 
 def bearer(key: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
@@ -40,7 +40,7 @@ class ServerProcess:
         #: A function of a module, called in the fork before it serves.
         self.prepare: Callable[[], None] | None = None
         self.process: ForkedProcess | subprocess.Popen[str] | None = None
-        self.address = ""
+        self.address = self.url = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,7 +67,9 @@ class ServerProcess:
         if not line.startswith("listening on "):
             self.stop()
             raise AssertionError(f"the server did not start:\n{self.log()}")
-        self.address = line.split()[-1]
+        # With HTTP: `listening on ADDRESS and URL`.
+        _, _, self.address, *rest = line.split()
+        self.url = rest[-1] if rest else ""
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals the process, waits for its end and returns its exit code."""
@@ -90,9 +92,9 @@ class ServerProcess:
 class Stubs:
     """The stubs of four services over one channel."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, channel: Any = None) -> None:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        self.channel = grpc.insecure_channel(address, options)
+        self.channel = channel or grpc.insecure_channel(address, options)
         self.embedding = EmbeddingServiceStub(self.channel)
         self.collections = CollectionServiceStub(self.channel)
         self.classification = ClassificationServiceStub(self.channel)

@@ -18,7 +18,9 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import uvloop
@@ -35,16 +37,19 @@ from glimpse.server.api.review_service import ReviewService
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.api.unparsable import TolerantParsing
 from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
-from glimpse.server.auth.listener import bind, server_credentials, warn_if_unprotected
+from glimpse.server.auth.listener import bind, check_http, server_credentials, warn_if_unprotected
 from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
 from glimpse.server.monitoring.metrics_http import serve_metrics
 from glimpse.server.runtime import Runtime, open_runtime
 from glimpse.server.scheduling.grpc_options import server_options
 from glimpse.server.scheduling.queue_probe import PROBE, QueueProbe, SharedQueueServer
-from glimpse.server.settings import Settings
+from glimpse.server.settings import Settings, SettingsError
 from glimpse.server.telemetry import log_format
 from glimpse.server.telemetry.interceptor import TelemetryInterceptor
 from glimpse.server.telemetry.stage_timer import export_traces
+
+if TYPE_CHECKING:
+    from glimpse.server.http.listener import HttpListener
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,7 @@ _STREAM_END_SECONDS = 0.5
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` once every backbone is warm.
+    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS [and URL]` once every backbone is warm.
 
     Raises:
         DeviceLost: A GPU answers every run with an error. The server has drained; only a new process can use the GPU.
@@ -70,7 +75,11 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     credentials = server_credentials(settings)
-    warn_if_unprotected(settings, settings.listen)
+    if settings.http:
+        # Before the ledger is opened, so that a wrong setting costs nothing.
+        check_http(settings, settings.http)
+    for address in filter(None, (settings.listen, settings.http)):
+        warn_if_unprotected(settings, address)
     async with (
         export_traces(os.environ),
         open_runtime(settings) as runtime,
@@ -88,37 +97,73 @@ async def _serve_runtime(
     interceptors = (telemetry, auth, TolerantParsing(runtime.inbound, runtime.inflight))
     server = grpc.aio.server(interceptors=interceptors, options=server_options(settings))
     health_service = Health()
-    _add_services(SharedQueueServer(server), runtime, health_service)
+    servicers = _make_servicers(runtime)
+    _add_services(SharedQueueServer(server), servicers, health_service)
+    if settings.reflection:
+        add_reflection(SharedQueueServer(server), runtime, (*SERVICES, health.SERVICE_NAME))
     address = bind(server, settings.listen, credentials)
-    async with QueueProbe(runtime.load_shedder).attach(server):
+    async with (
+        QueueProbe(runtime.load_shedder).attach(server),
+        _http_listener(runtime, auth, lambda calls: _add_services(calls, servicers, health_service)) as http,
+    ):
         await server.start()
         stop_requested = _stop_on_signal()
         dump_on_sigusr1(runtime)
         await _warm_up(runtime)
         await health_service.set(health_pb2.HealthCheckResponse.SERVING)
         runtime.backbones.watch.on_loss(stop_requested.set)
-        print(f"listening on {address}", flush=True)
+        print(f"listening on {address}" + (f" and {http.url}" if http else ""), flush=True)
         await stop_requested.wait()
         logger.info("draining for at most %g s", settings.drain_seconds)
         await health_service.set(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await _drain(runtime, server, settings.drain_seconds)
+        await _drain(runtime, server, http, settings.drain_seconds)
         if error := runtime.backbones.watch.error:
             # Its traceback keeps the sessions alive: closing them on a lost device may end the process by a signal.
             raise error
 
 
-def _add_services(server: Any, runtime: Runtime, health_service: Health) -> None:
-    add_services(
-        server,
+def _make_servicers(runtime: Runtime) -> tuple[Any, ...]:
+    return (
         EmbeddingService(runtime),
         CollectionService(runtime),
         ClassificationService(runtime),
         ReviewService(runtime),
         ServerService(runtime),
     )
+
+
+def _add_services(server: Any, servicers: tuple[Any, ...], health_service: Health) -> None:
+    add_services(server, *servicers)
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-    if runtime.settings.reflection:
-        add_reflection(server, runtime, (*SERVICES, health.SERVICE_NAME))
+
+
+@asynccontextmanager
+async def _http_listener(
+    runtime: Runtime, auth: AuthInterceptor, add: Callable[[Any], None]
+) -> AsyncIterator["HttpListener | None"]:
+    """Listens for HTTP while the context is open, if the settings say so. `add` adds the services to its calls.
+
+    Raises:
+        SettingsError: The extra `http` is not installed, or a setting is wrong.
+        OSError: The address is unavailable.
+    """
+    address = runtime.settings.http
+    if not address:
+        yield None
+        return
+    try:
+        # Imported only if the settings use HTTP.
+        from glimpse.server.http.calls import HttpCalls
+        from glimpse.server.http.listener import open_http
+    except ImportError as error:
+        message = f"http is set, but {error.name} is not installed: pip install 'glimpse-fewshot[server,http]'"
+        raise SettingsError(message) from error
+    # The same interceptors as gRPC's, in the same order. Those that keep handlers must not share them with gRPC.
+    telemetry = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), runtime.calls)
+    calls = HttpCalls((telemetry, auth, TolerantParsing(runtime.inbound, runtime.inflight)))
+    add(calls)
+    async with open_http(runtime, address, calls) as listener:
+        yield listener
 
 
 async def _warm_up(runtime: Runtime) -> None:
@@ -129,11 +174,11 @@ async def _warm_up(runtime: Runtime) -> None:
     runtime.snapshots.start(runtime.catalog, runtime.catalog.sync_to_head)
 
 
-async def _drain(runtime: Runtime, server: grpc.aio.Server, seconds: float) -> None:
-    """Finishes the calls in flight, stops the server, and writes the last snapshots, in at most `seconds`."""
+async def _drain(runtime: Runtime, server: grpc.aio.Server, http: "HttpListener | None", seconds: float) -> None:
+    """Finishes the calls in flight, stops the listeners, and writes the last snapshots, in at most `seconds`."""
     deadline = time.monotonic() + seconds
     await runtime.inflight.stop(seconds)
-    await server.stop(_STREAM_END_SECONDS)
+    await asyncio.gather(server.stop(_STREAM_END_SECONDS), *([http.stop(_STREAM_END_SECONDS)] if http else ()))
     await runtime.snapshots.finish(deadline)
 
 

@@ -187,9 +187,9 @@ def _clipped(text: str) -> str:
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
 
-def call_status(error: RequestError) -> grpc.Status:
-    """Returns an error as the status of a call, with google.rpc details: ErrorInfo, BadRequest and RetryInfo."""
-    # The message is sent three times, once percent-encoded, and clients drop headers of more than a few kilobytes.
+def as_status(error: RequestError) -> status_pb2.Status:
+    """Returns an error as a google.rpc.Status with details: ErrorInfo, BadRequest and RetryInfo."""
+    # gRPC sends the message three times, once percent-encoded, and clients drop headers of more than a few kilobytes.
     message = _clipped(error.message)
     metadata = {"queue": error.queue.value} if error.queue else {}
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
@@ -209,7 +209,12 @@ def call_status(error: RequestError) -> grpc.Status:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    plain: Any = rpc_status.to_status(status)  # a named tuple
+    return status
+
+
+def call_status(error: RequestError) -> grpc.Status:
+    """Returns an error as the status of a call, with the details of `as_status`."""
+    plain: Any = rpc_status.to_status(as_status(error))  # a named tuple
     # This metadata replaces the trailing metadata that the call got at its start, so the request id is repeated.
     request_id = ((REQUEST_ID, call.request_id),) if (call := current_call()) else ()
     with_id: grpc.Status = plain._replace(trailing_metadata=(*plain.trailing_metadata, *request_id))

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     )
 
     listen: str = Field("127.0.0.1:50051", description="the address to listen on; port 0 picks a free one")
+    http: str | None = Field(
+        None, description="HOST:PORT of HTTP/JSON beside gRPC (the extra `http`); port 0 picks a free one; unset: none"
+    )
+    http_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (), description="the web origins whose pages may call over HTTP, such as https://example.org, or *"
+    )
     data: Path = Field(default_factory=_data_home, description="the folder of the ledger, snapshots and indexes")
     ledger: str | None = Field(
         None,

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 import grpc
 import numpy as np
@@ -12,6 +13,7 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from support.http_calls import TRANSPORTS, HttpChannel
 from support.pictures import encoded, picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
@@ -38,6 +40,14 @@ def claims(width: int, height: int) -> bytes:
 def vector(values: "np.typing.ArrayLike", space: str) -> Input:
     data = np.asarray(values, "<f4").tobytes()
     return Input(vector=types_pb2.Vector(data=data, embedding_space=space))
+
+
+@pytest.fixture(params=TRANSPORTS)
+def stubs(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Stubs]:
+    """Stubs over gRPC, and over HTTP/JSON: both refuse in the same way."""
+    stubs = Stubs(server.address, HttpChannel(server.url) if request.param == "http" else None)
+    yield stubs
+    stubs.channel.close()
 
 
 @pytest.fixture

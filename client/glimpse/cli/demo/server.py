@@ -68,7 +68,7 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
         watchdog.start()
         for line in process.stdout:
             if line.startswith(_READY):
-                return line.removeprefix(_READY).strip()
+                return line.removeprefix(_READY).split()[0]  # a second address is that of HTTP
     finally:
         watchdog.cancel()
     process.wait()

@@ -54,6 +54,14 @@ def serve(
             help="Address to listen on: HOST:PORT (port 0: a free port) or unix:PATH. Default: 127.0.0.1:50051.",
         ),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="ADDR",
+            help="HOST:PORT for HTTP/JSON beside gRPC (port 0: a free port). Needs the extra `http`. Default: none.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", metavar="DIR", help="Folder for the ledger. Default: ~/.local/share/glimpse."),
@@ -113,9 +121,10 @@ def serve(
 ) -> None:
     """Run a server.
 
-    Prints `listening on ADDRESS` when all backbones are ready. SIGTERM and SIGINT stop it after the running calls have
-    finished. Every setting can also be in the file of --config (`max_batch = 16`) or in a variable
-    (GLIMPSE_MAX_BATCH=16). Options override variables, and variables override the file.
+    Prints `listening on ADDRESS` when all backbones are ready; with --http `listening on ADDRESS and URL`. SIGTERM and
+    SIGINT stop it after the running calls have finished. Every setting can also be in the file of --config
+    (`max_batch = 16`) or in a variable (GLIMPSE_MAX_BATCH=16). Options override variables, and variables override the
+    file.
 
     Exit code 75: the GPU failed, and only a new process can use it. Start the server again.
     """
@@ -129,6 +138,7 @@ def serve(
             "tls_client_ca": tls_client_ca,
             "insecure": insecure,
             "require_auth": require_auth,
+            "http": http,
         }
         settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)

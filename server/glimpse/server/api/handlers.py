@@ -109,7 +109,7 @@ def account_request(servicer: Any, request: Any) -> int:
 def check_message(request: Any) -> None:
     """Checks that a message could be parsed. Raises RequestError."""
     if isinstance(request, UnparsableMessage):
-        raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
+        raise invalid("MESSAGE_UNPARSABLE", request.problem)
 
 
 def inflight_of(servicer: Any) -> InflightLimiter:

@@ -28,9 +28,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class UnparsableMessage:
-    """Stands for `size` bytes that could not be parsed as the message of a call."""
+    """Stands for `size` bytes that could not be parsed as the message of a call, and the `problem` if it is known."""
 
     size: int
+    problem: str = "the bytes sent are no message of this call"
 
 
 class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

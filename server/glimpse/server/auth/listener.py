@@ -3,31 +3,48 @@
 import ipaddress
 import logging
 import socket
+from typing import TYPE_CHECKING
 
 import grpc
 
 from glimpse.server.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from glimpse.server.auth.certificates import Certificates
+
 logger = logging.getLogger(__name__)
 
 
 def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """Returns the TLS credentials of the listener, or None for plain text. Raises SettingsError."""
+    """Returns the TLS credentials of the gRPC listener, or None for plain text. Raises SettingsError."""
     _check_form(settings.listen)
+    certificates = tls_certificates(settings, settings.listen)
+    return certificates.credentials() if certificates else None
+
+
+def tls_certificates(settings: Settings, address: str) -> "Certificates | None":
+    """Returns the certificates for a listener at an address, or None for plain text. Raises SettingsError."""
     cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
     if cert and key:
         # Imported only if the settings use TLS.
         from glimpse.server.auth.certificates import Certificates
 
-        return Certificates(cert, key, client_ca).credentials()
+        return Certificates(cert, key, client_ca)
     if cert or key or client_ca:
         raise SettingsError("TLS needs both tls_cert and tls_key; tls_client_ca is optional")
-    if not settings.insecure and not is_loopback(settings.listen):
+    if not settings.insecure and not is_loopback(address):
         raise SettingsError(
-            f"listening on {settings.listen} without TLS would expose every key and input to the network; give "
+            f"listening on {address} without TLS would expose every key and input to the network; give "
             "--tls-cert and --tls-key, listen on 127.0.0.1, or use --insecure if a proxy encrypts the traffic"
         )
     return None
+
+
+def check_http(settings: Settings, address: str) -> None:
+    """Checks the address of the HTTP listener, and that it has TLS if it needs it. Raises SettingsError."""
+    if is_socket(address) or not _is_host_and_port(address):
+        raise SettingsError(f"http: {address!r} is not HOST:PORT (such as 127.0.0.1:8080)")
+    tls_certificates(settings, address)
 
 
 def is_loopback(address: str) -> bool:
@@ -55,7 +72,8 @@ def requires_auth(settings: Settings) -> bool:
     """
     if settings.require_auth is not None:
         return settings.require_auth
-    return settings.jwt_issuer is not None or (settings.tls_cert is not None and not is_loopback(settings.listen))
+    reachable = not all(map(is_loopback, filter(None, (settings.listen, settings.http))))
+    return settings.jwt_issuer is not None or (settings.tls_cert is not None and reachable)
 
 
 def warn_if_unprotected(settings: Settings, listen: str) -> None:
@@ -82,13 +100,15 @@ def bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentia
     return listen if is_socket(listen) else f"{host}:{port}"
 
 
-def _check_form(listen: str) -> None:
+def _check_form(address: str) -> None:
     """Raises SettingsError if an address is neither HOST:PORT nor unix:PATH."""
-    if is_socket(listen):
-        return
-    host, separator, port = listen.rpartition(":")
-    if not separator or "/" in host or not port.isdecimal():
-        raise SettingsError(f"listen: {listen!r} is neither HOST:PORT (such as 127.0.0.1:50051) nor unix:PATH")
+    if not is_socket(address) and not _is_host_and_port(address):
+        raise SettingsError(f"listen: {address!r} is neither HOST:PORT (such as 127.0.0.1:50051) nor unix:PATH")
+
+
+def _is_host_and_port(address: str) -> bool:
+    host, separator, port = address.rpartition(":")
+    return bool(separator) and "/" not in host and port.isdecimal()
 
 
 def _check_free(listen: str) -> None:

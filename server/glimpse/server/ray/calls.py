@@ -4,18 +4,15 @@ proxy ─▶ Replica.Classify(request, grpc_context) ─▶ interceptors ─▶ 
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 import grpc
 from ray.serve._private.proxy_request_response import ResponseStatus
 from ray.serve.grpc_util import RayServegRPCContext
 
+from glimpse.server.api.dispatcher import Dispatcher, Metadata
 from glimpse.server.ray.proxy import TIME_REMAINING
-
-_Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Context:
@@ -33,11 +30,11 @@ class Context:
         """Returns the seconds until the deadline; None if there is no deadline."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
-    def set_trailing_metadata(self, metadata: _Metadata) -> None:
+    def set_trailing_metadata(self, metadata: Metadata) -> None:
         """Replaces the trailing metadata."""
         self._context.set_trailing_metadata(list(metadata))
 
-    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: _Metadata = ()) -> NoReturn:
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()) -> NoReturn:
         """Ends the call with a status. Raises grpc.aio.AbortError."""
         self._context.set_code(code)
         self._context.set_details(details)
@@ -61,35 +58,14 @@ class Refusal:
         return self._status
 
 
-@dataclass(frozen=True, slots=True)
-class _CallDetails:
-    """The same fields as grpc.HandlerCallDetails, which has no constructor."""
-
-    method: str
-    invocation_metadata: _Metadata
-
-
-class Calls:
-    """Takes the place of a grpc.aio.Server to which services are added, and answers their calls."""
-
-    def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()) -> None:  # type: ignore[type-arg,unused-ignore]
-        """Answers through `interceptors`; the first is the outermost."""
-        self._interceptors = interceptors
-        self._handlers: dict[str, Any] = {}
-
-    def add_generic_rpc_handlers(self, _: object) -> None:
-        """Does nothing: these are the registered handlers in another form."""
-
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Adds the handlers of a service."""
-        self._handlers |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
+class Calls(Dispatcher):
+    """Answers the calls of Serve's proxy."""
 
     async def one(self, method: str, request: Any, serve_context: RayServegRPCContext) -> Any:
         """Returns the response of a call with one response. `method` is /SERVICE/METHOD."""
         context = Context(serve_context)
         try:
-            response = (await self._handler(method, context))(request, context)
-            return await (anext(response) if hasattr(response, "__aiter__") else response)
+            return await self.answer_one(method, request, context)
         except grpc.aio.AbortError:
             return Refusal(context)
 
@@ -97,22 +73,10 @@ class Calls:
         """Yields the responses of a call that streams them."""
         context = Context(serve_context)
         try:
-            responses = (await self._handler(method, context))(requests, context)
+            responses = (await self.find_behavior(method, context))(requests, context)
             if not hasattr(responses, "__aiter__"):
                 await responses  # a refusal
             async for response in responses:
                 yield response
         except grpc.aio.AbortError:
             yield Refusal(context)
-
-    async def _handler(self, method: str, context: Context) -> Any:
-        """Returns the handler of a call, or an interceptor's handler that refuses it, which may be of another kind."""
-
-        async def find(details: Any) -> Any:
-            return self._handlers[details.method]
-
-        proceed: Any = find
-        for interceptor in reversed(self._interceptors):
-            proceed = partial(interceptor.intercept_service, proceed)
-        handler = await proceed(_CallDetails(method, context.invocation_metadata()))
-        return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream

@@ -1,0 +1,1 @@
+"""HTTP/JSON beside gRPC: the Connect protocol for unary calls, OpenAI-shaped embeddings, and probes."""

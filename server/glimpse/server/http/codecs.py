@@ -1,0 +1,129 @@
+"""The codecs of HTTP bodies: the Connect protocol in JSON and in binary."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from glimpse.server.api.unparsable import UnparsableMessage
+from glimpse.server.http.errors import error_content, error_headers, http_status
+
+JSON, PROTO = "application/json", "application/proto"
+STREAM_TYPES = ("application/connect+json", "application/connect+proto")
+# Each object, list, member and element costs one of these characters, and about a hundred bytes while JSON is parsed.
+# The largest valid requests have a fifth of this number.
+_STRUCTURE, _MAX_STRUCTURE = (b"{", b"[", b",", b":"), 1_000_000
+
+
+class Reply(NamedTuple):
+    """A response without the headers of its call."""
+
+    status: int
+    content_type: str
+    content: bytes
+    headers: Sequence[tuple[str, str]] = ()
+
+
+class Codec(Protocol):
+    """Reads the body of a request and writes the body of a response."""
+
+    def decode(self, content: bytes) -> Message | UnparsableMessage:
+        """Returns the message of the call that a body carries. Raises RequestError."""
+
+    def encode(self, content: bytes) -> Reply:
+        """Returns the reply for the bytes of a response message."""
+
+    def refuse(self, status: Any) -> Reply:
+        """Returns the reply for a google.rpc.Status."""
+
+
+class ConnectJson:
+    """The Connect protocol with messages in ProtoJSON. Unknown fields are refused, so that no typing error is lost."""
+
+    def __init__(self, request: type[Message], response: type[Message]) -> None:
+        self._request, self._response = request, response
+
+    def decode(self, content: bytes) -> Message | UnparsableMessage:
+        """Returns the message; an UnparsableMessage with the problem if the body is none."""
+        try:
+            text = content.decode()
+            check_structure(content)
+            if not text.lstrip().startswith("{"):
+                raise ValueError("it is no object")  # json_format takes an empty list for an empty message
+            message = self._request()
+            json_format.Parse(text, message)
+        # RecursionError: the JSON is nested too deeply. ValueError and TypeError: json_format does not translate them.
+        except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+            problem = str(error).partition("\n")[0]  # the second line lists all fields
+            return UnparsableMessage(len(content), f"the body is no JSON of this call: {problem}")
+        return message
+
+    def encode(self, content: bytes) -> Reply:
+        """Returns the response message as JSON."""
+        return Reply(200, JSON, message_json(self._response.FromString(content)))
+
+    def refuse(self, status: Any) -> Reply:
+        """Returns the error of the Connect protocol."""
+        return Reply(http_status(status), JSON, error_content(status), error_headers(status))
+
+
+class ConnectProto:
+    """The Connect protocol with binary messages; errors are JSON."""
+
+    def __init__(self, request: type[Message]) -> None:
+        self._request = request
+
+    def decode(self, content: bytes) -> Message | UnparsableMessage:
+        """Returns the message, or an UnparsableMessage."""
+        try:
+            return self._request.FromString(content)
+        except DecodeError:
+            return UnparsableMessage(len(content))
+
+    def encode(self, content: bytes) -> Reply:
+        """Returns the response message as it is."""
+        return Reply(200, PROTO, content)
+
+    def refuse(self, status: Any) -> Reply:
+        """Returns the error of the Connect protocol."""
+        return Reply(http_status(status), JSON, error_content(status), error_headers(status))
+
+
+class ConnectStream:
+    """A stream of the Connect protocol, which is always refused: in the one message that ends it."""
+
+    def __init__(self, content_type: str) -> None:
+        self._content_type = content_type
+
+    def decode(self, content: bytes) -> UnparsableMessage:
+        """Returns an UnparsableMessage: no stream is read."""
+        return UnparsableMessage(len(content))
+
+    def encode(self, content: bytes) -> Reply:
+        """Returns an empty reply: no stream is answered."""
+        return Reply(200, self._content_type, content)
+
+    def refuse(self, status: Any) -> Reply:
+        """Returns the end of the stream: a flag, the length in 4 bytes, and the error in JSON."""
+        content = b'{"error":' + error_content(status) + b"}"
+        return Reply(200, self._content_type, b"\x02" + len(content).to_bytes(4, "big") + content)
+
+
+def http_reply(status: int, message: str, *headers: tuple[str, str]) -> Reply:
+    """Returns the reply to a request that is no call: Connect's clients take its status for an unknown error."""
+    code = "unimplemented" if status == 404 else "unknown"
+    return Reply(status, JSON, json.dumps({"code": code, "message": message}).encode(), headers)
+
+
+def check_structure(content: bytes, characters: Sequence[bytes] = _STRUCTURE) -> None:
+    """Checks, before it is parsed, that JSON has few enough values for the memory. Raises ValueError."""
+    count = sum(map(content.count, characters))
+    if count > _MAX_STRUCTURE:
+        raise ValueError(f"it has {count} values and separators; at most {_MAX_STRUCTURE}")
+
+
+def message_json(message: Message) -> bytes:
+    """Returns a message in compact ProtoJSON."""
+    return json.dumps(json_format.MessageToDict(message), ensure_ascii=False, separators=(",", ":")).encode()
