@@ -22,7 +22,8 @@ from typing import IO, Any
 from unittest.mock import patch
 
 _PRELOADED = [
-    *("glimpse.server.app", "glimpse.server.http.listener", "glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve", "glimpse.client"),
+    *("glimpse.server.app", "glimpse.server.http.listener", "glimpse.client"),
+    *("glimpse.cli.main", "glimpse.cli.commands", "glimpse.cli.server.serve"),
     # What most of the commands import, and the one that imports most.
     *("glimpse.cli.common.inputs", "glimpse.cli.common.session", "glimpse.cli.discover.findings"),
     *("glimpse.cli.discover.report", "glimpse.cli.discover.folder", "glimpse.cli.discover.stored"),
