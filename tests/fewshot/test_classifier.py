@@ -78,7 +78,7 @@ def test_a_deleted_example_leaves_no_trace(seed: int, order: list[int], kept: in
     engine = engine_of(vectors, SHOTS)
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES))
     for i in order[kept:]:
-        engine.remove(NAMES[SHOTS[i]], vectors[i])
+        engine.remove([NAMES[SHOTS[i]]], vectors[i : i + 1])
     rest = sorted(order[:kept])
     labels = sorted({SHOTS[i] for i in rest})
     examples = Examples(
@@ -454,7 +454,7 @@ def test_texts_return_to_their_place_when_all_examples_are_removed(shots: int, w
             engine.drop(label)
     else:
         for row, vector in zip(rows, vectors, strict=True):
-            engine.remove(NAMES[row], vector)
+            engine.remove([NAMES[row]], vector[None])
     engine.clear_fit(engine.begin())
     left = ["l2", "l3", "l4"]
     queries = np.stack([texts[label] for label in left])
@@ -562,5 +562,5 @@ def test_the_distance_relative_to_all_examples_follows_every_change() -> None:
     engine.add(NAMES[:1], queries[:1])
     assert np.abs(wanted() - before).max() > 0.1  # otherwise the next line could not fail
     assert engine.relative_lengths(queries) == pytest.approx(wanted(), rel=1e-4, abs=1e-4)
-    engine.remove(NAMES[0], queries[0])
+    engine.remove([NAMES[0]], queries[:1])
     assert engine.relative_lengths(queries) == pytest.approx(before, rel=1e-4, abs=1e-4)

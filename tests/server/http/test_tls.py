@@ -78,9 +78,9 @@ def test_a_changed_authority_for_clients_is_used_without_a_restart(
         # A context of its own keeps its sessions: they must not outlive the authority.
         old_client, new_client = trusting(authority, old), trusting(authority, new)
         assert is_ready(server, old_client)
-        for stranger in (new_client, trusting(authority)):
+        for refused in (new_client, trusting(authority)):
             with pytest.raises(OSError, match=r".*"):
-                is_ready(server, stranger)
+                is_ready(server, refused)
         shutil.copy(after.file, known)
         assert is_ready(server, new_client)
         with pytest.raises(OSError, match=r".*"):
