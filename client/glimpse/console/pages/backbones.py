@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from glimpse.client import (
     Backbone,
@@ -161,7 +161,8 @@ class _Progress:
             return
         self._show(state)
         if state.done:
-            await self._context.reload()
+            # The timer that runs this goes with the page, so the new page needs a task of its own.
+            background_tasks.create(self._context.reload(), name="show both backbones")
 
     def _show(self, state: Reembedding) -> None:
         self._bar.value = state.embedded_count / state.example_count if state.example_count else 1.0
