@@ -17,7 +17,7 @@ _FIGURES: tuple[tuple[str, Callable[[CollectionReport], str]], ...] = (
     ("Foreign inputs accepted", lambda report: estimate(report.false_accept)),
     ("Labels that need more examples", lambda report: f"{sum(one.needs_more for one in report.labels):,}"),
     ("Suspect examples", lambda report: f"{len(report.suspects):,}"),
-    ("Head", lambda report: report.head.name.lower().replace("_", " ")),
+    ("Head", lambda report: report.head.name.replace("_", " ").capitalize().replace("Lda", "LDA")),
     ("Calibrated", lambda report: "yes" if report.calibrated else "no, too few examples"),
 )
 
