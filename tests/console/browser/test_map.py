@@ -122,6 +122,7 @@ def test_chosen_examples_get_another_label(page: Page, console: ConsoleProcess, 
         expect(page.get_by_role("heading", name="1 example chosen")).to_be_visible()
         page.get_by_role("button", name="Choose none").click()
         expect(page.get_by_role("heading", name="1 example chosen")).to_have_count(0)
+        page.evaluate("window.scrollTo(0, 0)")
         box = page.get_by_role("application").bounding_box()
         assert box
         page.keyboard.down("Shift")
