@@ -98,7 +98,9 @@ CUVS = {"onnxruntime-gpu", "faiss-gpu-cuvs"}
 BUILDS = CPU | GPU | CUVS
 
 
-@pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel", "console"])
+@pytest.mark.parametrize(
+    "other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel", "console", "map"]
+)
 def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
     extras = [other_extra] if other_extra else []
     assert BUILDS & _requirements(wheel, *extras).keys() == set()

@@ -19,7 +19,8 @@ from glimpse.console.maps.sample import Sample, count_enrolled, draw_sample, ran
 
 def unit(count: int, dimension: int, seed: int = 0) -> Floats:
     vectors = np.random.default_rng(seed).normal(size=(count, dimension)) * np.linspace(3, 1, dimension)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit_vectors: Floats = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit_vectors
 
 
 @pytest.mark.parametrize(("count", "dimension"), [(40, 8), (8, 40), (2, 5), (5, 2)])

@@ -13,7 +13,7 @@ _MAX_MAPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a map was made of.
+    """The source and the method of a map.
 
     Attributes:
         collection: Full name of the collection.

@@ -11,7 +11,7 @@ from glimpse.console.maps.fit import NOT_MEASURED
 
 
 class Coloring(StrEnum):
-    """What the colours stand for."""
+    """The meaning of the colours."""
 
     LABEL = "Label"
     DOMAIN = "Domain"

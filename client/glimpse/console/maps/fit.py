@@ -1,4 +1,4 @@
-"""How well each example fits its label: the nearest mean of a label when the example itself is left out."""
+"""The fit of each example to its label: which mean of a label is nearest when the example itself is left out."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _CHUNK_VALUES = 1 << 23  # cosines at once: 32 MiB
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How well n examples fit their labels, of which there are L.
+    """The fit of n examples to their labels, of which there are L.
 
     Attributes:
         nearest: Label whose mean is nearest to each example, of shape `(n,)`. The example is left out of the mean of

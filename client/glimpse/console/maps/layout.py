@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from glimpse.console.maps.fit import Fit, measure_fit
+from glimpse.console.maps.fit import Codes, Fit, measure_fit
 from glimpse.console.maps.projection import Floats, pca, umap
 
 Coordinates = NDArray[np.uint16]
@@ -16,7 +16,7 @@ _LARGEST = np.iinfo(np.uint16).max
 
 
 class Method(StrEnum):
-    """How vectors become two coordinates."""
+    """A way from vectors to two coordinates."""
 
     PCA = "PCA"
     UMAP = "UMAP"
@@ -40,7 +40,7 @@ class Layout:
     points: Coordinates
     shares: tuple[float, float] | None
     labels: tuple[str, ...]
-    codes: NDArray[np.int32]
+    codes: Codes
     fit: Fit
 
 
@@ -56,8 +56,8 @@ def make_layout(vectors: Floats, labels: tuple[str, ...], no_classes: Collection
     Raises:
         ModuleNotFoundError: If the method is UMAP, and the extra `map` is not installed.
     """
-    names, codes = np.unique(np.array(labels, dtype=object), return_inverse=True)
-    codes = codes.astype(np.int32)
+    names, inverse = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    codes: Codes = inverse.astype(np.int32)
     # A row of an index may have no label.
     classes = np.array([bool(name) and name not in no_classes for name in names])
     points, shares = (umap(vectors), None) if method is Method.UMAP else pca(vectors)

@@ -141,7 +141,7 @@ def _show_change(context: Context, collection: Collection, state: Reembedding) -
 
 
 class _Progress:
-    """How far a re-embedding is. It asks every two seconds until nothing is left."""
+    """The progress of a re-embedding. It asks every two seconds until nothing is left."""
 
     def __init__(self, context: Context, state: Reembedding) -> None:
         self._context, self._collection = context, state.collection

@@ -1,4 +1,4 @@
-"""What the map shows: layout, colours, one class alone, the legend, and steps from point to point."""
+"""Controls of the map: layout, colours, one class alone, the legend, and steps from point to point."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

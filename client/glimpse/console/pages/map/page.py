@@ -94,7 +94,7 @@ class _MapView:
                 self._controls.add_legend()
             with ui.element("div").classes("map-side"):
                 self._example = ExamplePanel(context, made, self.select, self._add)
-                self._chosen = Chosen(context, made, self._scatter.mark)
+                self._chosen = Chosen(context, made, self._scatter.mark_points)
         self._scatter.describe(keys, self._example.box)
         self._recolor()
         show_labels(made)

@@ -2,6 +2,7 @@
 const FULL = 65535;
 const MARGIN = 18;
 const REACH = 14; // pixels around a click
+const TURNS = 16;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 // Colours alone do not tell everybody labels apart.
 const MARKS = [
@@ -101,15 +102,18 @@ export default {
       const dark = document.body.classList.contains("body--dark");
       const count = this.codes.length;
       const radius = count > this.plainFrom ? 1.5 : count > 500 ? 3 : 5;
-      const groups = this.hues.map(() => []);
-      for (let index = 0; index < count; index++) groups[this.codes[index]].push(index);
+      const plain = count > this.plainFrom;
       // The shown class is drawn last, above the others.
-      const order = groups.map((_, code) => code).sort((a, b) => (a === this.shown) - (b === this.shown));
-      for (const code of order) {
-        const faded = this.shown >= 0 && code !== this.shown;
-        context.globalAlpha = faded ? 0.12 : 0.8;
-        context.fillStyle = this.colour(code, dark);
-        this.fill(context, groups[code], code, radius, count > this.plainFrom, width, height);
+      for (const above of this.shown >= 0 ? [false, true] : [false]) {
+        // Classes take turns. Otherwise the last one would cover the others.
+        for (let turn = 0; turn < TURNS; turn++) {
+          for (const [code, indexes] of this.classesOf(turn)) {
+            if (this.shown >= 0 && (code === this.shown) !== above) continue;
+            context.globalAlpha = this.shown >= 0 && !above ? 0.12 : 0.8;
+            context.fillStyle = this.colour(code, dark);
+            this.fill(context, indexes, code, radius, plain, width, height);
+          }
+        }
       }
       context.globalAlpha = 1;
       context.strokeStyle = getComputedStyle(this.$el).getPropertyValue("--ink");
@@ -118,6 +122,15 @@ export default {
       context.lineWidth = 3;
       if (this.current >= 0 && this.current < count) this.ring(context, this.current, radius + 5);
       if (this.drag?.area) this.drawArea(context);
+    },
+    classesOf(turn) {
+      const classes = new Map();
+      for (let index = turn; index < this.codes.length; index += TURNS) {
+        const code = this.codes[index];
+        if (!classes.has(code)) classes.set(code, []);
+        classes.get(code).push(index);
+      }
+      return classes;
     },
     colour(code, dark) {
       const hue = this.hues[code];

@@ -72,7 +72,7 @@ class Scatter(Element, component="scatter.js"):
         """Marks a point. NOTHING: marks none."""
         self.props["selected"] = position
 
-    def mark(self, positions: Sequence[int]) -> None:
+    def mark_points(self, positions: Sequence[int]) -> None:
         """Marks the points that are chosen together."""
         self.props["area"] = list(positions)
 
