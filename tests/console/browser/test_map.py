@@ -211,5 +211,6 @@ def test_a_reader_is_offered_no_change(page: Page, tmp_path: Path) -> None:
         open_map(page, console, "texts")
         page.get_by_role("button", name="Next").click()
         expect(selected(page)).to_contain_text("Cosine to its label")
+        expect(selected(page)).to_contain_text("you need a key with the scope classify")
         expect(page.get_by_role("button", name="Choose for another label")).to_have_count(0)
         expect(page.get_by_text("Hold Shift and drag")).to_have_count(0)

@@ -46,9 +46,9 @@ class ExamplePanel:
             return
         client, name = self._context.client, self._made.names[position]
         with self._context.busy("Reading the example"):
+            near: list[Evidence] | None = None
             example = await client.get_example(name, include_vector=True)
-            near: list[Evidence] = []
-            if example.vector is not None:
+            if example.vector is not None and self._context.may(Scope.CLASSIFY):
                 [found] = await client.search_examples(name.split("/")[1], [example.vector], top_k=_NEIGHBORS + 1)
                 near = [one for one in found.neighbors if one.example != name][:_NEIGHBORS]
         if self._shown == position and not self.box.is_deleted:
@@ -60,7 +60,7 @@ class ExamplePanel:
             heading("No example is selected", 2)
             note("Click a point of the map, or use Next. Its picture or text appears here, with its neighbours.")
 
-    def _show(self, position: int, example: Example, near: list[Evidence]) -> None:
+    def _show(self, position: int, example: Example, near: list[Evidence] | None) -> None:
         self.box.clear()
         with self.box:
             heading(example.label or "Without a label", 2)
@@ -74,11 +74,7 @@ class ExamplePanel:
                     Tag("dd", text)
             if self._context.may(Scope.ENROLL) and not self._made.in_index[position]:
                 ui.button("Choose for another label", on_click=lambda: self._add(position)).props("outline no-caps")
-            heading("Nearest examples", 3)
-            if not near:
-                note("There is no other example.")
-            for one in near:
-                self._show_neighbor(one)
+            self._show_neighbors(near)
 
     def _facts(self, position: int, example: Example) -> list[tuple[str, str]]:
         fit, labels = self._made.layout.fit, self._made.layout.labels
@@ -91,6 +87,15 @@ class ExamplePanel:
         facts += [("Group", example.group)] if example.group else []
         facts += [("Enrolled", ago(example.create_time))]
         return facts + sorted(example.metadata.items())
+
+    def _show_neighbors(self, near: list[Evidence] | None) -> None:
+        heading("Nearest examples", 3)
+        if near is None:
+            note("To see them, you need a key with the scope classify.")
+        elif not near:
+            note("There is no other example.")
+        for one in near or []:
+            self._show_neighbor(one)
 
     def _show_neighbor(self, one: Evidence) -> None:
         position = self._positions.get(one.example, NOTHING)
