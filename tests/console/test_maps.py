@@ -181,7 +181,7 @@ def test_the_map_used_longest_ago_goes_first() -> None:
     assert [bool(cache.get(one)) for one in names] == [True, False, True]
 
 
-@pytest.mark.rest  # UMAP compiles its code for ten seconds
+@pytest.mark.rest  # UMAP compiles its code first, which takes 12 s of a processor and more
 def test_umap_keeps_neighbours_together_and_is_repeatable() -> None:
     pytest.importorskip("umap", reason="needs the extra `map`")
     centres = np.eye(3, 12, dtype=np.float32)

@@ -105,6 +105,19 @@ def test_colours_stand_for_labels_domains_and_decisions(page: Page, console: Con
     shoot(page, "map-decisions")
 
 
+def test_umap_lays_the_map_out_if_it_is_installed(page: Page, console: ConsoleProcess, shoot: Shoot) -> None:
+    pytest.importorskip("umap", reason="needs the extra `map`")
+    open_map(page, console)
+    page.get_by_role("combobox", name="Layout").click()
+    page.get_by_role("option", name="UMAP").click()
+    expect(page.get_by_text("24 examples, by UMAP: neighbours stay neighbours")).to_be_visible(timeout=120_000)
+    check_axe(page)
+    shoot(page, "map-umap")
+    page.get_by_role("combobox", name="Layout").click()
+    page.get_by_role("option", name="PCA").click()
+    expect(page.get_by_text("24 examples, by PCA")).to_be_visible()
+
+
 def test_an_empty_collection_says_what_to_do(page: Page, console: ConsoleProcess) -> None:
     open_page(page, console, "map", EMPTY)
     expect(page.get_by_text("There is nothing to show yet.")).to_be_visible()

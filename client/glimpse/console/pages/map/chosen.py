@@ -53,6 +53,8 @@ class Chosen:
             heading(f"{counted(len(self._positions), 'example')} chosen", 2)
             if len(self._positions) < wanted:
                 note(f"Of {wanted:,}: at most {_MOST:,} at once, and no rows of the attached index.")
+            if not self._positions:
+                return
             with ui.element("div").classes("map-legend"):
                 for label, count in counts.most_common(_LABELS):
                     label_chip(label, f"{count:,}")
