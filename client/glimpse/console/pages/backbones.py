@@ -4,27 +4,8 @@ from functools import partial
 
 from nicegui import background_tasks, ui
 
-from glimpse.client import (
-    Backbone,
-    Collection,
-    GlimpseError,
-    Modality,
-    NotFound,
-    Reembedding,
-    Scope,
-)
-from glimpse.console.components import (
-    ago,
-    confirm,
-    counted,
-    empty_state,
-    figure,
-    figures,
-    heading,
-    note,
-    panel,
-    table,
-)
+from glimpse.client import Backbone, Collection, GlimpseError, Modality, NotFound, Reembedding, Scope
+from glimpse.console.components import ago, confirm, counted, empty_state, figure, figures, heading, note, panel, table
 from glimpse.console.context import Context
 from glimpse.console.pages.backbone_figures import short_name, show_figures
 
