@@ -11,24 +11,29 @@ from glimpse.console.components.texts import percent
 _HUES = 24
 
 
-def label_chip(label: str, note: str = "") -> ui.element:
+def label_chip(label: str, note: str = "", *, hue: int | None = None, mark: int = 0) -> ui.element:
     """Shows a label with a dot of its own colour, which is the same on every page.
 
     Args:
         label: Name of the label.
         note: A short text after it, such as a count.
+        hue: Hue of the dot in degrees, in place of the label's own. Negative: grey.
+        mark: Form of the dot: 0 a circle, 1 a square, 2 a triangle, 3 a diamond.
     """
     with ui.element("span").classes("chip") as chip:
-        label_dot(label)
+        label_dot(label, hue, mark)
         Tag("span", label).classes("chip-text")
         if note:
             Tag("span", note).classes("chip-note")
     return chip
 
 
-def label_dot(label: str) -> ui.element:
-    """Shows a dot in the colour of a label."""
-    return ui.element("span").classes("dot").style(f"--hue: {hue_of(label)}").props("aria-hidden=true")
+def label_dot(label: str, hue: int | None = None, mark: int = 0) -> ui.element:
+    """Shows a dot in the colour of a label. For `hue` and `mark` see `label_chip`."""
+    shown = hue_of(label) if hue is None else hue
+    dot = ui.element("span").classes("dot" if shown >= 0 else "dot grey").props("aria-hidden=true")
+    dot.style(f"--hue: {shown}").props["data-mark"] = str(mark)
+    return dot
 
 
 def hue_of(label: str) -> int:

@@ -2,8 +2,9 @@
 
 from glimpse.client import Scope
 from glimpse.console.context import Page
-from glimpse.console.pages import ask, collections, server, teach
+from glimpse.console.pages import ask, backbones, collections, server, teach
 from glimpse.console.pages.health import page as health
+from glimpse.console.pages.map import page as map_page
 from glimpse.console.pages.review import page as review
 
 HOME = Page("collections", "Collections", collections.page, of_collection=False)
@@ -13,5 +14,7 @@ PAGES: tuple[Page, ...] = (
     Page("ask", "Ask", ask.page, scope=Scope.CLASSIFY),
     Page("review", "Review", review.page, scope=Scope.ENROLL),
     Page("health", "Health", health.page),
+    Page("map", "Map", map_page.page),
+    Page("backbones", "Backbones", backbones.page),
     Page("server", "Server", server.page, of_collection=False),
 )
