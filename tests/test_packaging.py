@@ -115,7 +115,8 @@ BUILDS = CPU | GPU | CUVS
 
 
 @pytest.mark.parametrize(
-    "other_extra", ["", "index", "ray", "vectors", "export", "evaluate", "sklearn", "postgres", "otel", "console", "map"]
+    "other_extra",
+    ["", "index", "ray", "vectors", "export", "evaluate", "sklearn", "postgres", "otel", "console", "map"],
 )
 def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
     extras = [other_extra] if other_extra else []

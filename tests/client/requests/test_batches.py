@@ -179,7 +179,7 @@ def test_an_update_masks_the_changed_fields(client: Client, script: Script) -> N
 
 
 def test_only_known_policy_fields_are_reset(client: Client, script: Script) -> None:
-    with pytest.raises(ValueError, match="unknown policy field 'threshold' in reset; the fields are .*match_threshold, "):
+    with pytest.raises(ValueError, match=r"unknown policy field 'threshold' in reset; .*match_threshold, "):
         client.update_collection("c", reset="threshold")
     with pytest.raises(ValueError, match="coverage is set and reset in one call"):
         client.update_collection("c", policy=DecisionPolicy(coverage=0.8), reset=["match_margin", "coverage"])
