@@ -31,6 +31,7 @@ COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext"
 #: Variables of the client and of the tests.
 NOT_SETTINGS = {"server", "format", "api_key", "eval_data", "fuzz", "chaos_rounds", "chaos_seed", "gpu"}
 NOT_SETTINGS |= {"tls", "tls_ca", "client_cert", "client_key", "client_insecure"}
+NOT_SETTINGS |= {"cache", "chromium", "require_chromium", "shots"}
 
 
 def documents(text: str) -> list[Any]:

@@ -62,7 +62,7 @@ def test_the_messages_are_generated_from_the_contract(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("built")
 def test_calls_results_errors_and_retries(server: tuple[ServerProcess, str]) -> None:
     process, key = server
-    report = npm("test", GLIMPSE_URL=process.url, GLIMPSE_KEY=key)
+    report = npm("test", GLIMPSE_URL=process.url, GLIMPSE_API_KEY=key)
     assert re.search(r"pass [1-9]", report), report
     assert "fail 0" in report
 
@@ -92,4 +92,4 @@ console.log(vector.values.length);
     assert "require(" not in text
     done = subprocess.run(["node", str(page)], capture_output=True, text=True, timeout=60)
     assert done.stdout == "8\n", done.stderr
-    assert npm("run", "example", "--", process.url, GLIMPSE_KEY=key).split()[0] == "warm"
+    assert npm("run", "example", "--", process.url, GLIMPSE_API_KEY=key).split()[0] == "warm"

@@ -1,8 +1,8 @@
-/** Teaches a server two colours and asks for one: `npm run example -- URL`. A key is read from GLIMPSE_KEY. */
+/** Teaches a server two colours and asks for one: `npm run example -- URL`. A key is read from GLIMPSE_API_KEY. */
 import { Decision, Glimpse, GlimpseError, unwrap } from "glimpse-fewshot";
 
 const url = process.argv[2] ?? "http://127.0.0.1:8080";
-const apiKey = process.env["GLIMPSE_KEY"];
+const apiKey = process.env["GLIMPSE_API_KEY"];
 const glimpse = new Glimpse({ url, ...(apiKey ? { apiKey } : {}) });
 try {
   await glimpse.createCollection("shades");

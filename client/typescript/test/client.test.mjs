@@ -1,11 +1,11 @@
-/** Calls a real server; GLIMPSE_URL names it, and GLIMPSE_KEY is a key of it with the scope admin. */
+/** Calls a real server; GLIMPSE_URL names it, and GLIMPSE_API_KEY is a key of it with the scope admin. */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { Code, Decision, Glimpse, GlimpseError, ItemError, unwrap } from "../dist/index.js";
 
 const url = process.env.GLIMPSE_URL;
-const apiKey = process.env.GLIMPSE_KEY;
+const apiKey = process.env.GLIMPSE_API_KEY;
 const glimpse = new Glimpse({ url, apiKey });
 const ONCE = { retry: { attempts: 1 } };
 
