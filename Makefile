@@ -12,8 +12,8 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo console test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures mini
-.PHONY: clean help
+.PHONY: demo console test test-rest chaos lint proto client baseline bench bench-peers bench-gpu docs pictures
+.PHONY: pictures-console mini clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -86,6 +86,9 @@ docs: $(DEV)    ## regenerate the references and the picture of the packages; bu
 
 pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
 	.venv-export/bin/python docs/generate_pictures.py
+
+pictures-console: $(DEV)  ## photograph the console for docs/tutorials/console.md, with chromium (a minute)
+	GLIMPSE_SHOTS=docs/images $(BIN)/python -m pytest -m rest tests/console/browser/test_first_run.py
 
 mini: $(EXPORT)   ## train glimpse-mini again and write its card (90 minutes on two quiet cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini

@@ -123,5 +123,4 @@ def test_the_first_run_ends_with_a_reviewed_collection(
         page.keyboard.press("x")
         expect(page.locator(".group-head")).to_contain_text("Nothing is left")
         settled(page)
-        picture(page, "done")
         assert not list(client.list_review_items("shapes"))
