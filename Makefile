@@ -15,7 +15,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo console test test-rest test-integrations chaos lint proto client baseline bench bench-peers bench-gpu
-.PHONY: docs pictures mini release clean help
+.PHONY: docs pictures pictures-console mini release clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -97,6 +97,9 @@ release: $(DEV)  ## make wheel, sdist, SBOM, checksums and the changelog's secti
 
 pictures: $(EXPORT)  ## draw the pictures of docs/deciding.md again, from ../shared/data (minutes)
 	.venv-export/bin/python docs/generate_pictures.py
+
+pictures-console: $(DEV)  ## photograph the console for docs/tutorials/console.md, with chromium (a minute)
+	GLIMPSE_SHOTS=docs/images $(BIN)/python -m pytest -m rest tests/console/browser/test_first_run.py
 
 mini: $(EXPORT)   ## train glimpse-mini again and write its card (90 minutes on two quiet cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini

@@ -51,10 +51,11 @@ def test_a_suspect_is_relabelled_in_place_and_back(
     check_axe(page)
     card.get_by_role("button", name="Relabel as blue square").click()
     expect(card).to_contain_text("Relabelled: red circle → blue square.")
+    expect(card.get_by_role("status")).to_be_focused()
     assert client.get_example(suspect).label == "blue square"
     expect(page.get_by_text("1 change since this report.")).to_be_visible()
     card.get_by_role("button", name="Undo").click()
-    expect(card).to_contain_text("It is red circle again.")
+    expect(card.get_by_role("status").filter(has_text="It is red circle again.")).to_be_focused()
     assert client.get_example(suspect).label == "red circle"
     expect(page.get_by_text("since this report")).to_have_count(0)
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from glimpse.client import Client, LabelRole, ReviewPolicy
-from support.browser import EMPTY, Shoot, check_axe, open_page, settled
+from support.browser import EMPTY, NARROW, WIDE, Shoot, check_axe, open_page, settled
 from support.console import ConsoleProcess
 from support.kept_queries import largest_group, review_pictures, review_vectors
 from support.keys import make_key
@@ -141,6 +141,9 @@ def test_pictures_are_shown_and_a_proposal_is_accepted(
     expect(page.locator(".overview")).to_contain_text(f"{waiting} quer")
     shoot(page, "review")
     check_axe(page)
+    page.set_viewport_size(NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
+    page.set_viewport_size(WIDE)
     accept = page.get_by_role("button", name="a Accept")
     for _ in range(20):
         if accept.is_visible():

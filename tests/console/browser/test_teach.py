@@ -34,7 +34,8 @@ def test_a_first_example_makes_a_label_and_can_be_undone(
     expect(row(page, SQUARE)).to_have_text(f"{SQUARE}1")
     assert counts(client, empty) == {SQUARE: 1}
     newest.get_by_role("button", name="Undo: delete 1 new example").click()
-    expect(newest.get_by_role("heading", name="Undone: 1 example deleted")).to_be_visible()
+    undone = newest.get_by_role("heading", name="Undone: 1 example deleted")
+    expect(undone).to_be_focused()
     assert counts(client, empty) == {}
 
 
@@ -68,12 +69,21 @@ def test_pictures_are_dropped_onto_a_label(
     assert counts(client, taught) == {SQUARE: 1, STAR: 3, CIRCLE: 2}
 
 
-def test_texts_are_pasted_read_and_taught(page: Page, console: ConsoleProcess, client: Client, empty: str) -> None:
+def test_texts_are_pasted_read_and_taught(
+    page: Page, console: ConsoleProcess, client: Client, empty: str, pictures: Path
+) -> None:
     open_zone(page, console, "teach", empty)
     paste(page, text=f"it is cold\n\n{HOSTILE[0]}")
     expect(page.get_by_label("Texts")).to_have_value(f"it is cold\n\n{HOSTILE[0]}")
     page.get_by_role("button", name="Teach the texts").click()
     expect(page.get_by_text("Type a label first.")).to_be_visible()
+    page.get_by_label("Label", exact=True).fill("a/b")
+    expect(page.get_by_text("Use no slash and no control characters.")).to_be_visible()
+    page.get_by_role("button", name="Teach the texts").click()
+    expect(page.get_by_label("Label", exact=True)).to_be_focused()
+    drop(page.locator("body"), pictures / STAR / "0.png")
+    expect(page.get_by_text("Nothing was taught: the label is not valid.")).to_be_visible()
+    assert counts(client, empty) == {}
     page.get_by_label("Label", exact=True).fill(HOSTILE[1].replace("/", "|"))
     page.get_by_role("button", name="Teach the texts").click()
     expect(settle(page).get_by_role("heading", name="2 new examples")).to_be_visible()

@@ -68,7 +68,7 @@ def test_near_duplicates_and_outliers_can_be_moved_and_deleted(
         expect(card.get_by_role("img")).to_have_count(2)
     expect(outlier.get_by_text("the nearest of its label")).to_be_visible()
     twin.get_by_role("button", name="Delete the new one").click()
-    expect(twin.get_by_text("Deleted.")).to_be_visible()
+    expect(twin.get_by_text("Deleted.")).to_be_focused()
     outlier.get_by_role("button", name="Move").click()
     page.get_by_role("dialog").get_by_label("Label").fill(CIRCLE)
     page.keyboard.press("Enter")
@@ -102,7 +102,7 @@ def test_examples_are_moved_and_deleted_and_come_back(
     expect(panel.get_by_text(f"1 example moved to {STAR}.")).to_be_visible()
     assert counts(client, taught) == {SQUARE: 1, STAR: 2, CIRCLE: 1}
     panel.get_by_role("button", name="Undo").click()
-    expect(panel.get_by_text("Undone.")).to_be_visible()
+    expect(panel.get_by_text("Undone.")).to_be_focused()
     assert counts(client, taught) == {SQUARE: 2, STAR: 1, CIRCLE: 1}
     panel.get_by_role("checkbox", name="Example 2").click()
     panel.get_by_role("button", name="Delete").click()

@@ -9,6 +9,7 @@ from glimpse.console.components.tags import Tag
 from glimpse.console.components.texts import percent
 
 _HUES = 24
+_MAX_ID = 128  # characters of the id of a label
 
 
 def label_chip(label: str, note: str = "", *, hue: int | None = None, mark: int = 0) -> ui.element:
@@ -51,3 +52,14 @@ def probability_bars(rows: Iterable[tuple[str, float]]) -> ui.element:
                     ui.element("span").classes("bar").style(f"width: {100 * probability:.1f}%; --hue: {hue_of(label)}")
                 Tag("span", percent(probability)).classes("bar-value")
     return bars
+
+
+def label_problem(text: str) -> str:
+    """Returns what is wrong with the id of a new label. Empty: nothing."""
+    if not text:
+        return "Type a name."
+    if len(text) > _MAX_ID:
+        return f"Use at most {_MAX_ID} characters."
+    if "/" in text or not text.isprintable():
+        return "Use no slash and no control characters."
+    return ""

@@ -46,3 +46,9 @@ def empty_state(title: str, text: str, action: str = "", on_click: Callable[[], 
             if action:
                 ui.button(action, on_click=on_click).props("unelevated no-caps")
     return actions
+
+
+def move_focus(element: ui.element) -> None:
+    """Moves the keyboard focus to a text, in place of a button that is gone."""
+    element.props["tabindex"] = -1
+    element.run_method("focus")

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
-from glimpse.client import Estimate
+from glimpse.client import Estimate, Head
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+_HEADS = {Head.UNSPECIFIED: "no head yet", Head.NEIGHBORS: "nearest neighbours"}
 _TIMES = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
@@ -48,6 +49,11 @@ def duration(seconds: float) -> str:
 def ago(time: datetime) -> str:
     """Returns how long ago a time is: `3 days 4 hours ago`."""
     return f"{duration(max(0.0, (datetime.now(UTC) - time).total_seconds()))} ago"
+
+
+def head_name(head: Head) -> str:
+    """Returns the name of a head: `class mean and prompts`, `LDA`."""
+    return _HEADS.get(head) or head.name.lower().replace("_", " ").replace("lda", "LDA")
 
 
 def byte_size(number: float) -> str:

@@ -39,7 +39,8 @@ def advice(
     if len(counts) == 1:
         yield "Add a second label, or negative examples: one label alone cannot be distinguished from anything."
     if single:
-        yield f"{single} of {len(counts)} labels have one example: a second one for each calibrates the answers."
+        have = "has" if single == 1 else "have"
+        yield f"{single} of {len(counts)} labels {have} one example: a second one for each calibrates the answers."
     if response.negative_transfer:
         yield "Review the examples: answers are worse with them than with the prompts alone."
     yield from _advice_on_examples(response, sum(counts))
@@ -66,9 +67,11 @@ def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) ->
         )
     if response.suspects:
         confident = sum(suspect.confident for suspect in response.suspects)
+        number = len(response.suspects)
+        examples = "1 example has" if number == 1 else f"{number} examples have"
         sure = f", {confident} of them confidently" if confident else ""
         yield (
-            f"Review the suspects: by the other examples, {len(response.suspects)} examples have another label{sure}. "
+            f"Review the suspects: by the other examples, {examples} another label{sure}. "
             "Do not delete them unseen: many are right, and deleting all of them can make answers worse."
         )
 

@@ -15,7 +15,6 @@ from glimpse.console.pages.review.choices import (
     describe_failures,
     describe_group,
     digit_labels,
-    label_problem,
     likely_labels,
     split_words,
 )
@@ -56,17 +55,6 @@ def test_of_many_labels_the_likely_ones_come_first_then_used_ones_then_large_one
 def test_likely_labels_are_the_proposal_and_then_the_most_frequent_answers() -> None:
     assert likely_labels("moon", ["star", "", "arc", "arc", "moon"]) == ["moon", "arc", "star"]
     assert likely_labels("", []) == []
-
-
-@pytest.mark.parametrize(("text", "ok"), [("star", True), ("ein Stern", True), ("", False), ("a/b", False)])
-def test_an_id_of_a_label_is_checked(text: str, ok: bool) -> None:
-    assert (label_problem(text) == "") is ok
-
-
-def test_long_ids_and_control_characters_are_refused() -> None:
-    assert "128" in label_problem("a" * 129)
-    assert label_problem("a" * 128) == ""
-    assert label_problem("a\nb")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from glimpse.client import Classification, Decision, Evidence, Head, Timings
+from glimpse.console.components import head_name
 
 _MAX_NAMED = 4
 _NOTHING = "None of these"
@@ -38,7 +39,7 @@ def reason_of_head(answer: Classification) -> str:
     """Returns which head answered, and why: `LDA answered: labels have two examples or more.` Empty: none did."""
     if answer.head is Head.UNSPECIFIED:
         return ""
-    name = answer.head.name.lower().replace("_", " ").replace("lda", "LDA")
+    name = head_name(answer.head)
     return f"{name[:1].upper()}{name[1:]} answered: {answer.head_reason}."
 
 

@@ -4,20 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from glimpse.client import Collection, CollectionReport, Head, Label, LabelFigures
-from glimpse.console.components import Tag, counted, estimate, figure, figures, heading, note, table
+from glimpse.client import Collection, CollectionReport, Label, LabelFigures
+from glimpse.console.components import Tag, counted, estimate, figure, figures, head_name, heading, note, table
 
-_HEADS = {
-    Head.UNSPECIFIED: "no head yet",
-    Head.CLASS_MEAN: "class mean",
-    Head.PROMPTS: "prompts",
-    Head.CLASS_MEAN_AND_PROMPTS: "class mean and prompts",
-    Head.LDA: "discriminant analysis",
-    Head.LDA_AND_PROMPTS: "discriminant analysis and prompts",
-    Head.KERNEL_RIDGE: "kernel ridge",
-    Head.PROJECTED_RIDGE: "projected ridge",
-    Head.NEIGHBORS: "nearest neighbours",
-}
 _LABELS = 15  # rows of the table at first
 
 
@@ -35,7 +24,7 @@ def show_figures(report: CollectionReport, collection: Collection) -> None:
             if report.zero_shot_accuracy:
                 figure("Prompts alone", estimate(report.zero_shot_accuracy), "accuracy on the same examples")
             calibrated = "calibrated" if report.calibrated else "not calibrated yet"
-            figure("Answers by", _HEADS[report.head], f"{calibrated} · {report.head_reason}".removesuffix(" · "))
+            figure("Answers by", head_name(report.head), f"{calibrated} · {report.head_reason}".removesuffix(" · "))
 
 
 def show_advice(report: CollectionReport) -> None:
@@ -71,7 +60,7 @@ def show_tables(report: CollectionReport, labels: Mapping[str, Label]) -> None:
     if len(report.heads) > 1:
         with ui.element("section").classes("panel"):
             heading("Heads", 2)
-            rows = [(_HEADS[one.head], estimate(one.accuracy)) for one in report.heads]
+            rows = [(head_name(one.head), estimate(one.accuracy)) for one in report.heads]
             table("Accuracy of each head", ("Head", "Accuracy"), rows, numbers=(1,))
     if report.adaptations:
         with ui.element("section").classes("panel"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nicegui import background_tasks, ui
 
 from glimpse.client import Example, GlimpseError, Label, Scope, SuspectExample
-from glimpse.console.components import Tag, confirm, dialog_panel, label_chip, note, original, pair, percent
+from glimpse.console.components import Tag, confirm, dialog_panel, label_chip, move_focus, note, original, pair, percent
 from glimpse.console.context import Context
 from glimpse.console.pages.health.changes import Changes
 from glimpse.console.pages.health.figures import name_of
@@ -129,7 +129,8 @@ class SuspectCard:
             return
         self._box.clear()
         with self._box:
-            Tag("p", text).props("role=status")
+            status = Tag("p", text).props("role=status")
             if undo:
                 with ui.element("div").classes("actions"):
                     ui.button("Undo", on_click=self._undo).props("outline no-caps dense")
+        move_focus(status)

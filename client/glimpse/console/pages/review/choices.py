@@ -9,7 +9,6 @@ from glimpse.console.components import counted, percent
 
 DIGITS = 9
 MAX_WORDS = 1_000
-_MAX_ID = 128
 _ITEM = ("query", "queries")
 _NO_CLASS = (LabelRole.NEGATIVE, LabelRole.UNLABELED)
 
@@ -59,17 +58,6 @@ def likely_labels(proposed: str, answers: Iterable[str]) -> list[str]:
     """
     ranked = [name for name, _ in Counter(filter(None, answers)).most_common()]
     return list(dict.fromkeys([*filter(None, [proposed]), *ranked]))
-
-
-def label_problem(text: str) -> str:
-    """Returns what is wrong with the id of a new label. Empty: nothing."""
-    if not text:
-        return "Type a name."
-    if len(text) > _MAX_ID:
-        return f"Use at most {_MAX_ID} characters."
-    if "/" in text or not text.isprintable():
-        return "Use no slash and no control characters."
-    return ""
 
 
 def split_words(text: str) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
-from glimpse.console.components import dialog_panel, note
-from glimpse.console.pages.review.choices import MAX_WORDS, label_problem, split_words
+from glimpse.console.components import dialog_panel, label_problem, note
+from glimpse.console.pages.review.choices import MAX_WORDS, split_words
 
 
 async def ask_label(proposal: str, names: Sequence[str], count: str) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from nicegui import background_tasks, ui
 
 from glimpse.client import AlreadyExists, Collection
-from glimpse.console.components import heading, label_chip, note, original, pair, sent
+from glimpse.console.components import heading, label_chip, move_focus, note, original, pair, sent
 from glimpse.console.context import Context
 from glimpse.console.errors import title_of
 from glimpse.console.pages.teach.changes import Change, Undo, move, remove
@@ -47,7 +47,7 @@ class FindingCard:
         self._other = finding.others[0] if finding.others else None
         self._card = ui.element("article").classes("finding")
         with self._card:
-            heading(self._title(), 3)
+            self._head = heading(self._title(), 3)
             ui.label(self._text())
             with pair():
                 self._show_sent()
@@ -166,9 +166,10 @@ class FindingCard:
     async def _done(self, change: Change, name: str) -> None:
         self._actions.clear()
         with self._actions:
-            ui.label(change.text).props("role=status")
+            status = ui.label(change.text).props("role=status")
             if change.undo:
                 self._button("Undo", partial(self._undo, change.undo, name))
+        move_focus(status)
         await self._on_change([], [name] if change.deleted else [])
 
     async def _undo(self, undo: Undo, name: str) -> None:
@@ -179,6 +180,7 @@ class FindingCard:
         elif back and self._other:
             self._other = replace(self._other, example=back)
         self._offer()
+        move_focus(self._head)
         await self._on_change([back] if back and back == self._new else [], [])
 
     def _name(self, label: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from nicegui import background_tasks, ui
 
 from glimpse.client import Collection, Enrollment, GlimpseError, Unauthenticated
-from glimpse.console.components import Tag, counted
+from glimpse.console.components import Tag, counted, move_focus
 from glimpse.console.context import Context
 from glimpse.console.errors import error_panel
 from glimpse.console.pages.teach.cards import FindingCard
@@ -169,6 +169,7 @@ class Drop:
             element.clear()
         self._rest.text = self._accuracy.text = ""
         self._title.text = f"Undone: {counted(count, 'example')} deleted"
+        move_focus(self._title)
         await self._on_change()
 
     def _show(self, last: bool) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from nicegui import ui
 
 from glimpse.client import Collection, Example
-from glimpse.console.components import Tag, confirm, counted, heading, original
+from glimpse.console.components import Tag, confirm, counted, heading, move_focus, original
 from glimpse.console.context import Context
 from glimpse.console.pages.teach.changes import Undo, move, remove, remove_all
 from glimpse.console.pages.teach.labels import LabelList
@@ -122,9 +122,10 @@ class LabelExamples:
         await self._labels.load()
         await self._read()
         with self._done:
-            ui.label(text)
+            status = ui.label(text)
             if undo:
                 ui.button("Undo", on_click=partial(self._undo, undo)).props("outline no-caps dense")
+        move_focus(status)
 
     async def _undo(self, undo: Undo) -> None:
         with self._context.busy("Undoing"):

@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from glimpse.client import Collection, Modality, NotFound, Scope
-from glimpse.console.components import Batch, DropZone, Tag, counted, empty_state, heading
+from glimpse.console.components import Batch, DropZone, Tag, counted, empty_state, heading, label_problem
 from glimpse.console.context import Context
 from glimpse.console.pages.teach.drops import Drop
 from glimpse.console.pages.teach.examples import LabelExamples
@@ -70,6 +70,7 @@ class Teach:
                 self._typed = ui.input("Label", on_change=self._show_label).props(
                     "outlined clearable autocomplete=off spellcheck=false maxlength=128"
                 )
+                self._typed.without_auto_validation()
                 self._hint = Tag("p", "").classes("note")
                 self._typed.props["aria-describedby"] = self._hint.html_id
                 texts = Modality.TEXT in modalities
@@ -96,6 +97,12 @@ class Teach:
         """The id of the label that was typed or chosen. Empty: none."""
         return resolve_label(self._typed.value or "", self._labels.names)
 
+    @property
+    def _problem(self) -> str | None:
+        """The problem of the new label that was typed. None: it is valid, or no label was typed."""
+        label = self._label
+        return label_problem(label) or None if label and label not in self._labels.names else None
+
     def _choose(self, label: str) -> None:
         self._typed.value = label
         self._show_label()
@@ -103,7 +110,7 @@ class Teach:
     def _show_label(self) -> None:
         label, name = self._label, self._labels.name_of(self._label)
         known = self._labels.count_of(label)
-        self._typed.error = None
+        self._typed.error = self._problem
         self._zone.props["title"] = self._zone.props["label"] = (
             f"Drop {self._kind} of {name} here, or paste them"
             if label
@@ -130,6 +137,8 @@ class Teach:
         taught = split_texts(self._text.value or "", label, by_line=bool(self._by_line.value))
         if not label:
             self._typed.error = "Type a label first."
+        elif self._problem:
+            self._typed.run_method("focus")
         elif taught:
             drop = self._start(label)
             self._text.value = ""
@@ -138,8 +147,11 @@ class Teach:
             self._text.error = "Type or paste a text first."
 
     async def _take_files(self, batch: Batch) -> None:
+        known = batch.target in self._labels.names
+        if self._problem and not known:
+            ui.notify("Nothing was taught: the label is not valid.")
+            return
         if batch.done == 0 or self._drop is None:
-            known = batch.target in self._labels.names
             self._drop = self._start(batch.target if known else self._label)
         uploads = sort_uploads(batch.files, self._drop.label)
         self._drop.leave_out(uploads)
