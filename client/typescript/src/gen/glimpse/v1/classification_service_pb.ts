@@ -262,8 +262,8 @@ export type ClassifyOptions = Message<"glimpse.v1.ClassifyOptions"> & {
   domain: string;
 
   /**
-   * False means that nothing of this call is kept for review, whatever the policy of the collection. Unset and true mean
-   * that Collection.review_policy decides.
+   * False means that nothing of this call is kept for review, whatever the policy of the collection. Unset and true
+   * mean that Collection.review_policy decides.
    *
    * @generated from field: optional bool keep = 5;
    */

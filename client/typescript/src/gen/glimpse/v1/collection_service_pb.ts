@@ -80,8 +80,8 @@ export const DecisionPolicySchema: GenMessage<DecisionPolicy> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_collection_service, 0);
 
 /**
- * ReviewPolicy says which queries a collection keeps for review (ReviewService). Nothing is kept of a Classify call with
- * `keep` false, nor of any other call.
+ * ReviewPolicy says which queries a collection keeps for review (ReviewService). Nothing is kept of a Classify call
+ * with `keep` false, nor of any other call.
  *
  * @generated from message glimpse.v1.ReviewPolicy
  */
@@ -116,8 +116,8 @@ export type ReviewPolicy = Message<"glimpse.v1.ReviewPolicy"> & {
   keepInputs: boolean;
 
   /**
-   * The queue holds this many items, up to 100,000. 0 means 1,000. If it is full, the newest item of the least uncertain
-   * decision makes room. One key holds at most a quarter; callers without a key have no such limit.
+   * The queue holds this many items, up to 100,000. 0 means 1,000. If it is full, the newest item of the least
+   * uncertain decision makes room. One key holds at most a quarter; callers without a key have no such limit.
    *
    * @generated from field: int32 max_items = 5;
    */
@@ -539,7 +539,8 @@ export type CreateCollectionRequest = Message<"glimpse.v1.CreateCollectionReques
 
   /**
    * The call reads the display name, the backbone, the three policies, names_as_prompts, keep_inputs,
-   * content_readable, label_mode and pinned_head. It ignores other fields. The collection may be unset if the server has loaded exactly one backbone.
+   * content_readable, label_mode and pinned_head. It ignores other fields. The collection may be unset if the server
+   * has loaded exactly one backbone.
    *
    * @generated from field: glimpse.v1.Collection collection = 2;
    */
@@ -693,9 +694,10 @@ export type UpdateCollectionRequest = Message<"glimpse.v1.UpdateCollectionReques
   collection?: Collection | undefined;
 
   /**
-   * REQUIRED. The mask names the fields to change: `display_name`, `names_as_prompts`, `keep_inputs`, `content_readable`,
-   * `pinned_head`, `policy`, `embedding_space_policy`, `review_policy`, or one field of a policy, for example `policy.coverage`. A field that the
-   * mask names and that is unset in the collection is set to its default.
+   * REQUIRED. The mask names the fields to change: `display_name`, `names_as_prompts`, `keep_inputs`,
+   * `content_readable`, `pinned_head`, `policy`, `embedding_space_policy`, `review_policy`, or one field of a policy,
+   * for example `policy.coverage`. A field that the mask names and that is unset in the collection is set to its
+   * default.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -2892,7 +2894,8 @@ export const BatchGetExampleContentRequestSchema: GenMessage<BatchGetExampleCont
 export type BatchGetExampleContentResponse = Message<"glimpse.v1.BatchGetExampleContentResponse"> & {
   /**
    * There is one content for each name, in the same order. The first one always comes, and then as many as fit into
-   * 4 MiB: the status of the others is RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE), and they can be asked for in another call.
+   * 4 MiB: the status of the others is RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE), and they can be asked for in another
+   * call.
    *
    * @generated from field: repeated glimpse.v1.Content contents = 1;
    */

@@ -55,7 +55,7 @@ export type ReviewItem = Message<"glimpse.v1.ReviewItem"> & {
   probability: number;
 
   /**
-   * The uncertainty is in [0, 1]; the items with the highest are kept if the queue is full.
+   * The uncertainty is in [0, 1]. With the likeness of the items it makes the ranking.
    *
    * @generated from field: double uncertainty = 5;
    */
@@ -423,8 +423,9 @@ export type ResolveReviewItemsRequest = Message<"glimpse.v1.ResolveReviewItemsRe
   names: string[];
 
   /**
-   * The items are the members of the group with this etag. If its members are others now, the answer is ABORTED
-   * (REVIEW_GROUP_CHANGED), and nothing is resolved. Empty means that no group is meant.
+   * The items are members of the group with this etag. If one of them was resolved or has expired since, the answer is
+   * ABORTED (REVIEW_GROUP_CHANGED), and nothing is resolved. The same holds for a part of the members, if the group of
+   * this server has others by now. Empty means that no group is meant.
    *
    * @generated from field: string group_etag = 3;
    */
@@ -437,8 +438,8 @@ export type ResolveReviewItemsRequest = Message<"glimpse.v1.ResolveReviewItemsRe
    */
   resolution: {
     /**
-     * The items are of this label, which exists and can be a negative or an unlabeled one. An unknown label is NOT_FOUND
-     * (LABEL_NOT_FOUND).
+     * The items are of this label, which exists and can be a negative or an unlabeled one. An unknown label is
+     * NOT_FOUND (LABEL_NOT_FOUND).
      *
      * @generated from field: string label_id = 4;
      */
@@ -707,7 +708,8 @@ export const GetReviewContentRequestSchema: GenMessage<GetReviewContentRequest> 
 export type GetReviewContentResponse = Message<"glimpse.v1.GetReviewContentResponse"> & {
   /**
    * There is one content for each name, in the same order. The first one always comes, and then as many as fit into
-   * 4 MiB: the status of the others is RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE), and they can be asked for in another call.
+   * 4 MiB: the status of the others is RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE), and they can be asked for in another
+   * call.
    *
    * @generated from field: repeated glimpse.v1.Content contents = 1;
    */
@@ -791,8 +793,9 @@ export type GetReviewSummaryResponse = Message<"glimpse.v1.GetReviewSummaryRespo
   unknownRateNow?: Rate | undefined;
 
   /**
-   * The accuracy on recent queries, from those of the sample that people have resolved: the label was theirs, or the
-   * decision was UNKNOWN and the resolution negative.
+   * The accuracy on recent queries, from those of the sample that people have resolved as a label or a negative. An
+   * answer was right if it had their label. If they are a negative, or their label did not exist yet, it was right if
+   * it was UNKNOWN. Queries from before the collection had a label do not count.
    *
    * @generated from field: optional glimpse.v1.Rate accuracy = 6;
    */
@@ -945,9 +948,9 @@ export const PurgeReviewResponseSchema: GenMessage<PurgeReviewResponse> = /*@__P
 export const ReviewService: GenService<{
   /**
    * ListReviewItems lists the items that wait, those first whose resolution is expected to teach the collection most:
-   * uncertain ones, each unlike the ones before it. The page token fixes the ranking for ten minutes on the server that
-   * made it; an older one, or one of many, is INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since
-   * are left out of the later pages.
+   * uncertain ones, each unlike the ones before it. The page token holds the rest of the ranking, so it is valid on
+   * every server of the ledger, and has about 14 bytes for each item that is left. After ten minutes it is
+   * INVALID_ARGUMENT (PAGE_TOKEN_EXPIRED). Items that were resolved since are left out of the later pages.
    *
    * @generated from rpc glimpse.v1.ReviewService.ListReviewItems
    */
@@ -958,7 +961,8 @@ export const ReviewService: GenService<{
   },
   /**
    * ListReviewGroups groups the items that wait by likeness. The groups are computed in the background: the answer is
-   * the last grouping and says when it was made. The first call for a collection waits for it.
+   * the last grouping and says when it was made. The first call for a collection waits for it. The page token holds the
+   * rest of the groups, as that of ListReviewItems.
    *
    * @generated from rpc glimpse.v1.ReviewService.ListReviewGroups
    */
@@ -971,8 +975,9 @@ export const ReviewService: GenService<{
    * ResolveReviewItems says what items are. The items are enrolled, or only taken from the queue, in one durable
    * transaction. An item that was resolved or has expired meanwhile has a status of its own and does not fail the
    * others. The same request_id again returns the same resolution and changes nothing.
-   * ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now. The details of the status
-   * have the ReviewGroup as it is, unless it is empty.
+   * ABORTED (REVIEW_GROUP_CHANGED) means that the group of `group_etag` has other members now, and nothing was
+   * resolved. The details of the status have the ReviewGroup as it is, unless it is empty. They name as many of its
+   * members as fit into 2 KiB.
    *
    * @generated from rpc glimpse.v1.ReviewService.ResolveReviewItems
    */
