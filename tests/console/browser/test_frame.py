@@ -112,7 +112,7 @@ def test_nothing_is_stored_in_the_browser(page: Page, console: ConsoleProcess) -
 def test_the_keyboard_reaches_everything(page: Page, console: ConsoleProcess) -> None:
     open_page(page, console)
     names = []
-    for _ in range(12):
+    for _ in range(20):
         page.keyboard.press("Tab")
         names.append(
             page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''").strip()
