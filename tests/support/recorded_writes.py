@@ -222,7 +222,8 @@ def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -
         rows.setdefault(example.label_id, []).append(np.frombuffer(example.vector.data, "<f4"))
     means = {label: np.sum(several, axis=0, dtype=np.float64) for label, several in rows.items()}
     queries = [collection.given(f"query/{number}") for number in range(5)]
-    request = cls.ClassifyRequest(collections=[collection.name], inputs=queries)
+    options = cls.ClassifyOptions(top_k=max(1, len(means)))
+    request = cls.ClassifyRequest(collections=[collection.name], inputs=queries, options=options)
     for query, result in zip(queries, stubs.classification.Classify(request).results, strict=True):
         [classification] = result.classifications
         row = np.frombuffer(query.vector.data, "<f4")
