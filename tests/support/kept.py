@@ -8,11 +8,11 @@ import numpy as np
 
 from glimpse.ledger import CollectionRecord, Ledger, ReviewItem
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.review.keeper import Keeper
-from glimpse.server.review.kept_query import KeptQuery
-from glimpse.server.review.recorder import Recorder
-from glimpse.server.review.sampling import Sampling
-from glimpse.server.review.worker import ReviewWorker
+from glimpse.server.review.keeping.keeper import Keeper
+from glimpse.server.review.keeping.kept_query import KeptQuery
+from glimpse.server.review.keeping.recorder import Recorder
+from glimpse.server.review.keeping.sampling import Sampling
+from glimpse.server.review.keeping.worker import ReviewWorker
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import types_pb2

@@ -18,7 +18,7 @@ def review_server(folder: Path, *backbones: Path) -> Iterator[str]:
 
 def write_soon() -> None:
     """Shortens the time between two batches of kept queries, in the server's process."""
-    from glimpse.server.review import worker
+    from glimpse.server.review.keeping import worker
 
     worker._TURN_SECONDS = 0.05
 

@@ -29,11 +29,11 @@ from glimpse.server.maintenance.decision_writer import DecisionWriter
 from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
 from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.review.keeper import Keeper
-from glimpse.server.review.recorder import Recorder
+from glimpse.server.review.keeping.keeper import Keeper
+from glimpse.server.review.keeping.recorder import Recorder
+from glimpse.server.review.keeping.sampling import Sampling
+from glimpse.server.review.keeping.worker import ReviewWorker
 from glimpse.server.review.reembedding import ItemReembedder
-from glimpse.server.review.sampling import Sampling
-from glimpse.server.review.worker import ReviewWorker
 from glimpse.server.scheduling.inbound import Inbound
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.scheduling.load_shedder import LoadShedder

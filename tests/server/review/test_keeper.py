@@ -9,7 +9,7 @@ import pytest
 
 from glimpse.ledger import Ledger, sqlite_url
 from glimpse.ledger.review.records import MAX_BATCH_BYTES
-from glimpse.server.review.queue_state import QueueState
+from glimpse.server.review.keeping.queue_state import QueueState
 from glimpse.v1 import classification_service_pb2 as cls
 from support.kept import D, Place, units
 from support.review import now

@@ -12,8 +12,8 @@ from glimpse.ledger.review.records import MAX_SAMPLES
 from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.inference.embedder import Embedded
-from glimpse.server.review.recorder import Recorder
-from glimpse.server.review.sampling import Sampling
+from glimpse.server.review.keeping.recorder import Recorder
+from glimpse.server.review.keeping.sampling import Sampling
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import types_pb2

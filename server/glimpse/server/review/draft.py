@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from glimpse.ledger import ReviewBatch, ReviewItem, ReviewRepeat, ReviewSample
-from glimpse.server.review.kept_query import KeptQuery
+from glimpse.server.review.keeping.kept_query import KeptQuery
 
 
 @dataclass(slots=True)

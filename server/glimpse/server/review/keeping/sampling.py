@@ -13,7 +13,7 @@ import math
 import random
 
 from glimpse.ledger.review.records import MAX_SAMPLES
-from glimpse.server.review.kept_query import CollectionKey
+from glimpse.server.review.keeping.kept_query import CollectionKey
 from glimpse.v1 import classification_service_pb2 as pb
 
 # Sure answers are the most queries, and teach the least.

@@ -10,11 +10,11 @@ from functools import partial
 from glimpse.ledger import Ledger, LedgerError, ReviewBatch, ReviewDeleted
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.errors import RequestError
-from glimpse.server.review.keeper import Keeper, Usage
-from glimpse.server.review.kept_query import KeptQuery
-from glimpse.server.review.recorder import Recorder
+from glimpse.server.review.keeping.keeper import Keeper, Usage
+from glimpse.server.review.keeping.kept_query import KeptQuery
+from glimpse.server.review.keeping.recorder import Recorder
+from glimpse.server.review.keeping.sampling import Sampling
 from glimpse.server.review.reembedding import ItemReembedder
-from glimpse.server.review.sampling import Sampling
 from glimpse.server.telemetry import metrics
 
 logger = logging.getLogger(__name__)

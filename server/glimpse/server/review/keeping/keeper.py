@@ -10,8 +10,8 @@ import numpy as np
 from glimpse.ledger import Ledger, ReviewAdded, ReviewBatch
 from glimpse.server.collections.review_policy import max_items
 from glimpse.server.review.draft import Draft, split
-from glimpse.server.review.kept_query import PART_BYTES, CollectionKey, KeptQuery
-from glimpse.server.review.queue_state import SAME, QueueState
+from glimpse.server.review.keeping.kept_query import PART_BYTES, CollectionKey, KeptQuery
+from glimpse.server.review.keeping.queue_state import SAME, QueueState
 from glimpse.server.telemetry import metrics
 
 # A caller holds at most a quarter of the items of a collection, and of the bytes of the ledger.

@@ -16,8 +16,8 @@ from glimpse.server.errors import RequestError
 from glimpse.server.inference.batch_results import Outcome
 from glimpse.server.inference.embedder import Embedded
 from glimpse.server.proto_enums import DECISIONS
-from glimpse.server.review.kept_query import MAX_CONTENT_BYTES, KeptQuery
-from glimpse.server.review.sampling import Sampling
+from glimpse.server.review.keeping.kept_query import MAX_CONTENT_BYTES, KeptQuery
+from glimpse.server.review.keeping.sampling import Sampling
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.telemetry import metrics
 from glimpse.v1 import types_pb2
