@@ -9,13 +9,14 @@
 It uploads nothing. It needs the extra `release` and a package index.
 """
 
-import hashlib
 import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+from glimpse.files.digest import digest
 
 ROOT = Path(__file__).parents[1]
 #: What the SBOM lists: the extras of the image for processors.
@@ -75,11 +76,6 @@ def write_sbom(wheel: Path, file: Path, extras: str = EXTRAS) -> None:
         # Without times and random ids, the same packages give the same file.
         options = ("--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON")
         run(sys.executable, "-m", "cyclonedx_py", "environment", *options, "-o", file, python)
-
-
-def digest(file: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def release(out: Path) -> None:

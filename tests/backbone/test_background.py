@@ -10,8 +10,8 @@ import pytest
 
 from glimpse.backbone import Bundle, BundleError, Encoder, Tokenizer, bundled, load_bundle, write_bundle
 from glimpse.backbone.background import background_vectors, background_words, embed_texts, write_background
-from glimpse.backbone.bundle import digest
 from glimpse.backbone.manifest import READERS
+from glimpse.files.digest import digest
 from support.bundles import tiny_dual_bundle
 
 VECTORS = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)

@@ -12,8 +12,8 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from glimpse.backbone import BundleError, Encoder, load_bundle
-from glimpse.backbone.bundle import digest
 from glimpse.backbone.manifest import Manifest
+from glimpse.files.digest import digest
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 
 

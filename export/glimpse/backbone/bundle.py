@@ -1,6 +1,5 @@
 """Reads and writes bundles."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from glimpse.backbone.manifest import (
 )
 from glimpse.backbone.manifest_file import problems, read_manifest
 from glimpse.backbone.onnx_validation import check_graph
+from glimpse.files.digest import digest
 from glimpse.files.scratch import scratch_beside
 
 # A million words of a hundred characters with their merges. Loading such a file takes several times as much memory.
@@ -115,9 +115,3 @@ def check_free(out: Path) -> None:
 def bundled(name: str = "glimpse-mini") -> Path:
     """Returns the folder of a bundle that ships with the package."""
     return Path(str(files("glimpse.backbone") / "bundled" / name))
-
-
-def digest(file: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,1 +1,1 @@
-"""Temporary folders that a killed process does not leave behind, and the cache. Standard library only."""
+"""Temporary folders that a killed process does not leave behind, the cache, and digests. Standard library only."""

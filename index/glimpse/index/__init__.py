@@ -7,6 +7,7 @@ server without an index needs no pyarrow, which takes 170 MB.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from glimpse.files.digest import digest
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search.ann_index import CandidateIndex
@@ -15,7 +16,7 @@ from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
 from glimpse.index.search.neighbor_graph import NeighborGraph, neighbor_graph
 from glimpse.index.search.overlay_index import Among, Base, LayeredIndex, first_id
-from glimpse.index.storage.atomic_files import atomic, digest
+from glimpse.index.storage.atomic_files import atomic
 from glimpse.index.storage.manifest import (
     GIVEN,
     FaissIndex,

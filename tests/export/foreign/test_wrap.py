@@ -12,12 +12,12 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer as Words
 
 from glimpse.backbone import Bundle, BundleError, Embedder, load_bundle
-from glimpse.backbone.bundle import digest
 from glimpse.backbone.pull.errors import PullError
 from glimpse.export.errors import ExportError
 from glimpse.export.foreign.options import ForeignOptions, name_of
 from glimpse.export.foreign.wrap import wrap_folder
 from glimpse.export.sample_inputs import encoded_pictures, pixels_of
+from glimpse.files.digest import digest
 from support.bundles import tiny_dual_bundle
 from support.foreign import clip_of_one_file, image_encoder, immich, save, sentence_transformer, write_json
 from support.plain_onnx import SIDE, WIDTH, Graph

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glimpse.files.digest import digest
 from glimpse.index import (
     BulkIndex,
     Header,
@@ -21,7 +22,6 @@ from glimpse.index import (
     write_index,
     write_shard,
 )
-from glimpse.index.storage.atomic_files import digest
 from support.indexes import make_index
 
 DIMENSION, SPACE = 12, "0" * 32

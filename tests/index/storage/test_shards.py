@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glimpse.files.digest import digest
 from glimpse.index import IndexFolderError, Shards, Vectors, VectorType, rows_table, schema, write_shard
-from glimpse.index.storage.atomic_files import digest
 from glimpse.index.storage.mmap_shard import MappedShard
 
 DIMENSION = 24

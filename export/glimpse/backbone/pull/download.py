@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from glimpse.backbone.pull.errors import PullError
 from glimpse.backbone.pull.partial_file import RemoteFile, mark_of, write_note
 from glimpse.backbone.pull.sources import check_url, is_loopback
+from glimpse.files.digest import digest
 
 #: Is called with the number of bytes that arrived.
 Received = Callable[[int], None]
@@ -138,10 +139,9 @@ class Downloader:
         """Checks size and digest, and removes what does not fit. Raises PullError."""
         size = part.stat().st_size
         problem = f"has {size:,} bytes, not {file.size:,}" if file.size is not None and size != file.size else ""
-        if not problem and file.sha256 and _digest(part, hashlib.sha256()) != file.sha256:
+        if not problem and file.sha256 and digest(part) != file.sha256:
             problem = f"has not the sha256 {file.sha256} that the hub announces"
-        header = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        if not problem and not file.sha256 and file.git_id and _digest(part, header) != file.git_id:
+        if not problem and not file.sha256 and file.git_id and _git_id(part) != file.git_id:
             problem = f"has not the git id {file.git_id} that the hub announces"
         if problem:
             for left in (part, note):
@@ -149,11 +149,11 @@ class Downloader:
             raise PullError(f"{file.url} {problem}; it changed on the way. Run the command again")
 
 
-def _digest(file: Path, digest: Any) -> str:
+def _git_id(file: Path) -> str:
+    """Returns the id that Git gives a file's content."""
+    header = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
     with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return str(digest.hexdigest())
+        return hashlib.file_digest(stream, lambda: header).hexdigest()
 
 
 def _emptied(part: Path) -> int:

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from glimpse.backbone.bundle import digest
 from glimpse.backbone.pull.errors import PullError
+from glimpse.files.digest import digest
 
 _MAX_FILES = 10_000
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glimpse.index.storage.atomic_files import atomic, digest, synced
+from glimpse.files.digest import digest
+from glimpse.index.storage.atomic_files import atomic, synced
 from glimpse.index.storage.manifest import ERRORS_NAME, Manifest, write_manifest
 from glimpse.inputs import Unreadable
 

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from glimpse.builder.errors import BuildError
 from glimpse.builder.output.existing_rows import COLUMNS, make_known
 from glimpse.builder.output.fragments import Fragments, newest_shards, next_version
+from glimpse.files.digest import digest
 from glimpse.index.building.finalize import tidy
-from glimpse.index.storage.atomic_files import atomic, digest
+from glimpse.index.storage.atomic_files import atomic
 from glimpse.index.storage.id_table import last_of_each
 from glimpse.index.storage.manifest import (
     INDEX_NAME,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import faiss
 
+from glimpse.files.digest import digest
 from glimpse.index.building.index_selection import choices
 from glimpse.index.building.recall import copy_parameters, tune
 from glimpse.index.building.rescored import RescoredIndex, rescored_types
@@ -20,7 +21,7 @@ from glimpse.index.faiss_validation.faiss_io import write_faiss
 from glimpse.index.memory_limit import memory_bytes
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search.cuda import gpu_count
-from glimpse.index.storage.atomic_files import atomic, digest, synced
+from glimpse.index.storage.atomic_files import atomic, synced
 from glimpse.index.storage.label_sums import write_sums
 from glimpse.index.storage.manifest import (
     ERRORS_NAME,

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from glimpse.files.digest import digest
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search.bulk_index import BulkIndex, open_shards
-from glimpse.index.storage.atomic_files import digest
 from glimpse.index.storage.id_table import last_of_each
 from glimpse.index.storage.label_sums import summed
 from glimpse.index.storage.manifest import ERRORS_NAME, LABELS_NAME, Manifest, read_manifest
