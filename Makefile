@@ -10,6 +10,7 @@ PEERS := .venv-peers/.ready
 INTEGRATIONS := .venv-integrations/.ready
 TYPESCRIPT := client/typescript/node_modules/.ready
 BIN := .venv/bin
+PROCESSES := $(shell expr $$(nproc) + 1)
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -26,14 +27,16 @@ demo: $(DEMO)   ## enroll one drawing per character, classify the others, draw a
 console: $(CONSOLE)  ## start a server with drawings as examples, and the console in a browser on it
 	$(BIN)/glimpse console --demo
 
-# Several processes share the cores; the tests that measure time run alone afterwards.
+# Tests wait for servers half of their time, so there is a process more than cores. Those that measure time run alone.
 test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
-	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --no-loadscope-reorder --timeout 300
+	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
 # Exports with torch, Ray, one round of each fault, the stages of the image, a browser, a release, the TypeScript client.
 test-rest: $(DEV) $(EXPORT) $(TYPESCRIPT)  ## what takes long, or needs torch, Ray, a browser or Node
-	$(BIN)/python -m pytest -m rest --timeout 600
+	$(BIN)/python -m pytest -m rest --ignore tests/console/browser --timeout 600
+	# Playwright keeps an event loop running until its process ends, and tests of asyncio cannot follow it there.
+	$(BIN)/python -m pytest -m rest tests/console/browser --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
 test-integrations: $(DEV) $(INTEGRATIONS)  ## other programs call a server: openai, LangChain, LlamaIndex, schemathesis (ten minutes)
