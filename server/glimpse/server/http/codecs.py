@@ -9,12 +9,17 @@ from google.protobuf.message import DecodeError, Message
 
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.http.errors import error_content, error_headers, http_status
+from glimpse.server.http.long_base64 import put_back, take_out
 
 JSON, PROTO = "application/json", "application/proto"
 STREAM_TYPES = ("application/connect+json", "application/connect+proto")
 # Each object, list, member and element costs one of these characters, and about a hundred bytes while JSON is parsed.
 # The largest valid requests have a fifth of this number.
 _STRUCTURE, _MAX_STRUCTURE = (b"{", b"[", b",", b":"), 1_000_000
+# Other threads run between two parts of a body; counting in a part takes a millisecond.
+_PART_BYTES = 1 << 20
+# RecursionError: the JSON is nested too deeply. ValueError and TypeError: json_format does not translate them.
+_PROBLEMS = (json_format.Error, ValueError, TypeError, RecursionError)
 
 
 class Reply(NamedTuple):
@@ -47,18 +52,26 @@ class ConnectJson:
 
     def decode(self, content: bytes) -> Message | UnparsableMessage:
         """Returns the message; an UnparsableMessage with the problem if the body is none."""
+        rest, taken = take_out(content)
+        if taken:
+            try:
+                message = self._parse(rest)
+                if put_back(message, taken) == len(taken):
+                    return message
+            except _PROBLEMS:
+                pass  # the body as the caller wrote it has the same problem, without stand-ins
         try:
-            text = content.decode()
-            check_structure(content)
-            if not text.lstrip().startswith("{"):
-                raise ValueError("it is no object")  # json_format takes an empty list for an empty message
-            message = self._request()
-            json_format.Parse(text, message)
-        # RecursionError: the JSON is nested too deeply. ValueError and TypeError: json_format does not translate them.
-        except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+            return self._parse(content)
+        except _PROBLEMS as error:
             problem = str(error).partition("\n")[0]  # the second line lists all fields
             return UnparsableMessage(len(content), f"the body is no JSON of this call: {problem}")
-        return message
+
+    def _parse(self, content: bytes) -> Message:
+        text = content.decode()
+        check_structure(content)
+        if not text.lstrip().startswith("{"):
+            raise ValueError("it is no object")  # json_format takes an empty list for an empty message
+        return json_format.Parse(text, self._request())
 
     def encode(self, content: bytes) -> Reply:
         """Returns the response message as JSON."""
@@ -119,7 +132,8 @@ def http_reply(status: int, message: str, *headers: tuple[str, str]) -> Reply:
 
 def check_structure(content: bytes, characters: Sequence[bytes] = _STRUCTURE) -> None:
     """Checks, before it is parsed, that JSON has few enough values for the memory. Raises ValueError."""
-    count = sum(map(content.count, characters))
+    starts = range(0, len(content), _PART_BYTES)
+    count = sum(content.count(one, start, start + _PART_BYTES) for start in starts for one in characters)
     if count > _MAX_STRUCTURE:
         raise ValueError(f"it has {count} values and separators; at most {_MAX_STRUCTURE}")
 
