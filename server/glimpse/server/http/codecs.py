@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.http.errors import error_content, error_headers, http_status
-from glimpse.server.http.long_base64 import put_back, take_out
+from glimpse.server.http.long_values import LEAST, Taken, put_back, take_base64, take_texts
 
 JSON, PROTO = "application/json", "application/proto"
 STREAM_TYPES = ("application/connect+json", "application/connect+proto")
@@ -52,26 +52,32 @@ class ConnectJson:
 
     def decode(self, content: bytes) -> Message | UnparsableMessage:
         """Returns the message; an UnparsableMessage with the problem if the body is none."""
-        rest, taken = take_out(content)
+        taken: Taken = {}
+        rest = take_base64(content, taken)
         if taken:
             try:
-                message = self._parse(rest)
-                if put_back(message, taken) == len(taken):
-                    return message
+                return self._parse(rest, taken)
             except _PROBLEMS:
-                pass  # the body as the caller wrote it has the same problem, without stand-ins
+                pass  # the body has an error, which is reported without stand-ins, or a text that looks like base64
         try:
-            return self._parse(content)
+            return self._parse(content, {})
         except _PROBLEMS as error:
             problem = str(error).partition("\n")[0]  # the second line lists all fields
             return UnparsableMessage(len(content), f"the body is no JSON of this call: {problem}")
 
-    def _parse(self, content: bytes) -> Message:
-        text = content.decode()
+    def _parse(self, content: bytes, taken: Taken) -> Message:
+        """Returns the message of a body from which values were taken out. Raises one of _PROBLEMS."""
         check_structure(content)
-        if not text.lstrip().startswith("{"):
-            raise ValueError("it is no object")  # json_format takes an empty list for an empty message
-        return json_format.Parse(text, self._request())
+        body = json.loads(content.decode(), object_pairs_hook=_object)
+        if not isinstance(body, dict):
+            raise ValueError("it is no object")
+        message = self._request()
+        if len(content) >= LEAST:
+            take_texts(body, message.DESCRIPTOR, taken)
+        json_format.ParseDict(body, message)
+        if taken and put_back(message, taken) != len(taken):
+            raise ValueError("long base64 is in a field of another kind")
+        return message
 
     def encode(self, content: bytes) -> Reply:
         """Returns the response message as JSON."""
@@ -136,6 +142,14 @@ def check_structure(content: bytes, characters: Sequence[bytes] = _STRUCTURE) ->
     count = sum(content.count(one, start, start + _PART_BYTES) for start in starts for one in characters)
     if count > _MAX_STRUCTURE:
         raise ValueError(f"it has {count} values and separators; at most {_MAX_STRUCTURE}")
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object. Raises ValueError if a name is given twice."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("an object has a member twice")
+    return found
 
 
 def message_json(message: Message) -> bytes:
