@@ -76,7 +76,7 @@ class ConnectJson:
             take_texts(body, message.DESCRIPTOR, taken)
         json_format.ParseDict(body, message)
         if taken and put_back(message, taken) != len(taken):
-            raise ValueError("long base64 is in a field of another kind")
+            raise ValueError("a long value is in a field of another kind")
         return message
 
     def encode(self, content: bytes) -> Reply:
