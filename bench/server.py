@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ def server_of(bundle: Bundle, folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Served:
-    """A running server process, its address and its log."""
+    """A running server process, its address and its log. `url` is empty without HTTP."""
 
     address: str
     process: subprocess.Popen[str]
     log: Path
+    url: str = ""
 
     def status(self, field: str) -> int:
         """Returns a number from /proc/PID/status, such as `VmRSS` in kB or `Threads`. Raises KeyError."""
@@ -43,7 +45,13 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, bundle: Bundle, *, cores: set[int] | None = None, module: str = "glimpse.cli.main", **settings: object
+    folder: Path,
+    bundle: Bundle,
+    *,
+    cores: set[int] | None = None,
+    module: str = "glimpse.cli.main",
+    tree: Path | None = None,
+    **settings: object,
 ) -> Iterator[Served]:
     """Runs a `glimpse serve` process with one backbone and settings.
 
@@ -52,11 +60,14 @@ def serving(
         bundle: The backbone.
         cores: The cores that the process may use; by default all.
         module: The module that runs the command.
+        tree: The source tree to run; by default the installed one.
         settings: Server settings by name.
     """
     folder.mkdir()
     log = folder / "server.log"
     environment = {**os.environ, **{f"GLIMPSE_{name.upper()}": str(value) for name, value in settings.items()}}
+    if tree:
+        environment["PYTHONPATH"] = os.pathsep.join(str(tree / root) for root in _source_roots(tree))
     command = [sys.executable, "-m", module, "serve", "--listen", "127.0.0.1:0"]
     command += ["--data", str(folder / "data"), "--backbone", str(bundle.path)]
     with log.open("wb") as log_file:
@@ -65,11 +76,19 @@ def serving(
     try:
         if cores:
             os.sched_setaffinity(process.pid, cores)  # before the process starts other threads, which inherit it
-        address = process.stdout.readline().removeprefix("listening on ").strip()
-        if not address:
+        # `listening on ADDRESS`, with HTTP `listening on ADDRESS and URL`
+        line = process.stdout.readline().removeprefix("listening on ").strip()
+        if not line:
             raise RuntimeError(log.read_text())
-        yield Served(address, process, log)
+        address, _, url = line.partition(" and ")
+        yield Served(address, process, log, url)
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+def _source_roots(tree: Path) -> list[str]:
+    """Returns the folders of a source tree that have packages."""
+    hatch = tomllib.loads((tree / "pyproject.toml").read_text())["tool"]["hatch"]
+    return list(hatch["build"]["dev-mode-dirs"])

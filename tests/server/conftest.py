@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.http_calls import HttpChannel
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs, make_collection
 from support.vector_collection import ROWS, Vectors, blobs, named
@@ -26,10 +27,31 @@ def server(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def stubs(server: ServerProcess) -> Iterator[Stubs]:
+def grpc_stubs(server: ServerProcess) -> Iterator[Stubs]:
     stubs = Stubs(server.address)
     yield stubs
     stubs.channel.close()
+
+
+@pytest.fixture(scope="session")
+def stubs(grpc_stubs: Stubs) -> Stubs:
+    return grpc_stubs
+
+
+@pytest.fixture(scope="session")
+def http_stubs(server: ServerProcess) -> Stubs:
+    """Returns stubs whose calls go over HTTP/JSON."""
+    return Stubs("", HttpChannel(server.url))
+
+
+@pytest.fixture(params=["grpc_stubs", "http_stubs"])
+def both_stubs(request: pytest.FixtureRequest) -> Stubs:
+    """Returns stubs over gRPC, and then over HTTP/JSON: a refusal has to be the same over both.
+
+    A module in which every test runs over both makes it its `stubs`.
+    """
+    stubs: Stubs = request.getfixturevalue(request.param)
+    return stubs
 
 
 @pytest.fixture

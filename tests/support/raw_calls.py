@@ -10,8 +10,8 @@ from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding
 from glimpse.v1 import review_service_pb2 as review
 from glimpse.v1 import server_service_pb2 as serverinfo
-from support.http_calls import post
-from support.server import ServerProcess
+from support.http_calls import HttpChannel, post
+from support.server import ServerProcess, Stubs
 
 _FILES = (embedding, collections, classification, review, serverinfo)
 METHODS = {
@@ -41,6 +41,11 @@ def call_over(
     if transport == "grpc":
         return call(server.address, method, request, *metadata)
     return post(server.url, method, request, metadata)
+
+
+def stubs_over(transport: str, server: ServerProcess, stubs: Stubs) -> Stubs:
+    """Returns `stubs`, which are a server's over gRPC, or others over `http`."""
+    return stubs if transport == "grpc" else Stubs("", HttpChannel(server.url))
 
 
 def bearer(key: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """A client that sends bytes of HTTP/1.1. It can start requests without ending them, and not read responses."""
 
 import socket
+import ssl
 import time
 from types import TracebackType
 from typing import Self
@@ -8,16 +9,18 @@ from urllib.parse import urlsplit
 
 
 class RawHttp:
-    """A plain-text connection. Use it as a context manager."""
+    """A connection. Use it as a context manager."""
 
-    def __init__(self, url: str, receive_buffer: int | None = None) -> None:
-        """Connects; `receive_buffer` limits the bytes that the system reads ahead."""
+    def __init__(self, url: str, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """Connects, in plain text without `tls`; `receive_buffer` limits the bytes that the system reads ahead."""
         parts = urlsplit(url)
         self._socket = socket.socket()
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(20)
         self._socket.connect((parts.hostname, parts.port))
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=parts.hostname)
 
     def __enter__(self) -> Self:
         return self

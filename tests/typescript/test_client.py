@@ -1,4 +1,4 @@
-"""The TypeScript client is generated, checked, built, and run against a real server, in Node and as a page's bundle."""
+"""The TypeScript client is generated, checked, built, and run against a real server in Node."""
 
 import importlib.util
 import os
@@ -11,27 +11,10 @@ import pytest
 
 from support.bundles import tiny_dual_bundle
 from support.keys import make_key, until_known
+from support.npm import FOLDER, bundle, npm
 from support.server import ServerProcess
 
-FOLDER = Path(__file__).parents[2] / "client" / "typescript"
 pytestmark = pytest.mark.rest
-
-
-def npm(*words: str, **environment: str) -> str:
-    """Runs npm in the client's folder; returns what it prints."""
-    command = ["npm", "--silent", *words]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, env={**os.environ, **environment})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def built() -> None:
-    """Checks the types and builds the client, with the packages of its lock file."""
-    if not (FOLDER / "node_modules" / ".ready").exists():
-        npm("ci", "--no-audit", "--no-fund")
-    npm("run", "check")
-    npm("run", "build")
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +53,30 @@ def test_calls_results_errors_and_retries(server: tuple[ServerProcess, str]) -> 
 @pytest.mark.usefixtures("built")
 def test_the_example_runs_and_is_bundled_for_pages(server: tuple[ServerProcess, str], tmp_path: Path) -> None:
     process, key = server
-    page = tmp_path / "page.mjs"
-    source = f"""import {{ Glimpse, unwrap }} from "{FOLDER / "src" / "index.ts"}";
+    source = f"""import {{ Glimpse, unwrap }} from "glimpse-fewshot";
 const glimpse = new Glimpse({{ url: "{process.url}", apiKey: "{key}" }});
 const [vector] = unwrap(await glimpse.embed(["a red circle"]));
 console.log(vector.values.length);
 """
     (tmp_path / "page.ts").write_text(source)
-    npm(
-        "exec",
-        "--",
-        "esbuild",
-        str(tmp_path / "page.ts"),
-        "--bundle",
-        "--platform=browser",
-        "--format=esm",
-        f"--outfile={page}",
-    )
+    page = bundle(tmp_path / "page.ts", tmp_path / "page.mjs")
     text = page.read_text("utf-8")
     assert "node:" not in text
     assert "require(" not in text
     done = subprocess.run(["node", str(page)], capture_output=True, text=True, timeout=60)
     assert done.stdout == "8\n", done.stderr
     assert npm("run", "example", "--", process.url, GLIMPSE_API_KEY=key).split()[0] == "warm"
+
+
+@pytest.mark.usefixtures("built")
+def test_the_program_of_the_readme_runs(server: tuple[ServerProcess, str], tmp_path: Path) -> None:
+    process, key = server
+    [program] = re.findall(r"^```ts\n(.*?)^```$", (FOLDER / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for shown, real in (("http://127.0.0.1:8080", process.url), ("shades", "readme")):
+        assert shown in program
+        program = program.replace(shown, real)
+    (tmp_path / "readme.ts").write_text(program)
+    command = ["node", str(bundle(tmp_path / "readme.ts", tmp_path / "readme.mjs"))]
+    environment = {**os.environ, "GLIMPSE_API_KEY": key}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout.startswith("warm "), done.stderr

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 
 import grpc
 import numpy as np
@@ -13,7 +12,6 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
-from support.http_calls import TRANSPORTS, HttpChannel
 from support.pictures import encoded, picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
@@ -42,12 +40,10 @@ def vector(values: "np.typing.ArrayLike", space: str) -> Input:
     return Input(vector=types_pb2.Vector(data=data, embedding_space=space))
 
 
-@pytest.fixture(params=TRANSPORTS)
-def stubs(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Stubs]:
-    """Stubs over gRPC, and over HTTP/JSON: both refuse in the same way."""
-    stubs = Stubs(server.address, HttpChannel(server.url) if request.param == "http" else None)
-    yield stubs
-    stubs.channel.close()
+@pytest.fixture
+def stubs(both_stubs: Stubs) -> Stubs:
+    """Every test of this module runs over gRPC and over HTTP/JSON."""
+    return both_stubs
 
 
 @pytest.fixture

@@ -69,7 +69,8 @@ def named_calls(stubs: Stubs, name: str) -> Iterator[tuple[Callable[[], object],
     )
 
 
-def test_long_names_are_refused_and_leave_nothing_in_memory(server: ServerProcess, stubs: Stubs) -> None:
+def test_long_names_are_refused_and_leave_nothing_in_memory(server: ServerProcess, both_stubs: Stubs) -> None:
+    stubs = both_stubs
     for call, field in named_calls(stubs, f"collections/{'x' * MIB}"):
         with refused(Code.INVALID_ARGUMENT, "TOO_LONG", field) as refusal:
             call()
@@ -88,9 +89,9 @@ def test_long_names_are_refused_and_leave_nothing_in_memory(server: ServerProces
         stubs.collections.UpdateCollection(request)
 
 
-def test_the_status_of_an_item_does_not_repeat_the_whole_input(stubs: Stubs, collection: str) -> None:
+def test_the_status_of_an_item_does_not_repeat_the_whole_input(both_stubs: Stubs, collection: str) -> None:
     odd = Input(vector=types_pb2.Vector(data=b"1234", embedding_space="s" * MIB))
-    response = stubs.classification.Classify(cls.ClassifyRequest(collections=[collection], inputs=[odd, odd]))
+    response = both_stubs.classification.Classify(cls.ClassifyRequest(collections=[collection], inputs=[odd, odd]))
     assert {one.status.reason for one in response.results} == {"EMBEDDING_SPACE_MISMATCH"}
     assert response.ByteSize() < 2_000
 
@@ -103,30 +104,31 @@ def test_the_prompt_cache_counts_the_overhead_of_its_entries() -> None:
     assert sum(cache.get(f"prompt {number}") is not None for number in range(2 * most)) < most
 
 
-def test_a_collection_given_twice_is_refused(stubs: Stubs, wide: list[str], space: str) -> None:
+def test_a_collection_given_twice_is_refused(stubs: Stubs, both_stubs: Stubs, wide: list[str], space: str) -> None:
     names = [wide[0], wide[1], wide[0]]
     with refused(Code.INVALID_ARGUMENT, "DUPLICATE_COLLECTION", "collections[2]"):
-        stubs.classification.Classify(cls.ClassifyRequest(collections=names, inputs=vectors(space, 1)))
+        both_stubs.classification.Classify(cls.ClassifyRequest(collections=names, inputs=vectors(space, 1)))
     config = cls.StreamClassifyRequest(config=cls.StreamClassifyConfig(collections=names))
     with refused(Code.INVALID_ARGUMENT, "DUPLICATE_COLLECTION", "config.collections[2]"):
         list(stubs.classification.StreamClassify(iter([config])))
 
 
 def test_a_response_that_would_be_too_large_is_refused_at_once(
-    server: ServerProcess, stubs: Stubs, wide: list[str], space: str
+    server: ServerProcess, stubs: Stubs, both_stubs: Stubs, wide: list[str], space: str
 ) -> None:
     before, inputs = resident(server), vectors(space, 256)
     started = time.monotonic()
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "options.top_k") as refusal:
         options = cls.ClassifyOptions(top_k=2_000)
-        stubs.classification.Classify(cls.ClassifyRequest(collections=wide, inputs=inputs, options=options))
+        both_stubs.classification.Classify(cls.ClassifyRequest(collections=wide, inputs=inputs, options=options))
     assert "at most 65536" in refusal.message
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
-        stubs.classification.SearchExamples(cls.SearchExamplesRequest(collection=wide[0], inputs=inputs, top_k=1_000))
+        request = cls.SearchExamplesRequest(collection=wide[0], inputs=inputs, top_k=1_000)
+        both_stubs.classification.SearchExamples(request)
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
         labels = [cls.PromptedLabel(label_id=f"l{i}") for i in range(257)]
-        request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=inputs, top_k=257)
-        stubs.classification.ClassifyZeroShot(request)
+        zero_shot = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=inputs, top_k=257)
+        both_stubs.classification.ClassifyZeroShot(zero_shot)
     config = cls.StreamClassifyConfig(collections=wide, options=cls.ClassifyOptions(top_k=1_000))
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "config.options.top_k"):
         list(stubs.classification.StreamClassify(iter([cls.StreamClassifyRequest(config=config)])))
@@ -149,11 +151,11 @@ def test_only_existing_labels_and_examples_count_for_the_size_of_a_response(
     assert len(stubs.classification.SearchExamples(search).results[0].neighbors) == 3
 
 
-def test_a_response_with_long_names_is_limited_in_bytes(stubs: Stubs, space: str) -> None:
+def test_a_response_with_long_names_is_limited_in_bytes(both_stubs: Stubs, space: str) -> None:
     labels = [cls.PromptedLabel(prompts=[f"{i} {WIDE * 4_090}"]) for i in range(50)]
     request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=vectors(space, 60), top_k=50)
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
-        stubs.classification.ClassifyZeroShot(request)
+        both_stubs.classification.ClassifyZeroShot(request)
 
 
 def pages(ask: Callable[[str], Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Collections, labels and examples over gRPC: create, list, update, delete; enrol once."""
+"""Collections, labels and examples: create, list, update, delete; enrol once."""
 
 import time
 
@@ -17,6 +17,12 @@ from support.status import refused
 
 Code = grpc.StatusCode
 Input = types_pb2.Input
+
+
+@pytest.fixture
+def stubs(both_stubs: Stubs) -> Stubs:
+    """Every test of this module runs over gRPC and over HTTP/JSON."""
+    return both_stubs
 
 
 def test_a_collection_is_created_updated_and_deleted(stubs: Stubs) -> None:

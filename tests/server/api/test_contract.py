@@ -75,8 +75,9 @@ def _names(kind: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("rpc", rpcs(), ids=str)
 def test_a_field_is_marked_required_where_the_server_refuses_an_empty_one(
-    rpc: Rpc, stubs: Stubs, documented: dict[str, str]
+    rpc: Rpc, both_stubs: Stubs, documented: dict[str, str]
 ) -> None:
+    stubs = both_stubs
     if rpc.streaming or not rpc.request.DESCRIPTOR.fields:
         return
     assert code_of(stubs, rpc, valid(rpc, stubs)) is not INVALID
@@ -204,9 +205,10 @@ def embed_code(stubs: Stubs, item: types_pb2.Input) -> int:
 def test_a_field_of_an_item_is_marked_required_if_an_empty_one_is_refused(
     make: Callable[[Stubs], Message],
     send: Callable[[Stubs, Any], int],
-    stubs: Stubs,
+    both_stubs: Stubs,
     documented: dict[str, str],
 ) -> None:
+    stubs = both_stubs
     assert send(stubs, make(stubs)) == 0
     kind = make(stubs).DESCRIPTOR
     for name in _names(kind):

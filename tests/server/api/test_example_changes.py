@@ -1,4 +1,4 @@
-"""Tests UpdateExamples and DeleteExamples over gRPC: one change, all or nothing, with the field at fault."""
+"""Tests UpdateExamples and DeleteExamples: one change, all or nothing, with the field at fault."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,17 @@ import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
 from support.indexes import make_index
-from support.server import ServerProcess
+from support.server import ServerProcess, Stubs
 from support.status import refused
 from support.vector_collection import ROWS, Vectors, blobs, named
 
 Code = grpc.StatusCode
+
+
+@pytest.fixture
+def stubs(both_stubs: Stubs) -> Stubs:
+    """Every test of this module runs over gRPC and over HTTP/JSON."""
+    return both_stubs
 
 
 def names_of(vectors: Vectors) -> list[str]:

@@ -15,8 +15,11 @@ import pytest
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.active_work import active_work
+from support.http_calls import TRANSPORTS
+from support.keys import make_key
 from support.metrics import samples
 from support.pictures import picture
+from support.raw_calls import bearer, stubs_over
 from support.server import ServerProcess, Stubs
 from support.status import Refused, refused
 from support.wait import soon
@@ -34,7 +37,8 @@ def large() -> Input:
 @contextmanager
 def small(folder: Path, bundle: Path, **limits: object) -> Iterator[tuple[ServerProcess, Stubs]]:
     """A server with low limits."""
-    with ServerProcess(folder, bundle, decode_threads=1, metrics_listen="127.0.0.1:0", **limits) as server:
+    settings = {"decode_threads": 1, "metrics_listen": "127.0.0.1:0", "http": "127.0.0.1:0"}
+    with ServerProcess(folder, bundle, **settings, **limits) as server:
         stubs = Stubs(server.address)
         yield server, stubs
         stubs.channel.close()
@@ -75,19 +79,23 @@ def test_calls_that_the_load_shedder_refuses_are_counted_with_their_reason(
         assert rejected(server) == inputs
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_refused_input_is_counted_in_an_answered_call_and_the_call_in_a_refused_one(
-    tmp_path: Path, bundles: tuple[Path, Path], large: Input
+    tmp_path: Path, bundles: tuple[Path, Path], large: Input, transport: str
 ) -> None:
+    # With a key the calls are of one caller over both transports; another caller would have places of its own.
+    own = (bearer(make_key(tmp_path, "busy", "classify")),)
     with small(tmp_path, bundles[0], queue_limit=4) as (server, stubs):
-        much = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 6))
+        much = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 6), metadata=own)
         while active_work(server)["images of tiny"] < 4:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
-            stubs.embedding.Embed(emb.EmbedRequest(inputs=[large] * 3))
+            request = emb.EmbedRequest(inputs=[Input(image=picture())] * 3)
+            stubs_over(transport, server, stubs).embedding.Embed(request, metadata=own)
         assert refusal.queue == "inputs"
         assert [one.status.reason for one in much.result().results].count("QUEUE_FULL") == 2
         bad = [Input(image=b"none"), Input(text="good"), Input()]
-        stubs.embedding.Embed(emb.EmbedRequest(inputs=bad))
+        stubs_over(transport, server, stubs).embedding.Embed(emb.EmbedRequest(inputs=bad))
         config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
         stream = [config, *(emb.StreamEmbedRequest(input=one) for one in bad)]
         assert len(list(stubs.embedding.StreamEmbed(iter(stream)))) == 3
@@ -95,15 +103,17 @@ def test_a_refused_input_is_counted_in_an_answered_call_and_the_call_in_a_refuse
         assert rejected(server) == {"QUEUE_FULL": 2, "IMAGE_FORMAT_UNKNOWN": 2, "CONTENT_REQUIRED": 2}
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
-    tmp_path: Path, bundles: tuple[Path, Path], large: Input
+    tmp_path: Path, bundles: tuple[Path, Path], large: Input, transport: str
 ) -> None:
     with small(tmp_path, bundles[0], max_held_bytes=1 << 20) as (server, stubs):
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[Input(image=large.image + bytes(1 << 20))]))
         while not active_work(server)["bytes"]:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
-            stubs.embedding.Embed(emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]))
+            request = emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))])
+            stubs_over(transport, server, stubs).embedding.Embed(request)
         assert refusal.queue == "memory"
         first.result()
         assert ended(server, 2) == {("OK", "", EMBED): 1, (*FULL, EMBED): 1}

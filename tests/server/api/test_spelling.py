@@ -26,6 +26,12 @@ NFC = normalize("NFC", "\u00e9t\u00e9")
 NFD = normalize("NFD", NFC)
 
 
+@pytest.fixture
+def stubs(both_stubs: Stubs) -> Stubs:
+    """Every test of this module runs over gRPC and over HTTP/JSON."""
+    return both_stubs
+
+
 @pytest.mark.parametrize("other", [NFD, f"{NFC} ", f"\u00a0{NFD}\t", f" {NFC}\u3000"])
 def test_two_spellings_of_a_label_are_one(stubs: Stubs, collection: str, other: str) -> None:
     assert other != NFC
@@ -156,7 +162,7 @@ def texts() -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("where", ["stubs", "on_postgresql"])
+@pytest.mark.parametrize("where", ["grpc_stubs", "http_stubs", "on_postgresql"])
 def test_a_text_that_cannot_be_stored_fails_alone(request: pytest.FixtureRequest, where: str) -> None:
     stubs: Stubs = request.getfixturevalue(where)
     collection = make_collection(stubs)
@@ -182,7 +188,7 @@ def test_a_text_that_cannot_be_stored_fails_alone(request: pytest.FixtureRequest
             stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="b", label=label))
 
 
-@pytest.mark.parametrize("where", ["stubs", "on_postgresql"])
+@pytest.mark.parametrize("where", ["grpc_stubs", "http_stubs", "on_postgresql"])
 def test_half_a_surrogate_pair_is_unparsable(request: pytest.FixtureRequest, where: str) -> None:
     stubs: Stubs = request.getfixturevalue(where)
     # No library writes this: three bytes that encode U+D83D alone.

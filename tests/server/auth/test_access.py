@@ -24,6 +24,7 @@ from support.status import refused
 
 CODE = grpc.StatusCode
 STREAMS = 20
+LIST = "/glimpse.v1.EmbeddingService/ListBackbones"
 
 
 @dataclass
@@ -136,17 +137,18 @@ def test_several_collections_in_one_call_all_have_to_be_the_keys(place: Place) -
             list(client.stream_classify(["fish"], ["a"]))
 
 
-def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place) -> None:
+@over_both
+def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place, transport: str) -> None:
     method = "/glimpse.v1.CollectionService/GetReembedding"
     request = collections.GetReembeddingRequest(collection="collections/birds")
     with refused(CODE.NOT_FOUND, "REEMBEDDING_NOT_FOUND"):
-        call(place.server.address, method, request, bearer(place.keys[Scope.READ]))
+        call_over(transport, place.server, method, request, bearer(place.keys[Scope.READ]))
     request.measure = True
     with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED", "measure") as found:
-        call(place.server.address, method, request, bearer(place.keys[Scope.ENROLL]))
+        call_over(transport, place.server, method, request, bearer(place.keys[Scope.ENROLL]))
     assert "scope admin" in found.message
     with refused(CODE.NOT_FOUND, "REEMBEDDING_NOT_FOUND"):
-        call(place.server.address, method, request, bearer(place.of_birds[Scope.ADMIN]))
+        call_over(transport, place.server, method, request, bearer(place.of_birds[Scope.ADMIN]))
 
 
 def test_server_info_hides_collections_that_the_caller_may_not_read(place: Place) -> None:
@@ -264,7 +266,8 @@ def altered(key: str) -> str:
     return key[:-1] + ("0" if key[-1] != "0" else "1")
 
 
-def test_an_invalid_key_is_refused_and_never_repeated(place: Place) -> None:
+@over_both
+def test_an_invalid_key_is_refused_and_never_repeated(place: Place, transport: str) -> None:
     good = place.keys[Scope.READ]
     bad = [
         altered(good),
@@ -281,26 +284,28 @@ def test_an_invalid_key_is_refused_and_never_repeated(place: Place) -> None:
     for one in bad:
         for header in (bearer(one), ("x-api-key", one)):
             with refused(CODE.UNAUTHENTICATED, "CREDENTIALS_INVALID") as found:
-                call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
+                call_over(transport, place.server, LIST, None, header)
             assert not one or one not in found.message
     for scheme in ("Basic", "Token"):
         with refused(CODE.UNAUTHENTICATED, "CREDENTIALS_INVALID"):
             header = ("authorization", f"{scheme} {good}")
-            call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
+            call_over(transport, place.server, LIST, None, header)
 
 
-def test_a_key_may_be_in_either_header(place: Place) -> None:
+@over_both
+def test_a_key_may_be_in_either_header(place: Place, transport: str) -> None:
     key = place.keys[Scope.READ]
     for header in (bearer(key), ("authorization", f"bearer {key}"), ("x-api-key", key)):
-        assert call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
+        assert call_over(transport, place.server, LIST, None, header)
 
 
-def test_an_unknown_rpc_reveals_nothing_to_anonymous_callers(place: Place) -> None:
+@over_both
+def test_an_unknown_rpc_reveals_nothing_to_anonymous_callers(place: Place, transport: str) -> None:
     method = "/glimpse.v1.CollectionService/NoSuchThing"
     with refused(CODE.UNAUTHENTICATED, "CREDENTIALS_REQUIRED"):
-        call(place.server.address, method, None)
+        call_over(transport, place.server, method, None)
     with pytest.raises(grpc.RpcError) as caught:
-        call(place.server.address, method, None, bearer(place.keys[Scope.ADMIN]))
+        call_over(transport, place.server, method, None, bearer(place.keys[Scope.ADMIN]))
     assert caught.value.code() is CODE.UNIMPLEMENTED
 
 

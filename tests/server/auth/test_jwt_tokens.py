@@ -34,7 +34,9 @@ from glimpse.server.auth.jwks import SigningKeys
 from glimpse.server.errors import RequestError
 from glimpse.server.settings import SettingsError
 from support.keys import make_key
+from support.raw_calls import bearer, call_over
 from support.server import ServerProcess
+from support.status import refused
 from support.wait import soon
 
 ISSUER = "https://issuer.example.org/"
@@ -92,7 +94,7 @@ def server(
 ) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("tokens")
     publish(folder / "jwks.json", signer)
-    settings = {"jwt_issuer": ISSUER, "jwt_keys": folder / "jwks.json"}
+    settings = {"jwt_issuer": ISSUER, "jwt_keys": folder / "jwks.json", "http": "127.0.0.1:0"}
     with ServerProcess(folder, bundles[0], **settings) as process:
         yield process
 
@@ -103,9 +105,13 @@ def ask(server: ServerProcess, token: str) -> None:
 
 
 def refusal(server: ServerProcess, token: str) -> GlimpseError:
+    """Returns the refusal of a token over gRPC, after checking that it is the same over HTTP if the server has it."""
     with pytest.raises(Unauthenticated) as caught:
         ask(server, token)
     assert token not in str(caught.value)
+    if server.url:
+        with refused(grpc.StatusCode.UNAUTHENTICATED, caught.value.reason):
+            call_over("http", server, "/glimpse.v1.CollectionService/ListCollections", None, bearer(token))
     return caught.value
 
 

@@ -69,13 +69,13 @@ def test_lower_false_accept_rate_rejects_more_unknown_inputs(fitted: Vectors) ->
         ("coverage", 0.4),
     ],
 )
-def test_rates_out_of_range_are_refused(stubs: Stubs, field: str, value: float) -> None:
+def test_rates_out_of_range_are_refused(both_stubs: Stubs, field: str, value: float) -> None:
     policy = col.DecisionPolicy(**{field: value})
     request = col.CreateCollectionRequest(
         collection_id="never", collection=col.Collection(backbone="backbones/tiny", policy=policy)
     )
     with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", f"collection.policy.{field}"):
-        stubs.collections.CreateCollection(request)
+        both_stubs.collections.CreateCollection(request)
 
 
 def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:

@@ -143,8 +143,8 @@ def test_zero_shot_uses_the_name_without_a_prompt(stubs: Stubs) -> None:
 
 
 @pytest.mark.parametrize("label_id", ["", "  "])
-def test_zero_shot_needs_a_prompt_or_a_name(stubs: Stubs, label_id: str) -> None:
+def test_zero_shot_needs_a_prompt_or_a_name(both_stubs: Stubs, label_id: str) -> None:
     labels = [cls.PromptedLabel(prompts=["red"]), cls.PromptedLabel(label_id=label_id)]
     request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
     with refused(Code.INVALID_ARGUMENT, "EMPTY", "labels[1].prompts"):
-        stubs.classification.ClassifyZeroShot(request)
+        both_stubs.classification.ClassifyZeroShot(request)

@@ -13,7 +13,9 @@ import pytest
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from support.compactions import compact, ended
+from support.http_calls import TRANSPORTS
 from support.indexes import make_index
+from support.raw_calls import stubs_over
 from support.server import ServerProcess, Stubs
 from support.status import refused
 from support.vector_collection import ROWS, Array, Vectors, blobs
@@ -67,7 +69,7 @@ def name(row: int) -> str:
 
 @pytest.fixture(scope="module")
 def serving(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("attach"), bundles[0]) as process:
+    with ServerProcess(tmp_path_factory.mktemp("attach"), bundles[0], http="127.0.0.1:0") as process:
         yield process
 
 
@@ -407,9 +409,10 @@ def test_index_in_another_space_is_refused(here: Stubs, indexes: Path) -> None:
     assert not collection.now.HasField("index")
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("index", ["..", "../data", ".hidden", "a/b", "", "a\0b", "x" * 200])
-def test_path_as_index_name_is_refused(here: Stubs, index: str) -> None:
-    collection = Attached(here)
+def test_path_as_index_name_is_refused(here: Stubs, serving: ServerProcess, index: str, transport: str) -> None:
+    collection = Attached(stubs_over(transport, serving, here))
     with pytest.raises(grpc.RpcError) as caught:
         collection.attach(index)
     assert caught.value.code() is Code.INVALID_ARGUMENT

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -15,10 +16,12 @@ import pytest
 
 from glimpse.server.api.handlers import unary
 from glimpse.server.http import connection, exchange
+from glimpse.server.http import listener as listener_module
 from glimpse.server.scheduling import inbound, inbound_limiter
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1.types_pb2 import Input
 from support.active_work import active_work
+from support.certificates import Authority
 from support.http_calls import HttpChannel
 from support.http_listener import InProcess, in_process
 from support.pictures import picture
@@ -55,13 +58,31 @@ def servicer() -> Servicer:
 
 
 @pytest.fixture
-async def listener(servicer: Servicer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the times that callers have."""
+    monkeypatch.setattr(listener_module, "_HANDSHAKE_SECONDS", 0.3)
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 80)
     monkeypatch.setattr(exchange, "SEND_SECONDS", 0.5)
     for module in (inbound, inbound_limiter):
         monkeypatch.setattr(module, "WAIT_SECONDS", 0.3)
+
+
+@pytest.fixture
+async def listener(servicer: Servicer, short: None) -> AsyncIterator[InProcess]:
     async with in_process(servicer, max_message_bytes=MIB) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "authority")
+
+
+@pytest.fixture
+async def tls_listener(servicer: Servicer, short: None, authority: Authority) -> AsyncIterator[InProcess]:
+    cert, key = authority.sign("server")
+    async with in_process(servicer, max_message_bytes=MIB, tls_cert=cert, tls_key=key) as opened:
         yield opened
 
 
@@ -158,11 +179,38 @@ async def test_a_refused_caller_cannot_send_its_body_for_ever(listener: InProces
 
 async def test_an_answer_that_nobody_reads_counts_as_held_and_ends_its_connection(listener: InProcess) -> None:
     with RawHttp(listener.url, receive_buffer=4_096) as deaf:
-        deaf.begin(UNARY, length=13, body=b'{"name": "8"}')
-        await until(lambda: listener.inflight.held >= 15 * MIB)  # the message, and the same in JSON
-        await until(lambda: listener.inflight.held == 0)
-        assert listener.inflight.running == 0
-        assert await asyncio.to_thread(deaf.is_closed)
+        await hold_and_end(listener, deaf)
+
+
+async def test_an_answer_over_tls_that_nobody_reads_is_held_and_ends_too(
+    tls_listener: InProcess, authority: Authority
+) -> None:
+    tls = ssl.create_default_context(cafile=str(authority.file))
+    # A larger buffer than above: what TLS has passed to the kernel is still sent, and has to be read first.
+    with await asyncio.to_thread(RawHttp, tls_listener.url, 1 << 16, tls) as deaf:
+        await hold_and_end(tls_listener, deaf)
+
+
+async def hold_and_end(listener: InProcess, deaf: RawHttp) -> None:
+    """Asks for a large answer, and checks that it is held until its connection is closed."""
+    deaf.begin(UNARY, length=13, body=b'{"name": "8"}')
+    await until(lambda: listener.inflight.held >= 15 * MIB)  # the message, and the same in JSON
+    await until(lambda: listener.inflight.held == 0)
+    assert listener.inflight.running == 0
+    assert await asyncio.to_thread(deaf.is_closed)
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02", b"POST / HTTP/1.1\r\n"])
+async def test_a_handshake_that_does_not_end_in_time_ends_its_connection(
+    tls_listener: InProcess, authority: Authority, begun: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawHttp(tls_listener.url) as slow:
+        slow.send(begun)
+        assert await asyncio.to_thread(slow.is_closed)
+    tls = ssl.create_default_context(cafile=str(authority.file))
+    status, *_ = await tls_listener.request(UNARY, b"{}", JSON, tls=tls)
+    assert status == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_large_answer_arrives_complete(listener: InProcess) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from glimpse.server.app import _http_listener
+from glimpse.server.http.probes import Probe
 from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -108,6 +110,15 @@ def test_probes_need_no_key_and_say_what_is_served(place: ServerProcess) -> None
     for path in ("/healthz", "/readyz"):
         status, _, content = request(place.url, path, verb="GET")
         assert (status, json.loads(content)) == (200, {"status": "SERVING"})
+
+
+@pytest.mark.parametrize(
+    ("status", "http_status"), [("SERVING", 200), ("NOT_SERVING", 503), ("SERVICE_UNKNOWN", 503), ("UNKNOWN", 503)]
+)
+def test_a_probe_is_200_only_while_the_service_serves(status: str, http_status: int) -> None:
+    response = health_pb2.HealthCheckResponse(status=status)
+    reply = Probe("").encode(response.SerializeToString())
+    assert (reply.status, json.loads(reply.content)) == (http_status, {"status": status})
 
 
 def test_a_deadline_ends_a_call_that_waits(place: ServerProcess) -> None:

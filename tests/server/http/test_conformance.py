@@ -2,7 +2,8 @@
 
 The suites are `testsuites/data/*.yaml` of github.com/connectrpc/conformance (3f01b2e): basic, errors, timeouts,
 deadline_propagation, server_empty, server_message_size, server_unexpected, connect_server_unexpected. The cases of
-compression and of Connect GET have no counterpart: both are refused.
+compression and of Connect GET have no counterpart: both are refused. The cases are written here again. The suites'
+own runner, `connectconformance`, has not been run: it is a program in Go, which neither npm nor PyPI has.
 """
 
 import asyncio
@@ -243,4 +244,4 @@ async def test_json_of_over_64_kib_is_parsed_and_written_outside_of_every_event_
     monkeypatch.setattr(ConnectJson, "encode", recorded(write))
     status, *_ = await listener.request(UNARY, json.dumps({"name": "x" * size}).encode(), [JSON])
     assert status == 200
-    assert [name.startswith("http-json") for name in threads] == [not inside] * 2
+    assert [name.partition("_")[0] for name in threads] == ["http" if inside else "http-json"] * 2

@@ -214,13 +214,13 @@ def test_a_backbone_says_whose_child_it_is(parent: Bundle, child: Bundle, tmp_pa
 
 
 @pytest.mark.parametrize("cosine", [0.0, -0.5, 1.01, float("nan")])
-def test_a_cosine_out_of_range_is_refused(stubs: Stubs, cosine: float) -> None:
+def test_a_cosine_out_of_range_is_refused(both_stubs: Stubs, cosine: float) -> None:
     policy = col.EmbeddingSpacePolicy(min_space_cosine=cosine)
     request = col.CreateCollectionRequest(
         collection_id="unlikely", collection=col.Collection(backbone="backbones/tiny", embedding_space_policy=policy)
     )
     with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", "collection.embedding_space_policy.min_space_cosine"):
-        stubs.collections.CreateCollection(request)
+        both_stubs.collections.CreateCollection(request)
 
 
 def test_letting_a_child_in_and_using_names_may_be_one_update(collection: str, child: Bundle, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.http_calls import TRANSPORTS
+from support.raw_calls import stubs_over
 from support.reembedding import (
     Enrolling,
     everything,
@@ -35,7 +37,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     tiny_dual_bundle(folder / "old", "old")
     tiny_dual_bundle(folder / "new", "new", dimension=12, size=24, seed=3)
     tiny_image_bundle(folder / "pictures", "pictures", seed=5)
-    with ServerProcess(folder, folder / "old", folder / "new", folder / "pictures") as process:
+    bundles = [folder / name for name in ("old", "new", "pictures")]
+    with ServerProcess(folder, *bundles, http="127.0.0.1:0") as process:
         yield process
 
 
@@ -239,7 +242,9 @@ def test_repeated_calls_change_nothing(stubs: Stubs, birds: str) -> None:
     assert len(everything(stubs, birds)) == 1
 
 
-def test_invalid_requests_are_refused(stubs: Stubs, birds: str) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_invalid_requests_are_refused(server: ServerProcess, stubs: Stubs, birds: str, transport: str) -> None:
+    stubs = stubs_over(transport, server, stubs)
     with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
         switch(stubs, birds, "new")
     with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):

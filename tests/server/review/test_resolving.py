@@ -149,9 +149,9 @@ def test_nothing_is_undone_if_somebody_has_changed_an_example(reviewed: Reviewed
     ],
 )
 def test_a_wrong_request_says_what_is_wrong(
-    stubs: Stubs, collection: str, names: list[str], fields: dict[str, object], reason: str, field: str
+    both_stubs: Stubs, collection: str, names: list[str], fields: dict[str, object], reason: str, field: str
 ) -> None:
     full = [name if "/" in name else f"{collection}/reviewItems/{name}" for name in names]
     request = rev.ResolveReviewItemsRequest(parent=collection, names=full, **fields)  # type: ignore[arg-type]
     with refused(Code.INVALID_ARGUMENT, reason, field):
-        stubs.review.ResolveReviewItems(request)
+        both_stubs.review.ResolveReviewItems(request)

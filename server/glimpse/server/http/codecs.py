@@ -9,12 +9,17 @@ from google.protobuf.message import DecodeError, Message
 
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.http.errors import error_content, error_headers, http_status
+from glimpse.server.http.long_values import LEAST, Taken, put_back, take_base64, take_texts
 
 JSON, PROTO = "application/json", "application/proto"
 STREAM_TYPES = ("application/connect+json", "application/connect+proto")
 # Each object, list, member and element costs one of these characters, and about a hundred bytes while JSON is parsed.
 # The largest valid requests have a fifth of this number.
 _STRUCTURE, _MAX_STRUCTURE = (b"{", b"[", b",", b":"), 1_000_000
+# Other threads run between two parts of a body; counting in a part takes a millisecond.
+_PART_BYTES = 1 << 20
+# RecursionError: the JSON is nested too deeply. ValueError and TypeError: json_format does not translate them.
+_PROBLEMS = (json_format.Error, ValueError, TypeError, RecursionError)
 
 
 class Reply(NamedTuple):
@@ -47,17 +52,31 @@ class ConnectJson:
 
     def decode(self, content: bytes) -> Message | UnparsableMessage:
         """Returns the message; an UnparsableMessage with the problem if the body is none."""
+        taken: Taken = {}
+        rest = take_base64(content, taken)
+        if taken:
+            try:
+                return self._parse(rest, taken)
+            except _PROBLEMS:
+                pass  # the body has an error, which is reported without stand-ins, or a text that looks like base64
         try:
-            text = content.decode()
-            check_structure(content)
-            if not text.lstrip().startswith("{"):
-                raise ValueError("it is no object")  # json_format takes an empty list for an empty message
-            message = self._request()
-            json_format.Parse(text, message)
-        # RecursionError: the JSON is nested too deeply. ValueError and TypeError: json_format does not translate them.
-        except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+            return self._parse(content, {})
+        except _PROBLEMS as error:
             problem = str(error).partition("\n")[0]  # the second line lists all fields
             return UnparsableMessage(len(content), f"the body is no JSON of this call: {problem}")
+
+    def _parse(self, content: bytes, taken: Taken) -> Message:
+        """Returns the message of a body from which values were taken out. Raises one of _PROBLEMS."""
+        check_structure(content)
+        body = json.loads(content.decode(), object_pairs_hook=_object)
+        if not isinstance(body, dict):
+            raise ValueError("it is no object")
+        message = self._request()
+        if len(content) >= LEAST:
+            take_texts(body, message.DESCRIPTOR, taken)
+        json_format.ParseDict(body, message)
+        if taken and put_back(message, taken) != len(taken):
+            raise ValueError("a long value is in a field of another kind")
         return message
 
     def encode(self, content: bytes) -> Reply:
@@ -119,9 +138,18 @@ def http_reply(status: int, message: str, *headers: tuple[str, str]) -> Reply:
 
 def check_structure(content: bytes, characters: Sequence[bytes] = _STRUCTURE) -> None:
     """Checks, before it is parsed, that JSON has few enough values for the memory. Raises ValueError."""
-    count = sum(map(content.count, characters))
+    starts = range(0, len(content), _PART_BYTES)
+    count = sum(content.count(one, start, start + _PART_BYTES) for start in starts for one in characters)
     if count > _MAX_STRUCTURE:
         raise ValueError(f"it has {count} values and separators; at most {_MAX_STRUCTURE}")
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object. Raises ValueError if a name is given twice."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("an object has a member twice")
+    return found
 
 
 def message_json(message: Message) -> bytes:

@@ -114,8 +114,10 @@ def _texts(given: object) -> list[str]:
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text:
             raise invalid("FIELD_INVALID", "a text must not be empty", f"input[{index}]")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise invalid("FIELD_INVALID", "a text must be valid Unicode", f"input[{index}]")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise invalid("FIELD_INVALID", "a text must be valid Unicode", f"input[{index}]") from error
     return texts
 
 
