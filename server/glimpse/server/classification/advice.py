@@ -86,6 +86,6 @@ def _advice_on_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:
     half_width = (accuracy.high - accuracy.low) / 2
     if response.HasField("accuracy") and half_width > _MAX_HALF_WIDTH:
         yield (
-            f"The accuracy has an uncertainty of {half_width:.0%}, with {accuracy.count} examples: "
+            f"The accuracy has an uncertainty of {100 * half_width:.0f} %, with {accuracy.count} examples: "
             "enroll more before you rely on it."
         )
