@@ -96,7 +96,7 @@ class Frame:
                 self._show_error(error, retry=self.fill)
 
     async def _show(self, context: Context) -> None:
-        if self._page.of_collection and context.collection is None:
+        if self._page.of_collection and context.collection is None and not self._page.optional:
             _choose_collection(self._page, context)
         else:
             await self._page.show(context)
