@@ -1,7 +1,5 @@
 """Tests the decisions of examples that are left out, against brute force."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -130,16 +128,10 @@ def decisions_by_refits(vectors: Array) -> list[Decision]:
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions_are_those_of_a_classifier_that_has_not_seen_the_example(seed: int) -> None:
     vectors = blobs(seed, 0.9)
-    by_refits: Sequence[Decision] = decisions_by_refits(vectors)
+    by_refits = decisions_by_refits(vectors)
     decisions = list(decide_left_out(classifier_of(vectors, ROWS), Policy()))
     same = sum(one is other for one, other in zip(decisions, by_refits, strict=True))
-    print(
-        same,
-        decisions.count(Decision.UNKNOWN),
-        decisions.count(Decision.AMBIGUOUS),
-        [b.name for b in by_refits].count("UNKNOWN"),
-        [b.name for b in by_refits].count("AMBIGUOUS"),
-    )
+    # Measured: 35, 36 and 34 of 36. A refit also has other temperatures and thresholds.
     assert same >= 33
 
 
