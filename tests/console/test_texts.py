@@ -10,7 +10,19 @@ from glimpse.console.pages.create_collection import _is_id
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(None, "—"), (0, "0 %"), (1, "100 %"), (0.914, "91 %"), (0.996, "99.6 %"), (0.004, "0.4 %"), (0.5, "50 %")],
+    [
+        (None, "—"),
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.914, "91 %"),
+        (0.996, "99.6 %"),
+        (0.004, "0.4 %"),
+        (0.5, "50 %"),
+        (0.0001, "<0.1 %"),
+        (0.9999, ">99.9 %"),
+        (0.9995, ">99.9 %"),
+        (0.9994, "99.9 %"),
+    ],
 )
 def test_a_share_is_a_percentage(share: float | None, text: str) -> None:
     assert percent(share) == text.replace(" ", "\N{NO-BREAK SPACE}")

@@ -10,10 +10,14 @@ _TIMES = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
 def percent(share: float | None) -> str:
-    """Returns a share in [0, 1] as a percentage: `91 %`, `99.6 %`. None: an em dash, for "not measured"."""
+    """Returns a share in [0, 1] as a percentage: `91 %`, `99.6 %`, `<0.1 %`. None: an em dash, for "not measured"."""
     if share is None:
         return "—"
     value = 100 * share
+    if 0 < value < 0.05:
+        return f"<0.1{_PERCENT}"
+    if 99.95 <= value < 100:
+        return f">99.9{_PERCENT}"
     # More digits where rounding would hide the difference to none or all.
     digits = 1 if 0 < min(value, 100 - value) < 1 else 0
     return f"{value:.{digits}f}{_PERCENT}"
