@@ -50,7 +50,7 @@ def show_figures(context: Context, collection: Collection, state: Reembedding) -
             "measures, and needs seconds for thousands of examples."
         )
         with ui.element("div").classes("actions"):
-            ui.button("Measure both", on_click=measure).props("outline no-caps")
+            ui.button("Measure both on all examples", on_click=measure).props("outline no-caps")
 
 
 def _show(state: Reembedding) -> None:
