@@ -105,13 +105,13 @@ def test_both_backbones_are_measured_on_all_examples_during_a_re_embedding(
         check_axe(page)
 
 
-@pytest.mark.timeout(300)  # 5,001 pictures are embedded twice, and then fitted twice
+@pytest.mark.timeout(300)  # 5,100 pictures are embedded twice, and then fitted twice
 def test_a_large_collection_is_measured_after_a_click(
     page: Page, two: ServerProcess, console_of_two: ConsoleProcess
 ) -> None:
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 120, (5_001, 3))
-    pixels[np.arange(5_001), np.arange(5_001) % 3] += 120
+    pixels = rng.integers(0, 120, (5_100, 3))
+    pixels[np.arange(5_100), np.arange(5_100) % 3] += 120
     with Client(two.address) as client:
         client.create_collection("many", backbone="old", keep_inputs=True)
         many = [NewExample(picture(tuple(one)), COLOURS[place % 3]) for place, one in enumerate(pixels.tolist())]

@@ -41,7 +41,7 @@ class Decisions:
 
     @property
     def note(self) -> str:
-        """What the decisions are, for people."""
+        """The source of the decisions, for people. Empty: not read yet."""
         if not self._report:
             return ""
         if not self.by_name:
