@@ -87,10 +87,10 @@ class Frame:
             try:
                 with self._progress.work("Loading"):
                     context = await self._read_context()
-                self._content.clear()
-                with self._content:
-                    heading(self._page.title)
-                    await self._show(context)
+                    self._content.clear()
+                    with self._content:
+                        heading(self._page.title)
+                        await self._show(context)
                 self._filled = True
             except Exception as error:  # every error is shown
                 self._show_error(error, retry=self.fill)

@@ -198,6 +198,10 @@ def test_rows_of_an_index_have_no_pictures_and_the_page_says_so(page: Page, cons
     expect(selected(page)).to_contain_text(".jpg")
     expect(selected(page).get_by_role("button", name="Choose for another label")).to_have_count(0)
     check_axe(page)
+    open_page(page, console_of_indexes, "health", "small")
+    expect(page.get_by_text("Rows of the attached index count in the figures. They have no pictures")).to_be_visible()
+    open_page(page, console_of_indexes, "ask", "small")
+    expect(page.get_by_text("Rows of the attached index small have no pictures")).to_be_visible()
 
 
 def test_a_large_collection_is_sampled_and_the_page_says_so(

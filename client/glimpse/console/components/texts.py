@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from glimpse.client import Estimate, Head
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+_TO = "–\N{WORD JOINER}"  # no line ends within an interval
 _HEADS = {Head.UNSPECIFIED: "no head yet", Head.NEIGHBORS: "nearest neighbours"}
 _TIMES = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
@@ -32,7 +33,7 @@ def estimate(value: Estimate | None) -> str:
 
 def interval(value: Estimate) -> str:
     """Returns the 95 % interval of a measured share: `87–94 %`."""
-    return f"{100 * value.low:.0f}–{100 * value.high:.0f}{_PERCENT}"
+    return f"{100 * value.low:.0f}{_TO}{100 * value.high:.0f}{_PERCENT}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
