@@ -69,7 +69,8 @@ def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) ->
         confident = sum(suspect.confident for suspect in response.suspects)
         number = len(response.suspects)
         examples = "1 example has" if number == 1 else f"{number} examples have"
-        sure = f", {confident} of them confidently" if confident else ""
+        how_many = "" if number == 1 else f"{confident} of them "
+        sure = f", {how_many}confidently" if confident else ""
         yield (
             f"Review the suspects: by the other examples, {examples} another label{sure}. "
             "Do not delete them unseen: many are right, and deleting all of them can make answers worse."
