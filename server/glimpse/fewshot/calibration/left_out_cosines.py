@@ -36,12 +36,13 @@ class LeftOutCosines:
         """
         each, sampled, predicted = np.arange(len(context.sampled)), context.sampled, evaluation.predicted
         # The score of a label that has nothing but the example is -inf, which no cosine is.
-        cosines = np.maximum(centres, -1.0)
-        similarity = np.asarray(cosines[each, predicted], np.float64)
+        similarity, second = (
+            np.maximum(np.asarray(centres[each, rows], np.float64), -1.0) for rows in (predicted, evaluation.second)
+        )
         own = predicted == context.rows[sampled]
         return cls(
             similarity,
-            similarity - cosines[each, evaluation.second],
+            similarity - second,
             nearest_similarities(examples.vectors[sampled], examples.negative_vectors),
             np.where(own, context.left_out.others > 0, context.lda.moments.counts[predicted] > 0),
         )

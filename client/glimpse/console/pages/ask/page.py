@@ -38,7 +38,7 @@ class Ask:
 
     def __init__(self, context: Context, collection: Collection | None, backbones: Sequence[Backbone]) -> None:
         self._context = context
-        #: Whether a collection can answer. Otherwise texts are the only labels.
+        # Without any collection, texts are the only labels.
         some = bool(collection or context.collections)
         self._decisions: list[Decision] = []
         self._answers: list[Answer] = []
