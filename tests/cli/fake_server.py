@@ -25,6 +25,7 @@ class FakeServer(
         self.roles: dict[str, int] = {}
         self.enrolled: list[Any] = []  # requests of EnrollExamples
         self.classified: list[Any] = []
+        self.report_requests: list[Any] = []
         self.result = pb.EnrollResult()  # the result of every example
         self.accuracies: list[dict[str, float]] = []  # accuracies of the next enrolments
         self.classification = classification.Classification()  # the result of every input
@@ -93,6 +94,7 @@ class FakeServer(
         return pb.GetCompactionResponse(compaction=self.after_polls or self.compaction)
 
     def GetCollectionReport(self, request: Any, context: Any) -> Any:
+        self.report_requests.append(request)
         return self.report
 
     def Classify(self, request: Any, context: Any) -> Any:

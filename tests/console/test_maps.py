@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from glimpse.client import Collection, Example, Modality, Vector
+from glimpse.client import Collection, Decision, Example, LeftOutExample, Modality, Vector
 from glimpse.console.maps.cache import Key, Map, MapCache
 from glimpse.console.maps.coloring import Coloring, classes_of
 from glimpse.console.maps.fit import NOT_MEASURED, measure_fit
@@ -141,18 +141,27 @@ def a_map(labels: tuple[str, ...], domains: tuple[str, ...], no_classes: tuple[s
 
 def test_classes_are_labels_domains_and_decisions() -> None:
     made = a_map(("b", "a", "b", "", "a", "none"), ("", "x", "", "x", "y", "y"), ("none",))
-    by_label = classes_of(made, Coloring.LABEL)
+    by_label = classes_of(made, Coloring.LABEL, {})
     assert (by_label.names, by_label.counts) == (("", "a", "b", "none"), (1, 2, 2, 1))
     assert [by_label.names[code] for code in by_label.codes] == ["b", "a", "b", "", "a", "none"]
     assert [by_label.names[code] for code in by_label.largest] == ["a", "b", "", "none"]
-    by_domain = classes_of(made, Coloring.DOMAIN)
+    by_domain = classes_of(made, Coloring.DOMAIN, {})
     assert (by_domain.names, by_domain.counts) == (("", "x", "y"), (2, 2, 2))
-    nearest, codes = made.layout.fit.nearest, made.layout.codes
-    decisions = classes_of(made, Coloring.DECISION).codes.tolist()
-    assert decisions == [
-        2 if near == NOT_MEASURED else int(near != own) for near, own in zip(nearest, codes, strict=True)
-    ]
-    assert decisions[3] == decisions[5] == 2
+    answers = (
+        ("b", Decision.MATCH),
+        ("b", Decision.MATCH),
+        ("b", Decision.AMBIGUOUS),
+        ("a", Decision.UNKNOWN),
+        ("a", Decision.UNSPECIFIED),  # independent labels
+    )
+    left_out = {
+        name: LeftOutExample(name, label, answered, 0.9, 0.1, decision)
+        for name, label, (answered, decision) in zip(made.names, "babaa", answers, strict=False)
+    }
+    by_decision = classes_of(made, Coloring.DECISION, left_out)
+    assert by_decision.codes.tolist() == [0, 1, 2, 3, 0, 4]
+    assert by_decision.counts == (2, 1, 1, 1, 1)
+    assert len(by_decision.names) == 5
 
 
 def key(revision: int, method: Method = Method.PCA, collection: str = "collections/c") -> Key:

@@ -56,7 +56,7 @@ def test_the_reason_names_the_rate_that_few_examples_keep() -> None:
         "it fits worse than all 12 examples that were left out, as 1 in 13 inputs of the labels do",
     )
     many = replace(few, rejection=BY_EXAMPLES, p_value=2 / 41)
-    assert decide(many, Policy())[1] == "only 4.9% of the examples fit as badly"
+    assert decide(many, Policy())[1] == "only 4.9 % of the examples fit as badly"
     assert "negative examples" in decide(replace(many, p_value=0.3), Policy())[1]
 
 

@@ -76,10 +76,10 @@ class Vectors:
             found += [result.classifications[0] for result in self.stubs.classification.Classify(request).results]
         return found
 
-    def report(self) -> col.GetCollectionReportResponse:
+    def report(self, *, include_left_out: bool = False) -> col.GetCollectionReportResponse:
         """Returns the collection's report."""
         response: col.GetCollectionReportResponse = self.stubs.collections.GetCollectionReport(
-            col.GetCollectionReportRequest(name=self.name)
+            col.GetCollectionReportRequest(name=self.name, include_left_out=include_left_out)
         )
         return response
 

@@ -18,6 +18,7 @@ from glimpse.client.results._collection_report import (
     Estimate,
     HeadAccuracy,
     LabelFigures,
+    LeftOutExample,
     SuspectExample,
 )
 from glimpse.client.results._compaction import Compaction
@@ -117,6 +118,7 @@ __all__ = [
     "LabelMode",
     "LabelRole",
     "LabelScore",
+    "LeftOutExample",
     "Modality",
     "NewExample",
     "NotFound",

@@ -29,7 +29,8 @@ class Page:
         path: Its part of the address, for example `teach`.
         title: Its name in the navigation, and its heading.
         show: The function that fills it.
-        of_collection: Whether it needs a collection. The address then ends with the collection's id.
+        of_collection: Whether it shows a collection. The address then ends with the collection's id.
+        optional: Whether it is of use without a collection too.
         scope: The scope that the page needs to be of use. Without it the navigation leaves the page out.
     """
 
@@ -37,6 +38,7 @@ class Page:
     title: str
     show: Show
     of_collection: bool = True
+    optional: bool = False
     scope: Scope = Scope.READ
 
     def address(self, collection: str = "") -> str:

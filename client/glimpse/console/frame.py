@@ -87,16 +87,16 @@ class Frame:
             try:
                 with self._progress.work("Loading"):
                     context = await self._read_context()
-                self._content.clear()
-                with self._content:
-                    heading(self._page.title)
-                    await self._show(context)
+                    self._content.clear()
+                    with self._content:
+                        heading(self._page.title)
+                        await self._show(context)
                 self._filled = True
             except Exception as error:  # every error is shown
                 self._show_error(error, retry=self.fill)
 
     async def _show(self, context: Context) -> None:
-        if self._page.of_collection and context.collection is None:
+        if self._page.of_collection and context.collection is None and not self._page.optional:
             _choose_collection(self._page, context)
         else:
             await self._page.show(context)

@@ -1,5 +1,6 @@
 import datetime
 
+from glimpse.v1 import classification_service_pb2 as _classification_service_pb2
 from glimpse.v1 import types_pb2 as _types_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -489,12 +490,14 @@ class DeleteExamplesResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
 class GetCollectionReportRequest(_message.Message):
-    __slots__ = ("name", "min_revision")
+    __slots__ = ("name", "min_revision", "include_left_out")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     min_revision: int
-    def __init__(self, name: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
+    include_left_out: bool
+    def __init__(self, name: _Optional[str] = ..., min_revision: _Optional[int] = ..., include_left_out: _Optional[bool] = ...) -> None: ...
 
 class Proportion(_message.Message):
     __slots__ = ("value", "low", "high", "count")
@@ -542,6 +545,22 @@ class SuspectExample(_message.Message):
     confident: bool
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ..., own_probability: _Optional[float] = ..., confident: _Optional[bool] = ...) -> None: ...
 
+class LeftOutExample(_message.Message):
+    __slots__ = ("example", "label_id", "answered_label_id", "probability", "own_probability", "decision")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    OWN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    example: str
+    label_id: str
+    answered_label_id: str
+    probability: float
+    own_probability: float
+    decision: _classification_service_pb2.Decision
+    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ..., own_probability: _Optional[float] = ..., decision: _Optional[_Union[_classification_service_pb2.Decision, str]] = ...) -> None: ...
+
 class LabelFigures(_message.Message):
     __slots__ = ("label_id", "example_count", "accuracy", "needs_more")
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -565,7 +584,7 @@ class AdaptationFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -583,6 +602,7 @@ class GetCollectionReportResponse(_message.Message):
     ADAPTATIONS_FIELD_NUMBER: _ClassVar[int]
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -600,7 +620,8 @@ class GetCollectionReportResponse(_message.Message):
     adaptations: _containers.RepeatedCompositeFieldContainer[AdaptationFigures]
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ...) -> None: ...
+    left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")

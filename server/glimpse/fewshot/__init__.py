@@ -11,6 +11,7 @@ from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
+from glimpse.fewshot.left_out import decide_left_out
 from glimpse.fewshot.predict import predict
 from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
@@ -31,6 +32,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Vocabulary",
+    "decide_left_out",
     "fit",
     "mean_direction",
     "normalize",

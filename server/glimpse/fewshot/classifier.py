@@ -193,7 +193,7 @@ class FewShotClassifier:
         if not moments.labels:
             return HeadChoice(HeadKind.NONE, "no label has an example or a prompt")
         if not moments.counts.any():
-            return HeadChoice(HeadKind.PROMPTS, "no label has an example; prompts answer")
+            return HeadChoice(HeadKind.PROMPTS, "no label has an example")
         text = bool(moments.texts)
         fitted = self.fitted
         all_have_text = self.lda.dense and len(moments.texts) == len(moments.labels)

@@ -141,10 +141,10 @@ def _known(evidence: Evidence, policy: Policy) -> str:
     if evidence.background is not None:
         return f"stands out from the background, which has a probability of {evidence.background:.2f}"
     rejection = evidence.rejection if evidence.fit is not None else None
-    if rejection and rejection.by is RejectBy.FALSE_ACCEPTS:
-        return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
+    if rejection and rejection.by is RejectBy.FALSE_ACCEPTS and policy.false_accept is not None:
+        return f"fits better than all but {100 * policy.false_accept:.0f} % of the inputs out of distribution do"
     if rejection and rejection.by is RejectBy.EXAMPLES and evidence.p_value is not None:
-        return f"fits as well as {evidence.p_value:.0%} of the examples do, or better"
+        return f"fits as well as {100 * evidence.p_value:.0f} % of the examples do, or better"
     if policy.default_threshold is not None:
         return f"cosine {evidence.similarity:.3f} reaches the threshold {policy.default_threshold:g} of the backbone"
     if rejection and rejection.by is RejectBy.OTHER_LABELS:
@@ -193,14 +193,14 @@ def _misfit(evidence: Evidence, rejection: Rejection) -> str:
             f"it fits worse than all {rejection.count} examples that were left out, "
             f"as 1 in {rejection.count + 1} inputs of the labels do"
         )
-    return f"only {p_value:.1%} of the examples fit as badly"
+    return f"only {100 * p_value:.1f} % of the examples fit as badly"
 
 
 def _unreadable(evidence: Evidence) -> str | None:
     """Returns why a text cannot be compared: if most of its tokens are unknown, its vector is not about them."""
     if evidence.unknown_tokens <= MOSTLY:
         return None
-    return f"{evidence.unknown_tokens:.0%} of the text's tokens are unknown to the backbone"
+    return f"{100 * evidence.unknown_tokens:.0f} % of the text's tokens are unknown to the backbone"
 
 
 def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
@@ -209,7 +209,7 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
             return f"its lead in cosine {evidence.lead:.3f} is under {policy.margin:g}"
         return None
     if evidence.set_size > 1:
-        return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
+        return f"{evidence.set_size} labels are needed to hold the right one in {100 * policy.coverage:.0f} % of cases"
     if evidence.probability < LIKELY + _ROUNDING:
         return f"its probability {evidence.probability:.2f} is not over {LIKELY:g}"
     # With two labels one is always over 1/2, so the next label counts where no prediction set does.

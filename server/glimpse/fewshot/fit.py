@@ -9,6 +9,7 @@ from glimpse.fewshot.calibration.background_vocabulary import References
 from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
+from glimpse.fewshot.calibration.left_out_cosines import LeftOutCosines
 from glimpse.fewshot.calibration.open_set import PooledGaussian, Typicality, max_softmax, nearest_other_similarities
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
@@ -60,6 +61,8 @@ class Fitted:
     own_distances: Floats
     #: Cosines of the examples left out to the nearest other example: (n,).
     nearest: Floats
+    #: Their cosines to the labels that the chosen head predicts; None if it was not evaluated.
+    cosines: LeftOutCosines | None
     #: The number of examples that are left out together with another.
     grouped: int
 
@@ -115,6 +118,7 @@ def fit(
         chosen, reason = _choose_independent(candidates, regression)
     else:
         chosen, reason = _choose(candidates, measures.rows, context.lda.moments.counts, pinned)
+    evaluation = evaluations.get(chosen)
     return Fitted(
         context.lda.labels,
         context.lda,
@@ -134,6 +138,9 @@ def fit(
         regression.calibration if regression else None,
         context.own_distances(),
         measures.as_members.nearest,
+        LeftOutCosines.of(context, examples, candidates[HeadKind.CLASS_MEAN].left_out, evaluation)
+        if evaluation
+        else None,
         int(is_grouped(context.groups, len(context.rows)).sum()),
     )
 

@@ -8,7 +8,9 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from glimpse.fewshot.calibration.open_set import MIN_LEFT_OUT, Typicality, max_softmax
 from glimpse.fewshot.classifier import FewShotClassifier
@@ -74,6 +76,29 @@ def measure_fits(
         return Fits(max_softmax(scores).tolist(), unknown, _by_negatives(fitted.prompt_typicality, policy))
     labels = int((classifier.lda.moments.counts > 0).sum())
     return Fits(nearest.tolist(), unknown, _by_nearest(fitted.nearest_typicality, policy, labels))
+
+
+def fits_left_out(classifier: FewShotClassifier, evaluation: HeadEvaluation, policy: Policy) -> Fits:
+    """Returns the fits of the examples of the last fit, each left out, and the rule that they decide by.
+
+    Args:
+        classifier: the collection's classifier, with a fit.
+        evaluation: the evaluation of the head that the fit chose.
+        policy: the collection's policy.
+    """
+    fitted = classifier.fitted
+    assert fitted is not None  # noqa: S101 (callers hold its evaluation)
+    unknown: Sequence[float | None] = [None] * evaluation.count
+    if evaluation.typicality.count and (is_calibrated(evaluation) or policy.false_accept is not None):
+        rejection = _by_examples(evaluation.typicality, policy)
+        if rejection:
+            # By the others alone, the example at the threshold would be rejected, too.
+            rejection = replace(rejection, min_fit=float(np.nextafter(rejection.min_fit, np.inf)))
+        return Fits(evaluation.fits.tolist(), unknown, rejection)
+    if evaluation.kind is HeadKind.PROMPTS:
+        return Fits(unknown, unknown, None)
+    labels = int((classifier.lda.moments.counts > 0).sum())
+    return Fits(fitted.nearest.tolist(), unknown, _by_nearest(fitted.nearest_typicality, policy, labels))
 
 
 def _by_examples(typicality: Typicality, policy: Policy) -> Rejection | None:

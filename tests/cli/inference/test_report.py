@@ -60,6 +60,10 @@ def full() -> pb.GetCollectionReportResponse:
         ],
         advice=["look at the example that looks mislabelled, " * 4, "add owls"],
         grouped_count=12,
+        left_out=[
+            pb.LeftOutExample(example="e", label_id="robin", decision=classification.DECISION_UNKNOWN),
+            pb.LeftOutExample(example="f", label_id="robin"),
+        ],
     )
 
 
@@ -146,6 +150,8 @@ def test_as_json_a_report_is_one_object_with_every_field(ask: Run, fake: FakeSer
         "count": 240,
     }
     assert len(found["labels"]) == 3
+    assert [one["decision"] for one in found["left_out"]] == ["UNKNOWN", None]
+    assert fake.report_requests[-1].include_left_out
     assert found["suspects"][0]["example"].endswith(EXAMPLE)
     fake.report = pb.GetCollectionReportResponse()
     [empty] = ask("report", "birds", "--format", "json").objects

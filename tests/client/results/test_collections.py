@@ -21,6 +21,7 @@ from glimpse.client import (
     LabelFigures,
     LabelMode,
     LabelRole,
+    LeftOutExample,
     Modality,
     Reembedding,
     ReembeddingSide,
@@ -131,12 +132,22 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         adaptations=[pb.AdaptationFigures(method="coral", accuracy=proportion(0.4), kept=True)],
         advice=["add wrens"],
         grouped_count=5,
+        left_out=[
+            pb.LeftOutExample(
+                example="e",
+                label_id="robin",
+                answered_label_id="wren",
+                probability=0.7,
+                own_probability=0.2,
+                decision=classification_service_pb2.DECISION_AMBIGUOUS,
+            )
+        ],
     )
 
     def estimate(value: float) -> Estimate:
         return Estimate(value, value - 0.1, value + 0.1, 10)
 
-    assert client.collection_report("c", min_revision=6) == CollectionReport(
+    assert client.collection_report("c", min_revision=6, include_left_out=True) == CollectionReport(
         revision=7,
         head=Head.LDA,
         head_reason="enough examples",
@@ -154,8 +165,11 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         adaptations=(AdaptationFigures("coral", estimate(0.4), True),),
         advice=("add wrens",),
         grouped_count=5,
+        left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
     )
-    assert script.requests == [pb.GetCollectionReportRequest(name="collections/c", min_revision=6)]
+    assert script.requests == [
+        pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
+    ]
 
 
 def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) -> None:
@@ -173,6 +187,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (HeadAccuracy, pb.HeadAccuracy),
         (Confusion, pb.Confusion),
         (SuspectExample, pb.SuspectExample),
+        (LeftOutExample, pb.LeftOutExample),
         (LabelFigures, pb.LabelFigures),
         (AdaptationFigures, pb.AdaptationFigures),
     ],

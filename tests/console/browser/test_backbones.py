@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -12,6 +13,7 @@ from support.console import ConsoleProcess
 from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess
+from support.wait import soon
 
 pytestmark = pytest.mark.rest
 ONE = "one-backbone"
@@ -79,6 +81,58 @@ def test_a_collection_is_embedded_again_compared_switched_and_rolled_back(
         page.get_by_role("dialog").get_by_role("button", name="End it").click()
         expect(page.get_by_role("heading", name="Other backbones")).to_be_visible()
         assert not list(client.list_reembeddings())
+
+
+def test_both_backbones_are_measured_on_all_examples_during_a_re_embedding(
+    page: Page, two: ServerProcess, console_of_two: ConsoleProcess
+) -> None:
+    with Client(two.address) as client:
+        client.create_collection("measured", backbone="old", keep_inputs=True, content_readable=True)
+        client.enroll("measured", examples(), create_labels=True)
+        client.start_reembedding("measured", "new")
+        soon(lambda: client.get_reembedding("measured").done)
+        open_page(page, console_of_two, "health", "measured")
+        page.get_by_role("button", name="Measure both on all examples: new").click()
+        state = client.get_reembedding("measured", measure=True)
+        rows = page.get_by_role("region", name="Both backbones").get_by_role("row")
+        expect(rows).to_have_count(3)
+        for row, side in zip((rows.nth(1), rows.nth(2)), (state.current, state.shadow), strict=True):
+            assert side.figures
+            assert side.figures.accuracy
+            assert side.figures.accuracy.count == 12
+            expect(row).to_contain_text(side.backbone.rpartition("/")[2])
+            expect(row).to_contain_text(f"{100 * side.figures.accuracy.value:.0f}")
+        check_axe(page)
+
+
+@pytest.mark.timeout(300)  # 5,100 pictures are embedded twice, and then fitted twice
+def test_a_large_collection_is_measured_after_a_click(
+    page: Page, two: ServerProcess, console_of_two: ConsoleProcess
+) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 120, (5_100, 3))
+    pixels[np.arange(5_100), np.arange(5_100) % 3] += 120
+    with Client(two.address) as client:
+        client.create_collection("many", backbone="old", keep_inputs=True)
+        many = [NewExample(picture(tuple(one)), COLOURS[place % 3]) for place, one in enumerate(pixels.tolist())]
+        client.enroll("many", many, create_labels=True)
+        client.start_reembedding("many", "new")
+        soon(lambda: client.get_reembedding("many").done, 120, 0.5)
+        stored = client.get_collection("many").example_count
+        assert stored > 5_000
+        open_page(page, console_of_two, "backbones", "many")
+        expect(page.get_by_text(f"{stored:,} of {stored:,} examples embedded")).to_be_visible()
+        expect(page.get_by_role("region", name="Figures of both backbones")).to_have_count(0)
+        page.get_by_role("button", name="Measure both on all examples").click()
+        expect(page.get_by_role("status").filter(has_text="Measuring both backbones")).to_be_visible()
+        figures = page.get_by_role("region", name="Figures of both backbones")
+        expect(figures.get_by_role("row", name="Accuracy, each")).to_contain_text("%", timeout=200_000)
+        state = client.get_reembedding("many", measure=True, timeout=200)
+        for place, side in enumerate((state.current, state.shadow)):
+            assert side.figures
+            assert side.figures.accuracy
+            cell = figures.get_by_role("row", name="Accuracy, each").get_by_role("cell").nth(place + 1)
+            expect(cell).to_contain_text(f"{100 * side.figures.accuracy.value:.0f}")
 
 
 def test_a_collection_without_originals_says_so(page: Page, console_of_two: ConsoleProcess) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from glimpse.client import Client, NewExample
+from glimpse.client import Client, Decision, NewExample
 from glimpse.console.maps.sample import MAX_POINTS
 from support.browser import EMPTY, SHAPES, Shoot, check_axe, open_page, settled
 from support.bundles import tiny_dual_bundle
@@ -29,7 +29,7 @@ def open_map(page: Page, console: ConsoleProcess, collection: str = SHAPES) -> N
 def test_a_map_is_drawn_and_read(page: Page, console: ConsoleProcess, shoot: Shoot) -> None:
     open_map(page, console)
     expect(
-        page.get_by_text(re.compile(r"24 examples, by PCA, whose two axes hold \d+ % of the variance"))
+        page.get_by_text(re.compile(r"24 examples, by PCA, whose two axes explain \d+\s% of the variance"))
     ).to_be_visible()
     colours = page.evaluate(
         """() => {
@@ -90,17 +90,29 @@ def test_a_point_is_selected_by_keys_by_click_and_by_steps(page: Page, console: 
     expect(selected(page)).to_contain_text("Cosine to its label")
 
 
-def test_colours_stand_for_labels_domains_and_decisions(page: Page, console: ConsoleProcess, shoot: Shoot) -> None:
+def test_colours_stand_for_labels_domains_and_decisions(
+    page: Page, console: ConsoleProcess, demo: ServerProcess, shoot: Shoot
+) -> None:
     open_map(page, console)
     legend = page.locator(".map-drawing .map-legend")
     expect(legend).to_contain_text("green star8")
-    for coloring, shown in (("Domain", "without a domain24"), ("Decision", "Its own label")):
+    for coloring, shown in (("Domain", "without a domain24"), ("Decision", "Match, its own label")):
         page.get_by_role("combobox", name="Colours").click()
         page.get_by_role("option", name=coloring).click()
         expect(legend).to_contain_text(shown)
-    expect(legend).to_contain_text("Decision: each example is left out")
+    with Client(demo.address) as client:
+        left_out = client.collection_report(SHAPES, include_left_out=True).left_out
+    own = sum(one.decision is Decision.MATCH and one.answered_label == one.label for one in left_out)
+    unknown = sum(one.decision is Decision.UNKNOWN for one in left_out)
+    assert own
+    assert unknown, "nothing but matches proves little"
+    expect(legend).to_contain_text(f"Match, its own label{own}")
+    expect(legend).to_contain_text(f"Unknown{unknown}")
+    expect(legend).to_contain_text("The server decided 24 examples as it decides queries, each left out")
     page.get_by_role("combobox", name="Show only").click()
-    page.get_by_role("option", name="Its own label").click()
+    page.get_by_role("option", name="Unknown").click()
+    page.get_by_role("button", name="Next").click()
+    expect(selected(page)).to_contain_text("Left outUnknown: ")
     check_axe(page)
     shoot(page, "map-decisions")
 
@@ -186,6 +198,10 @@ def test_rows_of_an_index_have_no_pictures_and_the_page_says_so(page: Page, cons
     expect(selected(page)).to_contain_text(".jpg")
     expect(selected(page).get_by_role("button", name="Choose for another label")).to_have_count(0)
     check_axe(page)
+    open_page(page, console_of_indexes, "health", "small")
+    expect(page.get_by_text("Rows of the attached index count in the figures. They have no pictures")).to_be_visible()
+    open_page(page, console_of_indexes, "ask", "small")
+    expect(page.get_by_text("Rows of the attached index small have no pictures")).to_be_visible()
 
 
 def test_a_large_collection_is_sampled_and_the_page_says_so(

@@ -107,7 +107,7 @@ def test_a_text_of_mostly_unknown_tokens_is_unknown(independent: bool) -> None:
     known, unreadable = ask(texts, texts, settings).predictions
     assert known.decision is Decision.MATCH
     assert unreadable.decision is Decision.UNKNOWN
-    assert "60% of the text's tokens" in unreadable.reason
+    assert "60 % of the text's tokens" in unreadable.reason
 
 
 def test_unlabelled_inputs_and_negative_examples_move_the_threshold() -> None:

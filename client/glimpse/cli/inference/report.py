@@ -13,7 +13,7 @@ from glimpse.cli.common.records import print_data, within
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference import report_tables
 from glimpse.cli.inference.example_files import file_of
-from glimpse.client import CollectionReport, Head
+from glimpse.client import CollectionReport, Decision, Head
 
 app = options.group()
 _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
@@ -37,10 +37,10 @@ def report(
     Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
     examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
     distribution that would be MATCH. Examples that look mislabelled are listed with their files; look at them before
-    you delete any, the sure ones first.
+    you delete any, the sure ones first. With --format json, left_out has the answer to every example that was left out.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
-        response = client.collection_report(collection)
+        response = client.collection_report(collection, include_left_out=output is options.Format.JSON)
         files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
         report_tables.show(collection, response, files)
@@ -56,4 +56,13 @@ def _record(response: CollectionReport, files: Mapping[str, str | None]) -> dict
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: head_name(value) if isinstance(value, Head) else value for name, value in fields}
+    return {name: _name(value) for name, value in fields}
+
+
+def _name(value: Any) -> Any:
+    """Returns the name of a head or of a decision; None if there was none. Another value is returned as it is."""
+    if isinstance(value, Head):
+        return head_name(value)
+    if isinstance(value, Decision):
+        return None if value is Decision.UNSPECIFIED else value.name
+    return value

@@ -187,7 +187,12 @@ class AsyncCollectionMethods(AsyncCore):
         return await self._run(requests.delete_collection(collection, force), timeout)
 
     async def collection_report(
-        self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None
+        self,
+        collection: CollectionRef,
+        *,
+        min_revision: int = 0,
+        include_left_out: bool = False,
+        timeout: float | None = None,
     ) -> CollectionReport:
         """Returns the report of a collection: its accuracy, confusions, suspect examples and advice.
 
@@ -196,6 +201,7 @@ class AsyncCollectionMethods(AsyncCore):
         Args:
             collection: The collection to measure.
             min_revision: Measure at least this revision, which a write returned. 0: the revision that the server has.
+            include_left_out: Whether to return how each measured example is classified while it is left out.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -205,7 +211,7 @@ class AsyncCollectionMethods(AsyncCore):
             NotFound: If the collection does not exist.
             GlimpseError: If the call fails for another reason.
         """
-        return await self._run(requests.collection_report(collection, min_revision), timeout)
+        return await self._run(requests.collection_report(collection, min_revision, include_left_out), timeout)
 
     async def decision_counts(
         self, collection: CollectionRef, *, days: int = 0, timeout: float | None = None

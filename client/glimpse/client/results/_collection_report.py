@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from glimpse.client.requests._enums import Head
+from glimpse.client.requests._enums import Decision, Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,27 @@ class SuspectExample:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOutExample:
+    """An example as the other examples classify it while it is left out.
+
+    Attributes:
+        example: Full name of the example.
+        label: Id of the label it has.
+        answered_label: Id of the label that the other examples give it.
+        probability: Probability of that label, in [0, 1].
+        own_probability: Probability of the label that it has.
+        decision: The decision, as about a new input. UNSPECIFIED if labels are independent.
+    """
+
+    example: str
+    label: str
+    answered_label: str
+    probability: float
+    own_probability: float
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class LabelFigures:
     """The figures of one label.
 
@@ -128,6 +149,7 @@ class CollectionReport:
         adaptations: The effect of each domain adaptation, if labels have examples of two domains or more.
         advice: What to do next, for people, the most useful first.
         grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
+        left_out: The measured examples, if you asked for them: at most 4,000 or 2 MiB, in no particular order.
     """
 
     revision: int
@@ -147,3 +169,4 @@ class CollectionReport:
     adaptations: tuple[AdaptationFigures, ...]
     advice: tuple[str, ...]
     grouped_count: int
+    left_out: tuple[LeftOutExample, ...]

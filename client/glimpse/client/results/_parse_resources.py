@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
+from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, member
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results import _collection_report as reports
 from glimpse.client.results import _resources as resources
@@ -178,6 +178,17 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
         ),
         advice=tuple(message.advice),
         grouped_count=message.grouped_count,
+        left_out=tuple(
+            reports.LeftOutExample(
+                one.example,
+                one.label_id,
+                one.answered_label_id,
+                one.probability,
+                one.own_probability,
+                member(Decision, one.decision),
+            )
+            for one in message.left_out
+        ),
     )
 
 

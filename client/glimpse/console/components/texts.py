@@ -5,15 +5,20 @@ from datetime import UTC, datetime
 from glimpse.client import Estimate, Head
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+_TO = "–\N{WORD JOINER}"  # no line ends within an interval
 _HEADS = {Head.UNSPECIFIED: "no head yet", Head.NEIGHBORS: "nearest neighbours"}
 _TIMES = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
 def percent(share: float | None) -> str:
-    """Returns a share in [0, 1] as a percentage: `91 %`, `99.6 %`. None: an em dash, for "not measured"."""
+    """Returns a share in [0, 1] as a percentage: `91 %`, `99.6 %`, `<0.1 %`. None: an em dash, for "not measured"."""
     if share is None:
         return "—"
     value = 100 * share
+    if 0 < value < 0.05:
+        return f"<0.1{_PERCENT}"
+    if 99.95 <= value < 100:
+        return f">99.9{_PERCENT}"
     # More digits where rounding would hide the difference to none or all.
     digits = 1 if 0 < min(value, 100 - value) < 1 else 0
     return f"{value:.{digits}f}{_PERCENT}"
@@ -28,7 +33,7 @@ def estimate(value: Estimate | None) -> str:
 
 def interval(value: Estimate) -> str:
     """Returns the 95 % interval of a measured share: `87–94 %`."""
-    return f"{100 * value.low:.0f}–{100 * value.high:.0f}{_PERCENT}"
+    return f"{100 * value.low:.0f}{_TO}{100 * value.high:.0f}{_PERCENT}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

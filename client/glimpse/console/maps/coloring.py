@@ -1,13 +1,14 @@
 """The classes that colour the points of a map: labels, domains, or decisions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glimpse.client import Decision, LeftOutExample
 from glimpse.console.maps.cache import Map
-from glimpse.console.maps.fit import NOT_MEASURED
 
 
 class Coloring(StrEnum):
@@ -18,7 +19,9 @@ class Coloring(StrEnum):
     DECISION = "Decision"
 
 
-DECISIONS = ("Its own label", "Another label", "Not measured")
+DECISIONS = ("Match, its own label", "Match, another label", "Ambiguous", "Unknown", "Not measured")
+_OTHERS = {Decision.AMBIGUOUS: 2, Decision.UNKNOWN: 3}
+_NOT_MEASURED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,13 @@ class Classes:
         return sorted(range(len(self.names)), key=lambda code: (-self.counts[code], self.names[code]))
 
 
-def classes_of(made: Map, coloring: Coloring) -> Classes:
+def classes_of(made: Map, coloring: Coloring, left_out: Mapping[str, LeftOutExample]) -> Classes:
     """Divides the points of a map by label, by domain or by decision.
 
-    The decision is that of the nearest label mean while the example is left out.
+    Args:
+        made: The map.
+        coloring: The meaning of the classes.
+        left_out: The answers to the examples while they are left out, by their names. Decisions rest on them.
     """
     layout = made.layout
     if coloring is Coloring.LABEL:
@@ -52,8 +58,13 @@ def classes_of(made: Map, coloring: Coloring) -> Classes:
     if coloring is Coloring.DOMAIN:
         names, codes = np.unique(np.array(made.domains, dtype=object), return_inverse=True)
         return _classes(codes.astype(np.int32), tuple(names))
-    wrong = layout.fit.nearest != layout.codes
-    return _classes(np.where(layout.fit.nearest == NOT_MEASURED, 2, wrong).astype(np.int32), DECISIONS)
+    decided = [_NOT_MEASURED if one is None else _decision(one) for one in map(left_out.get, made.names)]
+    return _classes(np.array(decided, np.int32), DECISIONS)
+
+
+def _decision(one: LeftOutExample) -> int:
+    """Returns the position of an answer in DECISIONS. Independent labels have no decision, and count as a match."""
+    return _OTHERS.get(one.decision, int(one.answered_label != one.label))
 
 
 def _classes(codes: NDArray[np.int32], names: tuple[str, ...]) -> Classes:

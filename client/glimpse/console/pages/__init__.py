@@ -11,7 +11,7 @@ HOME = Page("collections", "Collections", collections.page, of_collection=False)
 PAGES: tuple[Page, ...] = (
     HOME,
     Page("teach", "Teach", teach.page, scope=Scope.ENROLL),
-    Page("ask", "Ask", ask.page, scope=Scope.CLASSIFY),
+    Page("ask", "Ask", ask.page, optional=True, scope=Scope.CLASSIFY),
     Page("review", "Review", review.page, scope=Scope.ENROLL),
     Page("health", "Health", health.page),
     Page("map", "Map", map_page.page),

@@ -8,13 +8,14 @@ from glimpse.client import Collection, CollectionReport, Estimate, Reembedding
 from glimpse.console.components import counted, estimate, heading, note, table
 from glimpse.console.context import Context
 
+_SECONDS = 300.0  # for both reports, which take seconds for thousands of examples
 _MEASURED_AT_ONCE = 5_000  # examples up to which figures are measured without a click
 _FIGURES: tuple[tuple[str, Callable[[CollectionReport], str]], ...] = (
     ("Accuracy, each example left out", lambda report: estimate(report.accuracy)),
     ("Examples measured", lambda report: f"{report.accuracy.count:,}" if report.accuracy else "—"),
     ("Accuracy by prompts alone", lambda report: estimate(report.zero_shot_accuracy)),
-    ("Known inputs answered UNKNOWN", lambda report: estimate(report.false_reject)),
-    ("Foreign inputs accepted", lambda report: estimate(report.false_accept)),
+    ("Own inputs refused", lambda report: estimate(report.false_reject)),
+    ("Unknown inputs accepted", lambda report: estimate(report.false_accept)),
     ("Labels that need more examples", lambda report: f"{sum(one.needs_more for one in report.labels):,}"),
     ("Suspect examples", lambda report: f"{len(report.suspects):,}"),
     ("Head", lambda report: report.head.name.replace("_", " ").capitalize().replace("Lda", "LDA")),
@@ -34,7 +35,7 @@ def show_figures(context: Context, collection: Collection, state: Reembedding) -
 
     async def measure() -> None:
         with context.busy("Measuring both backbones"):
-            measured = await context.client.get_reembedding(collection.name, measure=True)
+            measured = await context.client.get_reembedding(collection.name, measure=True, timeout=_SECONDS)
         if not place.is_deleted:
             place.clear()
             with place:
@@ -50,7 +51,7 @@ def show_figures(context: Context, collection: Collection, state: Reembedding) -
             "measures, and needs seconds for thousands of examples."
         )
         with ui.element("div").classes("actions"):
-            ui.button("Measure both", on_click=measure).props("outline no-caps")
+            ui.button("Measure both on all examples", on_click=measure).props("outline no-caps")
 
 
 def _show(state: Reembedding) -> None:

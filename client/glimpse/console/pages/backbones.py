@@ -38,9 +38,9 @@ def _show_current(collection: Collection, backbones: list[Backbone]) -> None:
     with panel("In use"), figures():
         figure("Backbone", short_name(collection.backbone), _reads(own) if own else "not loaded by this server")
         figure("Values", f"{own.dimension:,}" if own else "—", "in each vector")
-        figure("Examples", f"{collection.example_count:,}", "with a vector of it")
+        figure("Examples", f"{collection.example_count:,}", "embedded with it")
         originals = "kept" if collection.keep_inputs else "not kept"
-        figure("Originals", originals, "another backbone embeds them")
+        figure("Originals", originals, "another backbone needs them")
 
 
 def _reads(backbone: Backbone) -> str:
@@ -51,7 +51,7 @@ def _offer(context: Context, collection: Collection, backbones: list[Backbone]) 
     """Offers the other backbones, or says why there is none to offer."""
     others = [one for one in backbones if one.embedding_space != collection.embedding_space]
     if not others:
-        text = "Start the server with a second --backbone. Then this page compares both on the examples you have."
+        text = "Start the server with two backbones. Then this page compares both on the examples you have."
         empty_state("This server has loaded no other backbone.", text)
         return
     heading("Other backbones", 2)

@@ -46,6 +46,11 @@ class HeadEvaluation:
     predicted: Rows
     predicted_probability: Floats
     own_probability: Floats
+    #: The next label, and its probability: (n,) each. With one label, that label and 0.
+    second: Rows
+    second_probability: Floats
+    #: The fit of each example: (n,), or (0,) if no spread within labels is known. `typicality` has them in order.
+    fits: Floats
     #: `own_probability` in ascending order.
     sorted_own_probability: Floats
     correct: int
@@ -120,16 +125,24 @@ class HeadEvaluation:
         temperature = best_temperature(left_out, rows)
         probabilities = softmax(left_out, 1 / temperature)
         predicted, own = probabilities.argmax(1), probabilities[each, rows]
+        best = probabilities[each, predicted]
+        probabilities[each, predicted] = 0.0
+        second = probabilities.argmax(1)
+        if spread:
+            typicality, fits = _typicality(left_out, alone, measured, negatives, temperature)
+        else:
+            typicality, fits = Typicality.of(np.empty((0, 3))), np.empty(0)
         return cls(
             kind,
             temperature,
             temperature * grown,
-            _typicality(left_out, alone, measured, negatives, temperature)
-            if spread
-            else Typicality.of(np.empty((0, 3))),
+            typicality,
             predicted,
-            probabilities[each, predicted],
+            best,
             own,
+            second,
+            probabilities[each, second],
+            fits,
             np.sort(own),
             int((predicted == rows).sum()),
         )
@@ -141,7 +154,9 @@ def _typicality(
     measured: LeftOutMeasures,
     negatives: Array | Floats,
     temperature: float,
-) -> Typicality:
+) -> tuple[Typicality, Floats]:
+    """Returns the reference distributions, and the fit of each example, `(n,)`."""
+
     def of(fit: FitMeasures, scores: Array | Floats) -> Floats:
         return fit_measures(fit.around - fit.distances, fit.nearest, scores, temperature)
 
@@ -150,6 +165,6 @@ def _typicality(
     has_other = np.isfinite(alone).any(1)
     group = measured.label_left_out
     outside = FitMeasures(group.distances[has_other], group.around[has_other], group.nearest[has_other])
-    return Typicality.of(
-        of(measured.as_members, left_out), of(outside, alone[has_other]), of(measured.negatives, negatives)
-    )
+    members = of(measured.as_members, left_out)
+    typicality = Typicality.of(members, of(outside, alone[has_other]), of(measured.negatives, negatives))
+    return typicality, typicality.combined_fits(members)

@@ -69,7 +69,8 @@ def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) ->
         confident = sum(suspect.confident for suspect in response.suspects)
         number = len(response.suspects)
         examples = "1 example has" if number == 1 else f"{number} examples have"
-        sure = f", {confident} of them confidently" if confident else ""
+        how_many = "" if number == 1 else f"{confident} of them "
+        sure = f", {how_many}confidently" if confident else ""
         yield (
             f"Review the suspects: by the other examples, {examples} another label{sure}. "
             "Do not delete them unseen: many are right, and deleting all of them can make answers worse."
@@ -86,6 +87,6 @@ def _advice_on_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:
     half_width = (accuracy.high - accuracy.low) / 2
     if response.HasField("accuracy") and half_width > _MAX_HALF_WIDTH:
         yield (
-            f"The accuracy has an uncertainty of {half_width:.0%}, with {accuracy.count} examples: "
+            f"The accuracy has an uncertainty of {100 * half_width:.0f} %, with {accuracy.count} examples: "
             "enroll more before you rely on it."
         )

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
-from glimpse.fewshot import Fitted, HeadKind, Policy
+from glimpse.fewshot import Fitted, HeadKind, Policy, decide_left_out
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import is_better_prediction
 from glimpse.fewshot.rejection import is_calibrated
@@ -13,15 +14,20 @@ from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 from glimpse.server.classification.advice import advice
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.learning import can_answer
-from glimpse.server.proto_enums import HEADS
+from glimpse.server.proto_enums import DECISIONS, HEADS
 from glimpse.server.resource_names import example_name
+from glimpse.v1 import classification_service_pb2
 from glimpse.v1 import collection_service_pb2 as pb
 
 # The most confusions and suspects in a report, and the most labels.
 _MAX_ENTRIES, _MAX_LABELS = 20, 1_000
+# The bytes at which the examples that were left out end: rows of an index may have names of 16,384 characters.
+_MAX_LEFT_OUT_BYTES = 2 << 20
 
 
-def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
+def build_report(
+    view: CollectionView, policy: Policy, *, include_left_out: bool = False
+) -> pb.GetCollectionReportResponse:
     """Builds the report of a collection under a policy, from its last fit; call it in the event loop's thread."""
     head = view.classifier.head()
     evaluation = view.classifier.evaluation(head.kind) if view.classifier.lda.dense else None
@@ -37,6 +43,8 @@ def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReport
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
+        if include_left_out:
+            _add_left_out(response, view, fitted, chosen, policy)
     by_rates = evaluation is not None and policy.threshold is None and not view.independent
     if evaluation and by_rates:
         _add_rates(response, evaluation, policy)
@@ -90,6 +98,32 @@ def _add_examples(
             own_probability=float(chosen.own_probability[place]),
             confident=bool(confident[place]),
         )
+
+
+def _add_left_out(
+    response: pb.GetCollectionReportResponse,
+    view: CollectionView,
+    fitted: Fitted,
+    chosen: HeadEvaluation,
+    policy: Policy,
+) -> None:
+    """Adds every example that was left out, with its decision if labels are exclusive."""
+    decisions = () if view.independent else decide_left_out(view.classifier, policy)
+    ids, size = view.fitted_ids[fitted.sampled].tolist(), 0
+    for place, (id, decision) in enumerate(zip_longest(ids, decisions)):
+        example = view.examples.example(id)
+        if example is None:
+            continue
+        message = response.left_out.add(
+            example=example_name(view.record.id, example[0]),
+            label_id=example[1],
+            answered_label_id=fitted.labels[chosen.predicted[place]],
+            probability=float(chosen.predicted_probability[place]),
+            own_probability=float(chosen.own_probability[place]),
+            decision=DECISIONS[decision] if decision else classification_service_pb2.DECISION_UNSPECIFIED,
+        )
+        if (size := size + message.ByteSize()) >= _MAX_LEFT_OUT_BYTES:
+            return
 
 
 def _add_rates(response: pb.GetCollectionReportResponse, evaluation: HeadEvaluation, policy: Policy) -> None:

@@ -32,5 +32,7 @@ def test_long_lists_of_paths_are_cut() -> None:
     ],
 )
 def test_the_accuracy_says_what_it_rests_on(before: float | None, text: str) -> None:
-    assert describe_accuracy(before, Estimate(0.91, 0.87, 0.94, 200)) == text.replace(" %", "\u00a0%")
+    assert describe_accuracy(before, Estimate(0.91, 0.87, 0.94, 200)) == text.replace(" %", "\u00a0%").replace(
+        "–", "–\u2060"
+    )
     assert not describe_accuracy(before, None)

@@ -22,19 +22,24 @@ Query = tuple[str, Content]
 
 async def page(context: Context) -> None:
     """Shows where to drop and what to type, and the answers."""
-    assert context.collection  # noqa: S101  (the frame shows the page for a collection alone)
-    if not context.may(Scope.CLASSIFY):
+    if context.collection and not context.may(Scope.CLASSIFY):
         empty_state("Your key may not ask this collection.", "It needs the scope classify. Ask an admin for it.")
         return
     backbones = [one async for one in context.client.list_backbones()]
-    Ask(context, context.collection, backbones)
+    if context.collections or context.collection or any(Modality.TEXT in one.modalities for one in backbones):
+        Ask(context, context.collection, backbones)
+        return
+    text = "No loaded backbone reads texts, so texts cannot be labels either. Create a collection, and teach it."
+    empty_state("There is nothing to ask yet.", text, "Collections", partial(context.open, context.pages[0]))
 
 
 class Ask:
     """The questions, and the answers to the newest queries."""
 
-    def __init__(self, context: Context, collection: Collection, backbones: Sequence[Backbone]) -> None:
+    def __init__(self, context: Context, collection: Collection | None, backbones: Sequence[Backbone]) -> None:
         self._context = context
+        # Without any collection, texts are the only labels.
+        some = bool(collection or context.collections)
         self._decisions: list[Decision] = []
         self._answers: list[Answer] = []
         reads = {modality for one in backbones for modality in one.modalities}
@@ -42,11 +47,13 @@ class Ask:
         with ui.element("div").classes("ask"):
             with ui.element("section").classes("panel ask-form"):
                 heading("Question", 2)
-                if not collection.label_count:
+                if collection and not collection.label_count:
                     self._show_empty()
-                self._mode = ui.radio(_MODES, value="examples", on_change=self._show_mode)
+                if not some:
+                    note("There is no collection yet. Texts can be labels without any example.")
+                self._mode = ui.radio(_MODES, value="examples" if some else "texts", on_change=self._show_mode)
                 self._mode.props["aria-label"] = "What answers"
-                self._mode.visible = bool(texts)
+                self._mode.visible = some and bool(texts)
                 self._collections = CollectionQuestion(context, collection)
                 self._prompts = PromptQuestion(context, texts)
                 self._show_mode()
@@ -55,7 +62,7 @@ class Ask:
                 if Modality.TEXT in reads:
                     self._add_text_form()
                 self._problem = ui.label().classes("problem").props("role=alert")
-                if collection.index:
+                if collection and collection.index:
                     note(f"Rows of the attached index {collection.index.id} have no pictures, also where one matches.")
             with ui.element("div").classes("answers"):
                 self._status = Tag("p", "").classes("note").props("role=status")

@@ -48,25 +48,24 @@ def prompts_of(text: str) -> dict[str, list[str]]:
 class CollectionQuestion:
     """Asks one collection or several."""
 
-    def __init__(self, context: Context, collection: Collection) -> None:
+    def __init__(self, context: Context, collection: Collection | None) -> None:
         """Adds the fields.
 
         Args:
             context: The page.
-            collection: The collection that is asked at first.
+            collection: The collection that is asked at first. None: none is chosen yet.
         """
         self._context = context
         self._names: dict[str, dict[str, str]] = {}
+        first = {collection.id: collection} if collection else {}
+        self._known = {**first, **context.collections}
         allowed = {
-            one.id: one.display_name or one.id
-            for one in (collection, *context.collections.values())
-            if context.may(Scope.CLASSIFY, one)
+            one.id: one.display_name or one.id for one in self._known.values() if context.may(Scope.CLASSIFY, one)
         }
-        self._known = {collection.id: collection, **context.collections}
         with ui.element("div").classes("fields") as self.fields:
-            self._chosen = ui.select(allowed, label="Collections", value=[collection.id], multiple=True)
+            self._chosen = ui.select(allowed, label="Collections", value=list(first), multiple=True)
             self._chosen.props("outlined use-chips options-dense").props["max-values"] = _MAX_COLLECTIONS
-            self._chosen.visible = len(allowed) > 1
+            self._chosen.visible = len(allowed) > len(first)
             self._keep = ui.checkbox("May be kept for review, if the answer is not sure", value=True)
             self._keep.visible = any(one.review_policy for one in self._known.values())
 

@@ -21,7 +21,8 @@ def show_suspects(context: Context, report: CollectionReport, labels: Mapping[st
             ui.label("None: by the other examples, every example has the right label.")
             return
         confident = sum(one.confident for one in report.suspects)
-        sure = f", {confident:,} of them confidently" if confident else ""
+        how_many = "" if len(report.suspects) == 1 else f"{confident:,} of them "
+        sure = f", {how_many}confidently" if confident else ""
         count = counted(len(report.suspects), "example")
         ui.label(f"By the other examples, {count} should have another label{sure}. Look first: many are right.")
         if not context.may(Scope.ENROLL):

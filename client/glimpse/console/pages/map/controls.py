@@ -6,22 +6,20 @@ from typing import Any
 import numpy as np
 from nicegui import ui
 
+from glimpse.client import GlimpseError
 from glimpse.console.components import label_chip, note
 from glimpse.console.components.labels import hue_of
 from glimpse.console.maps.cache import Map
 from glimpse.console.maps.coloring import Classes, Coloring, classes_of
 from glimpse.console.maps.layout import Method
 from glimpse.console.maps.projection import has_umap
+from glimpse.console.pages.map.decisions import Decisions
 from glimpse.console.pages.map.scatter import MARKS, NOTHING, PLAIN_FROM
 
 _LEGEND = 24  # classes that the legend names
 _CHOICES = 1_000  # classes that can be shown alone
-_DECISION_HUES = (145, 15, -1)  # green, red, grey
+_DECISION_HUES = (145, 0, 40, 275, -1)  # green, red, amber, violet, grey
 _NO_UMAP = "For UMAP, install the extra `map` where the console runs: pip install 'glimpse-fewshot[map]'."
-_DECISION = (
-    "Decision: each example is left out, and answered by the nearest mean of the labels on this map. The page Health "
-    "measures with the head that answers queries."
-)
 
 
 class Controls:
@@ -30,6 +28,7 @@ class Controls:
     def __init__(
         self,
         made: Map,
+        decisions: Decisions,
         methods: list[Method],
         fill: Callable[[Method], Awaitable[None]],
         recolor: Callable[[], None],
@@ -39,14 +38,15 @@ class Controls:
 
         Args:
             made: The map.
+            decisions: The answers to its examples.
             methods: The layouts that can be computed.
             fill: Shows another layout.
             recolor: Called when colours or what is shown have changed.
             step: Awaited with the position of the next point.
         """
-        self._made, self._recolor, self._to = made, recolor, step
+        self._made, self._decisions, self._recolor, self._to = made, decisions, recolor, step
         self._coloring = Coloring.LABEL
-        self.classes: Classes = classes_of(made, Coloring.LABEL)
+        self.classes: Classes = classes_of(made, Coloring.LABEL, {})
         #: The class that is shown alone. NOTHING: all are shown.
         self.shown = NOTHING
         #: The point that is selected. NOTHING: none.
@@ -57,12 +57,13 @@ class Controls:
             layout = ui.select([str(one) for one in methods], label="Layout", value=str(made.layout.method))
             layout.props("outlined dense").classes("map-select")
             layout.on_value_change(lambda event: fill(Method(event.value)))
-            colors = ui.select([str(one) for one in Coloring], label="Colours", value=str(Coloring.LABEL))
-            colors.props("outlined dense").classes("map-select").on_value_change(self._color_by)
+            self._colors = ui.select([str(one) for one in Coloring], label="Colours", value=str(Coloring.LABEL))
+            self._colors.props("outlined dense").classes("map-select").on_value_change(self._color_by)
             self._show = ui.select({}, label="Show only", clearable=True, with_input=True)
             self._show.props("outlined dense").classes("map-select wide").on_value_change(self._show_only)
-            ui.button("Previous", on_click=lambda: self._step(-1)).props("outline no-caps")
-            ui.button("Next", on_click=lambda: self._step(1)).props("outline no-caps")
+            with ui.element("div").classes("map-steps"):
+                ui.button("Previous", on_click=lambda: self._step(-1)).props("outline no-caps")
+                ui.button("Next", on_click=lambda: self._step(1)).props("outline no-caps")
         if not has_umap():
             note(_NO_UMAP)
         self._offer_classes()
@@ -79,12 +80,23 @@ class Controls:
         self._legend = ui.element("div").classes("map-legend")
         self._fill_legend()
 
-    def _color_by(self, event: Any) -> None:
-        self._coloring = Coloring(event.value)
-        self.classes, self.shown = classes_of(self._made, self._coloring), NOTHING
+    async def _color_by(self, event: Any) -> None:
+        coloring = Coloring(event.value)
+        if coloring is Coloring.DECISION:
+            try:
+                await self._decisions.read()
+            except GlimpseError:
+                self._colors.value = str(self._coloring)
+                raise  # the frame shows it
+            if self._colors.is_deleted or self._colors.value != coloring:
+                return  # the page has moved on
+        self._coloring = coloring
+        self.classes, self.shown = classes_of(self._made, coloring, self._decisions.by_name), NOTHING
         self._offer_classes()
         self._fill_legend()
         self._recolor()
+        if coloring is Coloring.DECISION and self.at != NOTHING:
+            await self._to(self.at)  # its panel now has the decision too
 
     def _offer_classes(self) -> None:
         names = {code: self._name(code) for code in self.classes.largest[:_CHOICES] if self.classes.counts[code]}
@@ -108,7 +120,7 @@ class Controls:
             if len(codes) > _LEGEND:
                 note(f"and {len(codes) - _LEGEND:,} more")
             if self._coloring is Coloring.DECISION:
-                note(_DECISION)
+                note(self._decisions.note)
 
     def _chip(self, code: int) -> None:
         count = f"{self.classes.counts[code]:,}"

@@ -10,6 +10,7 @@ from glimpse.console.components import Tag, ago, heading, label_chip, note, orig
 from glimpse.console.context import Context
 from glimpse.console.maps.cache import Map
 from glimpse.console.maps.fit import NOT_MEASURED
+from glimpse.console.pages.map.decisions import Decisions
 from glimpse.console.pages.map.scatter import NOTHING
 
 _NEIGHBORS = 4
@@ -21,17 +22,24 @@ class ExamplePanel:
     """The panel beside the map."""
 
     def __init__(
-        self, context: Context, made: Map, select: Callable[[int], Awaitable[None]], add: Callable[[int], None]
+        self,
+        context: Context,
+        made: Map,
+        decisions: Decisions,
+        select: Callable[[int], Awaitable[None]],
+        add: Callable[[int], None],
     ) -> None:
         """Adds the panel.
 
         Args:
             context: The page.
             made: The map.
+            decisions: The answers to its examples.
             select: Selects another point.
             add: Adds a point to those that are chosen together, or takes it away.
         """
-        self._context, self._made, self._select, self._add = context, made, select, add
+        self._context, self._made, self._decisions = context, made, decisions
+        self._select, self._add = select, add
         self._positions = {name: position for position, name in enumerate(made.names)}
         self._shown = NOTHING
         self.box = ui.element("section").classes("panel map-example").props("tabindex=-1 aria-live=polite")
@@ -79,8 +87,8 @@ class ExamplePanel:
     def _facts(self, position: int, example: Example) -> list[tuple[str, str]]:
         fit, labels = self._made.layout.fit, self._made.layout.labels
         nearest = int(fit.nearest[position])
-        left_out = "not measured" if nearest == NOT_MEASURED else f"{labels[nearest]} is nearest"
-        facts = [("Left out", left_out)]
+        facts = [("Left out", answer)] if (answer := self._decisions.describe(example.name)) else []
+        facts.append(("Nearest mean", "not measured" if nearest == NOT_MEASURED else labels[nearest]))
         if nearest != NOT_MEASURED:
             facts.append(("Cosine to its label", f"{fit.own[position]:.2f}"))
         facts += [("Domain", example.domain)] if example.domain else []

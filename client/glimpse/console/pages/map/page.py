@@ -5,7 +5,7 @@ from functools import partial
 from nicegui import ui
 
 from glimpse.client import Collection, LabelRole, Scope
-from glimpse.console.components import counted, empty_state, note
+from glimpse.console.components import counted, empty_state, note, percent
 from glimpse.console.context import Context
 from glimpse.console.maps.cache import Key, Map, cache_of
 from glimpse.console.maps.layout import Method, make_layout
@@ -13,6 +13,7 @@ from glimpse.console.maps.projection import MIN_UMAP_POINTS, has_umap
 from glimpse.console.maps.sample import MAX_POINTS, count_enrolled, draw_sample
 from glimpse.console.pages.map.chosen import Chosen
 from glimpse.console.pages.map.controls import Controls
+from glimpse.console.pages.map.decisions import Decisions
 from glimpse.console.pages.map.example import ExamplePanel
 from glimpse.console.pages.map.scatter import NOTHING, Scatter
 from glimpse.console.pages.map.tables import show_labels, show_outliers
@@ -86,14 +87,15 @@ class _MapView:
         self._made = made
         methods = [Method.PCA, *([Method.UMAP] if has_umap() and len(made.names) >= MIN_UMAP_POINTS else [])]
         note(_summary(collection, made))
-        self._controls = Controls(made, methods, fill, self._recolor, self._step)
+        decisions = Decisions(context, collection)
+        self._controls = Controls(made, decisions, methods, fill, self._recolor, self._step)
         keys = note(_KEYS + (_AREA_KEYS if context.may(Scope.ENROLL) else ""))
         with ui.element("div").classes("map"):
             with ui.element("div").classes("map-drawing"):
                 self._scatter = Scatter("Map of the examples", made.layout.points, self.select, self._choose)
                 self._controls.add_legend()
             with ui.element("div").classes("map-side"):
-                self._example = ExamplePanel(context, made, self.select, self._add)
+                self._example = ExamplePanel(context, made, decisions, self.select, self._add)
                 self._chosen = Chosen(context, made, self._scatter.mark_points)
         self._scatter.describe(keys, self._example.box)
         self._recolor()
@@ -129,8 +131,7 @@ def _summary(collection: Collection, made: Map) -> str:
         what = counted(shown, "example")
     how = f"by {layout.method}"
     if layout.shares:
-        both = 100 * sum(layout.shares)
-        how += f", whose two axes hold {both:.0f} % of the variance"
+        how += f", whose two axes explain {percent(sum(layout.shares))} of the variance"
     else:
         how += ": neighbours stay neighbours, and distances between groups mean little"
     space = collection.backbone.rpartition("/")[2]

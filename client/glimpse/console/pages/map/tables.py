@@ -37,7 +37,7 @@ def _row(made: Map, code: int) -> tuple[str, str, str, str]:
     members = (layout.codes == code) & (fit.nearest != NOT_MEASURED)
     tight, elsewhere = "—", "—"
     if members.any():
-        tight = f"{fit.own[members].mean():.2f}"
+        tight = f"{fit.own[members].mean():z.2f}"
         elsewhere = f"{int((fit.nearest[members] != code).sum()):,}"
     near = int(fit.neighbor[code])
     if near == NOT_MEASURED:

@@ -32,7 +32,8 @@ async def _show_originals(context: Context, collection: Collection) -> None:
     """Says what has no picture here and later, and why."""
 
     async def keep() -> None:
-        await context.client.update_collection(collection, keep_inputs=True, content_readable=True)
+        with context.busy("Changing the collection"):
+            await context.client.update_collection(collection, keep_inputs=True, content_readable=True)
         await context.reload()
 
     texts = []
