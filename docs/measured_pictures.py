@@ -74,7 +74,7 @@ def _by_glimpse(drawn: Draw) -> Sure:
 
 def _by_cosines(drawn: Draw) -> Sure:
     """Predicts by softmax over scaled cosines to the class means, as before any calibration."""
-    scores = drawn.engine.mean.scores(drawn.queries.vectors)
+    scores = drawn.engine.mean.scores(drawn.span.coordinates(drawn.queries.vectors))
     labels = np.array(drawn.engine.labels)[scores.argmax(1)]
     return softmax(scores, EXAMPLE_SCALE).max(1), labels == drawn.queries.labels
 
@@ -123,9 +123,10 @@ def _unknown(data: Labelled) -> None:
 
 
 def _fits(drawn: Draw, evaluation: HeadEvaluation, vectors: Array) -> Floats:
-    scores, near = drawn.engine.scores(evaluation.kind, vectors), nearest_similarities(vectors, drawn.enrolled.vectors)
+    near, seen = nearest_similarities(vectors, drawn.enrolled.vectors), drawn.span.coordinates(vectors)
+    scores = drawn.engine.scores(evaluation.kind, seen)
     return evaluation.typicality.combined_fits(
-        drawn.engine.measures(evaluation.kind, vectors, near, scores, evaluation.temperature)
+        drawn.engine.measures(evaluation.kind, seen, near, scores, evaluation.temperature)
     )
 
 

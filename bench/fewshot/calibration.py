@@ -4,13 +4,16 @@ ECE has 15 bins of equal width and is computed for each draw. "Before" is the en
 draws: without the step from n - 1 shots to n, and with Platt's smoothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.fewshot.draws import SEEDS, SETTINGS, Draw, draw
+from bench.fewshot.draws import SEEDS, SETTINGS, draw
+from bench.fewshot.figures import engine_numbers
 from bench.fewshot.sets import NAMES, known_labels, load
 from bench.report import Section, Target
+from bench.vectors import Labelled
 from glimpse.evaluate.figures.metrics import calibration_error, reliability
 
 _TARGETS = {2: 10.9, 4: 8.4, 8: 6.0}
@@ -57,12 +60,16 @@ def calibration_figures(data: Path, name: str) -> dict[int, tuple[float, float]]
     known = known_labels(data_set)
     result = {}
     for shots in _TARGETS:
-        drawn = [_figures(draw(data_set, known, shots, seed)) for seed in range(SEEDS)]
+        drawn = [
+            engine_numbers(f"calibration-{name}-{shots}-{seed}", _figures, data_set, known, shots, seed)
+            for seed in range(SEEDS)
+        ]
         result[shots] = tuple(np.nanmean(drawn, 0).tolist())
     return result
 
 
-def _figures(drawn: Draw) -> tuple[float, float]:
+def _figures(data_set: tuple[Labelled, Labelled], known: Sequence[str], shots: int, seed: int) -> tuple[float, float]:
+    drawn = draw(data_set, known, shots, seed)
     answers = drawn.ask(drawn.queries.vectors, len(set(drawn.enrolled.labels))).predictions
     pairs = list(zip(drawn.queries.labels, answers, strict=True))
     right = np.array([one.labels[0] == label for label, one in pairs])
