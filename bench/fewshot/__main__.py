@@ -23,6 +23,9 @@ from bench.fewshot.heads import heads
 from bench.fewshot.independent import independent_labels
 from bench.fewshot.out_of_distribution import out_of_distribution
 from bench.fewshot.rejection import rejection
+from bench.fewshot.rivals.conformal import conformal
+from bench.fewshot.rivals.prior import text_prior
+from bench.fewshot.rivals.suspects import suspects
 from bench.fewshot.text import text_and_examples
 from bench.fewshot.unequal_shots import unequal_shots
 from bench.report import Section, Target, page_head, write_tables
@@ -39,6 +42,9 @@ PARTS: dict[str, Callable[[Path], tuple[list[Section], list[Target]]]] = {
     "rejection": rejection,
     "calibration": calibration,
     "copies": copies,
+    "suspects": suspects,
+    "prior": text_prior,
+    "conformal": conformal,
 }
 
 
