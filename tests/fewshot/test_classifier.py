@@ -242,6 +242,27 @@ def test_a_text_counts_for_more_where_it_is_nearer_the_label_than_examples_are()
     assert weights[2.0] == 2
 
 
+def test_at_one_shot_with_texts_the_temperature_follows_the_texts() -> None:
+    """Directions in a narrow cone have cosines that differ by hundredths; divided by 0.07 they would say nothing."""
+    rng = np.random.default_rng(5)
+    labels, rows = [f"l{row}" for row in range(30)], np.arange(30)
+    centres = rng.normal(size=24) + 0.3 * rng.normal(size=(30, 24))
+    inputs, texts = (normalize((centres + 0.02 * rng.normal(size=centres.shape)).astype(np.float32)) for _ in range(2))
+    queries = normalize((centres + 0.02 * rng.normal(size=centres.shape)).astype(np.float32))
+    engine, named = FewShotClassifier(24), dict(zip(labels, texts, strict=True))
+    for label, text in named.items():
+        engine.set_text(label, text)
+    engine.add(labels, inputs)
+    before = ask(engine, queries, inputs, top_k=1)
+    fitted(engine, Examples(inputs, rows, labels, named))
+    after = ask(engine, queries, inputs, top_k=1)
+    for answers, likely in ((before, False), (after, True)):
+        assert answers.kind is HeadKind.CLASS_MEAN_AND_PROMPTS
+        assert [one.labels[0] for one in answers.predictions] == labels
+        assert all((one.probabilities[0] > 0.5) is likely for one in answers.predictions)
+    assert not after.calibrated
+
+
 def test_prompts_can_be_pinned_against_examples() -> None:
     vectors = blobs(0, SHOTS)
     turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))  # an example of l0 looks like l1

@@ -5,7 +5,7 @@ if x then is no stranger than the examples are: (1 + the number of them that are
 - coverage. Here the fit is shrinkage LDA without the pull of its centres, with the ridge of the N examples; an input is
 as strange as its label is improbable, with itself left out of the fit, exactly. *Same scores* applies the engine's
 rule, whose floor is a quantile of the N examples' left-out probabilities, to that LDA. *Today* is what the engine
-answers. 200 queries of each draw are asked. Sizes are mean numbers of labels.
+answers. 100 queries of each draw are asked. Sizes are mean numbers of labels.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
-_SETS, _SHOTS, _COVERAGES, _QUERIES = ("banking77", "sign_digits", "caltech101"), (2, 4, 8, 16), (0.9, 0.95), 200
+_SETS, _SHOTS, _COVERAGES, _QUERIES = ("banking77", "sign_digits"), (2, 4, 8, 16), (0.9, 0.95), 100
 _METHODS = ("today", "same scores", "full conformal")
 
 

@@ -8,12 +8,12 @@ and lam have the least squared error of these examples, and f / T their least lo
 is 1, and each is left out alone. *Joined* is the normalised geometric mean of both methods' probabilities. Differences
 in log-loss have their standard error over the draws.
 
-Texts are names of labels for MiniLM (banking77, TREC, spam). For glimpse-mini, inputs are drawings of 30 pairs of a
-colour and a shape, and texts such as "a red circle".
+Texts are names of labels for MiniLM (banking77, TREC, spam). For glimpse-mini, inputs are drawings of 24 labels, and
+texts such as "a small striped red oval" (shapes) or "a red circle above a blue square" (arrangements).
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from bench.vectors import Array, Labelled, cached, label_names, texts
 from glimpse.backbone import Encoder, Tokenizer, bundled, decode_image, load_bundle
 from glimpse.backbone.background import embed_texts
 from glimpse.export.drawings.rendering import render_scene
-from glimpse.export.drawings.scenes import COLOURS, SHAPES, Scene
+from glimpse.export.drawings.scenes import FILLS, RELATIONS, SIZES, Scene
 from glimpse.export.sample_inputs import encoded
 from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.decision import softmax
@@ -36,7 +36,7 @@ from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 _SHOTS = (1, 2, 4, 8, 16)
 _ONE_SHOT = 4.0, 1.0
-_LABELS, _EACH = 30, 40
+_EACH = 40
 _METHODS = ("today", "ProKeR", "joined")
 TextSet = tuple[tuple[Labelled, Labelled], Mapping[str, Array]]
 
@@ -44,8 +44,8 @@ TextSet = tuple[tuple[Labelled, Labelled], Mapping[str, Array]]
 def text_prior(data: Path) -> tuple[list[Section], list[Target]]:
     """Returns the tables; there are no targets."""
     sections: list[Section] = []
-    for name in ("banking77", "trec", "sms_spam", "drawings"):
-        data_set, directions = _drawings() if name == "drawings" else _texts(data, name)
+    for name in ("banking77", "trec", "sms_spam", *_SCENES):
+        data_set, directions = _drawings(name) if name in _SCENES else _texts(data, name)
         known, lines = sorted(directions), []
         for shots in _SHOTS:
             draws = [
@@ -75,23 +75,42 @@ def _texts(data: Path, name: str) -> TextSet:
     return data_set, label_names(name, data_set[0].labels)
 
 
-def _drawings() -> TextSet:
-    """Returns drawings of random pairs of a colour and a shape, embedded by glimpse-mini, and their texts."""
-    rng, bundle = np.random.default_rng(5), load_bundle(bundled())
-    pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    chosen = [pairs[place] for place in rng.permutation(len(pairs))[:_LABELS]]
-    names = [f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {shape}" for colour, shape in chosen]
+def _drawings(name: str) -> TextSet:
+    """Returns drawings of one kind, embedded by glimpse-mini, and the texts of their labels."""
+    rng, bundle, scenes = np.random.default_rng(5), load_bundle(bundled()), _SCENES[name]()
 
     def make() -> Array:
         encoder, rule = Encoder(bundle, threads=1), bundle.manifest.image
         assert rule is not None
-        drawn = [encoded(render_scene(Scene(*pair), rng)) for pair in chosen for _ in range(_EACH)]
+        drawn = [encoded(render_scene(scene, rng)) for scene in scenes.values() for _ in range(_EACH)]
         pixels = [decode_image(file, rule) for file in drawn]
         return np.concatenate([encoder.encode_images(np.stack(pixels[i : i + 64])) for i in range(0, len(pixels), 64)])
 
-    whole = Labelled(cached("drawings-mini", make), np.repeat(np.array(names), _EACH))
-    directions = embed_texts(Encoder(bundle, threads=1), Tokenizer.of(bundle), names)
-    return (whole, whole), dict(zip(names, directions, strict=True))
+    whole = Labelled(cached(f"{name.replace(' ', '-')}-mini", make), np.repeat(np.array(list(scenes)), _EACH))
+    directions = embed_texts(Encoder(bundle, threads=1), Tokenizer.of(bundle), list(scenes))
+    return (whole, whole), dict(zip(scenes, directions, strict=True))
+
+
+def _shapes() -> dict[str, Scene]:
+    """Returns single shapes by text: texts alone are right for four of five."""
+    kinds = [("red", "circle"), ("red", "oval"), ("red", "ring"), ("orange", "circle")]
+    attributes = itertools.product(SIZES, FILLS, kinds)
+    return {f"a {size} {fill} {' '.join(kind)}": Scene(*kind, size=size, fill=fill) for size, fill, kind in attributes}
+
+
+def _arrangements() -> dict[str, Scene]:
+    """Returns two shapes in four relations by text: texts alone are right for one of six."""
+    red, blue, green, black = "a red circle", "a blue square", "a green star", "a black heart"
+    pairs = [(red, blue), (blue, red), (green, black), (black, green), (red, black), (green, blue)]
+    result = {}
+    for (one, other), relation in itertools.product(pairs, RELATIONS):
+        (colour, shape), second = one.split()[1:], other.split()[1:]
+        text = f"{one} {relation} {other}"
+        result[text] = Scene(colour, shape, relation=relation, second_colour=second[0], second_shape=second[1])
+    return result
+
+
+_SCENES: dict[str, Callable[[], dict[str, Scene]]] = {"shapes": _shapes, "arrangements": _arrangements}
 
 
 def _figures(
