@@ -63,8 +63,9 @@ def main() -> None:
                 "tables": {title: [columns, *rows] for title, columns, rows in sections},
                 "targets": [[target.name, target.measured, target.relation, target.wanted] for target in targets],
             }
-    parts = [record[name] for name in PARTS if name in record]
-    dates = [[name, record[name]["date"]] for name in PARTS if name in record]
+    record = {name: record[name] for name in PARTS if name in record}
+    parts = list(record.values())
+    dates = [[name, part["date"]] for name, part in record.items()]
     all_sections = [("When each part was measured", ["part", "date"], dates)]
     all_sections += [(title, lines[0], lines[1:]) for part in parts for title, lines in part["tables"].items()]
     all_targets = [Target(*figures) for part in parts for figures in part["targets"]]

@@ -67,7 +67,7 @@ def _fixed_section(data: Path) -> Section:
             ]
             cells += [_cell(value) for value in np.mean(drawn, 0)]
         lines.append([name, *cells])
-    columns = [column for shots in _FIXED_SHOTS for column in (f"{shots} shots, fixed", "calibrated")]
+    columns = [column for shots in _FIXED_SHOTS for column in (f"{shots} shots, fixed", f"{shots} shots")]
     return "ECE of a fixed and of the calibrated temperature, %", ["set", *columns], lines
 
 
