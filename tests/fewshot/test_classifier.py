@@ -191,6 +191,21 @@ def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:
     assert HeadKind.KERNEL_RIDGE in enough.evaluations
 
 
+@pytest.mark.parametrize(("shots", "chosen"), [(7, HeadKind.LDA), (8, HeadKind.KERNEL_RIDGE)])
+def test_kernel_ridge_answers_from_eight_shots_where_it_is_better(shots: int, chosen: HeadKind) -> None:
+    """Each label has two opposite modes, which LDA's means do not show."""
+    rng, rows = np.random.default_rng(0), np.repeat(np.arange(5), shots)
+    modes = CENTRES[rows] * np.where(np.arange(len(rows)) % 2, 1, -1)[:, None]
+    vectors = normalize((modes + 0.3 * rng.normal(size=modes.shape)).astype(np.float32))
+    engine = fitted(engine_of(vectors, rows.tolist()), Examples(vectors, rows, NAMES))
+    assert engine.head().kind is chosen
+    answers = ask(engine, vectors, vectors, top_k=1)
+    assert answers.kind is chosen
+    assert answers.reason == (
+        "best by leave-one-out, by more than a standard error" if shots == 8 else "labels have two examples or more"
+    )
+
+
 def test_under_eight_shots_kernel_ridge_is_reported_and_not_chosen() -> None:
     errors = []
     for seed in range(10):
