@@ -1,9 +1,9 @@
 """Full conformal prediction sets (as Silva-Rodríguez et al. 2025) beside the engine's.
 
 Full conformal prediction adds the query x to the examples under each label y in turn, and fits again. y is in the set
-if x then is no stranger than the examples are: (1 + the number of them that are as strange or more) / (N + 1) is over 1
+if x then is as typical as the examples are: (1 + the number of them that are no more typical) / (N + 1) is over 1
 - coverage. Here the fit is shrinkage LDA without the pull of its centres, with the ridge of the N examples; an input is
-as strange as its label is improbable, with itself left out of the fit, exactly. *Same scores* applies the engine's
+as typical as its label is probable, with itself left out of the fit, exactly. *Same scores* applies the engine's
 rule, whose floor is a quantile of the N examples' left-out probabilities, to that LDA. *Today* is what the engine
 answers. 100 queries of each draw are asked. Sizes are mean numbers of labels.
 """
@@ -106,14 +106,14 @@ class _Lda:
     def p_values(self, query: Floats) -> Floats:
         """Returns the p-value of a query, (d,), under each label, (C,)."""
         own = self.probabilities(query[None])[0]  # those of the query left out of the examples that it is added to
-        stranger = [
+        worse = [
             (
                 _own_probability(self.scale * self._with(query, label).left_out_scores(self.rows), self.rows)
                 <= own[label]
             )
             for label in range(len(self.means))
         ]
-        return (1 + np.sum(stranger, 1)) / (len(self.rows) + 1)
+        return (1 + np.sum(worse, 1)) / (len(self.rows) + 1)
 
     def _with(self, query: Floats, label: int) -> "_Products":
         """Adds a query to a label: G becomes G - g u u^T, and the label's mean moves by z / (n + 1)."""
