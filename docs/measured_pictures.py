@@ -11,12 +11,14 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from threadpoolctl import threadpool_limits
 
+from bench.fewshot.calibration import by_cosines, by_engine
 from bench.fewshot.draws import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
+from glimpse.evaluate.figures.metrics import calibration_error, reliability
 from glimpse.fewshot import Decision, DecisionSettings, Examples, Policy, fit
 from glimpse.fewshot.calibration.open_set import nearest_similarities
-from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
+from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
@@ -46,15 +48,11 @@ def make(data: Path, save: Callable[[str], None]) -> None:
 def _reliability(sets: dict[str, tuple[Labelled, Labelled]]) -> None:
     _, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
     for axes, (name, one) in zip(panels, sets.items(), strict=True):
-        for shots in (2, 4, 8, 16):
-            drawn = list(_draws(one, shots))
-            for title, ask, colour in (("cosines / 0.07", _by_cosines, _ORANGE), ("calibrated", _by_glimpse, _BLUE)):
-                answers = [ask(each) for each in drawn]
-                confidence, right = (np.concatenate(kind) for kind in zip(*answers, strict=True))
-                x, y, error = _curve((confidence, right))
-                print(f"{name}, {shots} shots, {title}: right {right.mean():.1%}, ECE {error:.3f}")
-                if shots == _SHOTS:
-                    axes.plot(x, y, "o-", color=colour, ms=4, label=f"{title} (ECE {error:.2f})")
+        drawn = list(_draws(one, _SHOTS))
+        for title, ask, colour in (("cosines / 0.07", by_cosines, _ORANGE), ("calibrated", by_engine, _BLUE)):
+            answers = [ask(each) for each in drawn]
+            error = np.mean([calibration_error(reliability(*each)) for each in answers])
+            axes.plot(*_curve(answers), "o-", color=colour, ms=4, label=f"{title} (ECE {error:.1%})")
         axes.plot([0, 1], [0, 1], color=_GREY, lw=0.8, ls="--")
         axes.set(title=f"{name}, {_SHOTS} shots", xlabel="probability", xlim=(0, 1), ylim=(0, 1.02))
         axes.legend(loc="lower right", fontsize=8)
@@ -66,26 +64,13 @@ def _draws(one: tuple[Labelled, Labelled], shots: int) -> Iterator[Draw]:
     return (draw(one, known, shots, seed) for seed in range(_SEEDS))
 
 
-def _by_glimpse(drawn: Draw) -> Sure:
-    answers = drawn.ask(drawn.queries.vectors).predictions
-    right = np.array([one.labels[0] for one in answers]) == drawn.queries.labels
-    return np.array([one.probabilities[0] for one in answers]), right
-
-
-def _by_cosines(drawn: Draw) -> Sure:
-    """Predicts by softmax over scaled cosines to the class means, as before any calibration."""
-    scores = drawn.engine.mean.scores(drawn.queries.vectors)
-    labels = np.array(drawn.engine.labels)[scores.argmax(1)]
-    return softmax(scores, EXAMPLE_SCALE).max(1), labels == drawn.queries.labels
-
-
-def _curve(sure: Sure) -> tuple[Floats, Floats, float]:
-    """Returns mean probability and accuracy per tenth with enough answers, and the expected calibration error."""
-    confidence, right = sure
+def _curve(answers: Sequence[Sure]) -> tuple[Floats, Floats]:
+    """Returns mean probability and accuracy per tenth with enough answers of all draws."""
+    confidence, right = (np.concatenate(kind) for kind in zip(*answers, strict=True))
     places = np.clip(np.digitize(confidence, _TENTHS) - 1, 0, len(_TENTHS) - 2)
     counts = np.bincount(places, minlength=len(_TENTHS) - 1)
     x, y = (np.bincount(places, what, len(_TENTHS) - 1) / np.maximum(counts, 1) for what in (confidence, right))
-    return x[counts >= _FEWEST], y[counts >= _FEWEST], float(counts @ np.abs(x - y) / counts.sum())
+    return x[counts >= _FEWEST], y[counts >= _FEWEST]
 
 
 def _unknown(data: Labelled) -> None:
@@ -123,9 +108,10 @@ def _unknown(data: Labelled) -> None:
 
 
 def _fits(drawn: Draw, evaluation: HeadEvaluation, vectors: Array) -> Floats:
-    scores, near = drawn.engine.scores(evaluation.kind, vectors), nearest_similarities(vectors, drawn.enrolled.vectors)
+    near, seen = nearest_similarities(vectors, drawn.enrolled.vectors), drawn.span.coordinates(vectors)
+    scores = drawn.engine.scores(evaluation.kind, seen)
     return evaluation.typicality.combined_fits(
-        drawn.engine.measures(evaluation.kind, vectors, near, scores, evaluation.temperature)
+        drawn.engine.measures(evaluation.kind, seen, near, scores, evaluation.temperature)
     )
 
 

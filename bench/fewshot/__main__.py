@@ -23,6 +23,9 @@ from bench.fewshot.heads import heads
 from bench.fewshot.independent import independent_labels
 from bench.fewshot.out_of_distribution import out_of_distribution
 from bench.fewshot.rejection import rejection
+from bench.fewshot.rivals.conformal import conformal
+from bench.fewshot.rivals.prior import text_prior
+from bench.fewshot.rivals.suspects import suspects
 from bench.fewshot.text import text_and_examples
 from bench.fewshot.unequal_shots import unequal_shots
 from bench.report import Section, Target, page_head, write_tables
@@ -39,6 +42,9 @@ PARTS: dict[str, Callable[[Path], tuple[list[Section], list[Target]]]] = {
     "rejection": rejection,
     "calibration": calibration,
     "copies": copies,
+    "suspects": suspects,
+    "prior": text_prior,
+    "conformal": conformal,
 }
 
 
@@ -57,8 +63,9 @@ def main() -> None:
                 "tables": {title: [columns, *rows] for title, columns, rows in sections},
                 "targets": [[target.name, target.measured, target.relation, target.wanted] for target in targets],
             }
-    parts = [record[name] for name in PARTS if name in record]
-    dates = [[name, record[name]["date"]] for name in PARTS if name in record]
+    record = {name: record[name] for name in PARTS if name in record}
+    parts = list(record.values())
+    dates = [[name, part["date"]] for name, part in record.items()]
     all_sections = [("When each part was measured", ["part", "date"], dates)]
     all_sections += [(title, lines[0], lines[1:]) for part in parts for title, lines in part["tables"].items()]
     all_targets = [Target(*figures) for part in parts for figures in part["targets"]]

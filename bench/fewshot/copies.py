@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.fewshot.draws import Draw, best_labels, draw
+from bench.fewshot.draws import Draw, Split, best_labels, fitted, split
+from bench.fewshot.figures import engine_numbers
 from bench.fewshot.sets import NAMES, known_labels, load
 from bench.report import Section, Target
 from bench.vectors import Array, Labelled
-from glimpse.evaluate.trials.trial import train_classifier
 from glimpse.fewshot import Decision, normalize
 
 _LABELS, _EXAMPLES, _COSINE, _DRAWS = 4, 8, 0.97, 5
@@ -50,7 +50,8 @@ def copies_figures(data: Path) -> dict[int, tuple[float, ...]]:
                 continue
             for seed in range(_DRAWS):
                 known = sorted(np.random.default_rng(seed).permutation(labels)[:_LABELS].tolist())
-                figures.append(_figures(_copied(draw(data_set, known, originals, seed), known, seed)))
+                drawn = split(data_set, known, originals, seed)
+                figures.append(engine_numbers(f"copies-{name}-{originals}-{seed}", _figures, drawn, seed))
         result[originals] = tuple(_mean(np.array(column)) for column in zip(*figures, strict=True))
     return result
 
@@ -61,21 +62,21 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
     return float(finite.mean()) if len(finite) else float("nan")
 
 
-def _copied(drawn: Draw, known: list[str], seed: int) -> Draw:
-    """Replaces a draw's examples by jittered copies of them."""
+def _copied(drawn: Split, seed: int) -> Draw:
+    """Fits a classifier to jittered copies of a draw's examples."""
     times = _LABELS * _EXAMPLES // len(drawn.enrolled.labels)
     vectors, labels = np.repeat(drawn.enrolled.vectors, times, 0), np.repeat(drawn.enrolled.labels, times)
     noise = normalize(np.random.default_rng(seed).normal(size=vectors.shape).astype(np.float32))
     jittered: Array = normalize(vectors + np.float32((1 / _COSINE - 1) ** 0.5) * noise)
-    engine = train_classifier(jittered, np.array([known.index(label) for label in labels], np.intp), known, None)
-    return Draw(engine, Labelled(jittered, labels), drawn.queries)
+    return fitted(Labelled(jittered, labels), np.repeat(drawn.rows, times), drawn.queries, drawn.known)
 
 
-def _figures(drawn: Draw) -> tuple[float, float, float]:
+def _figures(examples: Split, seed: int) -> tuple[float, float, float]:
+    drawn = _copied(examples, seed)
     answers = drawn.ask(drawn.queries.vectors)
     rejected = np.mean([one.decision is Decision.UNKNOWN for one in answers.predictions])
     truth = np.mean(np.array(best_labels(answers)) == drawn.queries.labels)
-    evaluation, fitted = drawn.engine.chosen_evaluation, drawn.engine.fitted
+    evaluation, fit = drawn.engine.chosen_evaluation, drawn.engine.fitted
     reported = evaluation.accuracy if evaluation and evaluation.count else float("nan")
-    grouped = getattr(fitted, "grouped", 0) / len(drawn.enrolled.labels)
+    grouped = (fit.grouped if fit else 0) / len(drawn.enrolled.labels)
     return 100 * float(rejected), 100 * float(reported - truth), 100 * grouped

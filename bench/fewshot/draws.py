@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.fewshot.figures import Figures
 from bench.vectors import Array, Labelled
-from glimpse.evaluate.trials.trial import train_classifier
+from glimpse.evaluate.trials.span import Span
+from glimpse.evaluate.trials.trial import may_project, train_classifier
 from glimpse.fewshot import (
     DecisionSettings,
     FewShotClassifier,
@@ -49,11 +51,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Draw:
-    """A fitted classifier, its examples, and queries with their labels."""
+    """A fitted classifier, its examples, and queries with their labels.
+
+    The classifier is fitted in coordinates of its examples' span, where it answers as in all d dimensions.
+    """
 
     engine: FewShotClassifier
     enrolled: Labelled
     queries: Labelled
+    span: Span
 
     def ask(
         self,
@@ -62,14 +68,18 @@ class Draw:
         engine: FewShotClassifier | None = None,
         terms: DecisionSettings = SETTINGS,
     ) -> Predictions:
-        """Returns predictions for `vectors`, (n, d), of this draw's classifier or another."""
+        """Returns predictions for `vectors`, (n, d), of this draw's classifier, or of another in all d dimensions."""
         near = NearestSimilarities(nearest_similarities(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
-        return predict(engine or self.engine, vectors, near, terms, top_k)
+        return predict(engine or self.engine, vectors if engine else self.span.coordinates(vectors), near, terms, top_k)
 
     def balanced(self, predicted: Sequence[str]) -> float:
         """Returns the balanced accuracy of predicted labels, in percent."""
         right = np.array(predicted) == self.queries.labels
         return 100 * float(np.mean([right[self.queries.labels == label].mean() for label in set(self.queries.labels)]))
+
+    def rows(self, known: Sequence[str]) -> Rows:
+        """Returns the positions of the examples' labels in `known`, (N,)."""
+        return _rows(known, self.enrolled)
 
     def truth(self, known: Sequence[str]) -> Rows:
         """Returns the positions of the queries' labels in `known`, (n,)."""
@@ -133,8 +143,33 @@ def draw(
     """
     drawn = split(data, known, shots, seed)
     text_vectors = np.stack([directions[label] for label in known]) if directions else None
-    engine = train_classifier(drawn.enrolled.vectors, drawn.rows, known, text_vectors, pinned)
-    return Draw(engine, drawn.enrolled, drawn.queries)
+    return fitted(drawn.enrolled, drawn.rows, drawn.queries, known, text_vectors, pinned)
+
+
+def fitted(
+    enrolled: Labelled,
+    rows: Rows,
+    queries: Labelled,
+    known: Sequence[str],
+    text_vectors: Array | None = None,
+    pinned: HeadKind | None = None,
+) -> Draw:
+    """Fits a classifier to examples, whose labels are at `rows`, (N,), of `known`; texts are (C, d)."""
+    spanned = [enrolled.vectors] if text_vectors is None else [enrolled.vectors, text_vectors]
+    span = Span.of(np.concatenate(spanned), whole=may_project(pinned, rows))
+    texts = None if text_vectors is None else span.coordinates(text_vectors)
+    dimension = enrolled.vectors.shape[1]
+    engine = train_classifier(span.coordinates(enrolled.vectors), rows, known, texts, pinned, dimension=dimension)
+    return Draw(engine, enrolled, queries, span)
+
+
+def answered(
+    data: tuple[Labelled, Labelled], known: Sequence[str], shots: int | Mapping[str, int], seed: int
+) -> tuple[float, float, float]:
+    """Returns balanced accuracy, log-loss and ECE of a draw without text."""
+    drawn = draw(data, known, shots, seed)
+    figures = Figures.of(drawn.probabilities(known), drawn.truth(known))
+    return figures.accuracy, figures.log_loss, figures.ece
 
 
 def best_labels(answers: Predictions) -> list[str]:

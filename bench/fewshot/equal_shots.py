@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.fewshot.draws import SEEDS, draw, seeds, split
-from bench.fewshot.figures import Figures, engine_version, stored
+from bench.fewshot.draws import SEEDS, answered, seeds, split
+from bench.fewshot.figures import Figures, engine_numbers
 from bench.fewshot.logistic import logistic_figures
 from bench.fewshot.sets import NAMES, known_labels, load
 from bench.report import Section, Target
@@ -70,14 +70,9 @@ def _cells(data: Path, name: str) -> Iterator[tuple[int, tuple[Figures, Figures,
     for shots in SHOTS:
         draws = _draws(name, known, shots)
         rival = [logistic_figures(name, str(shots), seed, split(data_set, known, shots, seed)) for seed in draws]
-        ours = []
-        for seed in draws:
-
-            def make(seed: int = seed, shots: int = shots) -> Figures:
-                drawn = draw(data_set, known, shots, seed)
-                return Figures.of(drawn.probabilities(known), drawn.truth(known))
-
-            ours.append(stored(f"{engine_version()}/{name}-{shots}-{seed}", make))
+        ours = [
+            Figures(*engine_numbers(f"{name}-{shots}-{seed}", answered, data_set, known, shots, seed)) for seed in draws
+        ]
         print(f"{name}, {shots} shots", flush=True)
         yield shots, (Figures.mean(rival), earlier(f"{name}|{shots}", draws), Figures.mean(ours))
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVarTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 _STORE = ROOT / "build" / "fewshot"
 _BINS = 15
+Arguments = TypeVarTuple("Arguments")
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,22 @@ class Figures:
 
 def stored(name: str, make: Callable[[], Figures]) -> Figures:
     """Returns stored figures by name; makes and stores them if there are none."""
+    return Figures(*stored_numbers(name, lambda: list(asdict(make()).values())))
+
+
+def engine_numbers(name: str, make: Callable[[*Arguments], Sequence[float]], *arguments: *Arguments) -> list[float]:
+    """Returns the engine's numbers of one draw, stored by its version, so that a run that stops can be continued."""
+    return stored_numbers(f"{engine_version()}/{name}", make, *arguments)
+
+
+def stored_numbers(name: str, make: Callable[[*Arguments], Sequence[float]], *arguments: *Arguments) -> list[float]:
+    """Returns stored numbers by name; makes and stores them if there are none."""
     file = _STORE / f"{name.replace('/', '-')}.json"
     if not file.is_file():
-        figures = make()
+        numbers = [float(number) for number in make(*arguments)]
         _STORE.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(figures)), "utf-8")
-    return Figures(**json.loads(file.read_text("utf-8")))
+        file.write_text(json.dumps(numbers), "utf-8")
+    return [float(number) for number in json.loads(file.read_text("utf-8"))]
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from bench.fewshot.draws import SEEDS, SETTINGS
+from bench.fewshot.figures import engine_numbers
 from bench.report import Section, Target
 from bench.vectors import READERS, Array, Rows, cached, embed_texts, minilm
 from glimpse.fewshot import Examples, FewShotClassifier, NearestSimilarities, fit, predict
@@ -29,7 +30,8 @@ Holds = npt.NDArray[np.bool_]
 def independent_labels(data: Path) -> tuple[list[Section], list[Target]]:
     lines, targets = [], []
     for count, least in {60: 72.0, 120: 80.0, 240: 87.0, 480: 90.0}.items():
-        figures = np.mean([_figures(data, seed, count) for seed in range(SEEDS)], 0)
+        draws = [engine_numbers(f"independent-{count}-{seed}", _figures, data, seed, count) for seed in range(SEEDS)]
+        figures = np.mean(draws, 0)
         lines.append([str(count), *(f"{figure:.1f}" for figure in figures)])
         targets.append(Target(f"banking77 pairs, {count} examples: F1, %", float(figures[1]), ">=", least))
     return [("banking77 pairs, independent labels: F1, %", ["examples", "LDA", "fitted", "logistic"], lines)], targets

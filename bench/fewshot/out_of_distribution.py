@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.fewshot.draws import SEEDS, SETTINGS, Draw, draw
+from bench.fewshot.figures import engine_numbers
 from bench.report import Section, Target
 from bench.vectors import Array, Labelled, pictures, texts
 from glimpse.evaluate.figures.metrics import auroc
@@ -36,7 +37,13 @@ def out_of_distribution(data: Path) -> tuple[list[Section], list[Target]]:
     for name, (data_set, held_out) in sets.items():
         lines = []
         for shots in (4, 8, 16):
-            figures = np.mean([_rejection_figures(data_set, held_out(seed), shots, seed) for seed in range(SEEDS)], 0)
+            draws = [
+                engine_numbers(
+                    f"outside-{name}-{shots}-{seed}", _rejection_figures, data_set, held_out(seed), shots, seed
+                )
+                for seed in range(SEEDS)
+            ]
+            figures = np.mean(draws, 0)
             lines.append([str(shots), *(f"{x:.3f}" for x in figures[:3]), *(f"{100 * x:.1f}" for x in figures[3:])])
             title = f"{name}, {shots} shots"
             best = float(max(figures[1:3]))
@@ -71,6 +78,7 @@ def _rejection_figures(data: tuple[Labelled, Labelled], held_out: set[str], shot
 def _baselines(drawn: Draw, unknown: Array) -> list[float]:
     """Returns the AUROC of the cosine to the nearest class mean, and of the largest softmax over these cosines."""
     mean = ClassMeanHead(drawn.engine.lda.moments)
-    parts = [mean.scores(vectors, centred=False) for vectors in (drawn.queries.vectors, unknown)]
+    asked = (drawn.span.coordinates(vectors) for vectors in (drawn.queries.vectors, unknown))
+    parts = [mean.scores(vectors, centred=False) for vectors in asked]
     probable = [softmax(part, EXAMPLE_SCALE).max(1) for part in parts]
     return [auroc(*(part.max(1).astype(np.float64) for part in parts)), auroc(*probable)]

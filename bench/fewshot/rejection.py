@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.fewshot.draws import SEEDS, SETTINGS, draw
+from bench.fewshot.figures import engine_numbers
 from bench.fewshot.sets import NAMES, known_labels, load
 from bench.report import Section, Target
 from bench.vectors import Labelled, pictures
@@ -66,7 +67,8 @@ def one_shot_figures(data: Path, terms: DecisionSettings) -> dict[str, tuple[flo
         figures = []
         for seed in range(SEEDS):
             third = np.random.default_rng(seed).permutation(labels)[: len(labels) // 3].tolist()
-            figures.append(_figures(data_set, sorted(held_out or third), 1, seed, terms))
+            drawn = (data_set, sorted(held_out or third), 1, seed, terms)
+            figures.append(engine_numbers(f"rejection-{name}-1-{seed}", _figures, *drawn))
         result[name] = tuple(np.nanmean(figures, 0).tolist())
     return result
 
@@ -84,7 +86,8 @@ def few_figures(data: Path, terms: DecisionSettings) -> dict[int, tuple[float, f
             draws = []
             for seed in range(_DRAWS):
                 held_out = np.random.default_rng(seed).permutation(labels)[count:].tolist()
-                draws.append(_figures(data_set, held_out, shots, seed, terms)[:2])
+                drawn = (data_set, held_out, shots, seed, terms)
+                draws.append(engine_numbers(f"rejection-{name}-{count}x{shots}-{seed}", _figures, *drawn)[:2])
             figures.append(np.mean(draws, 0))
         result[count * shots] = tuple(np.mean(figures, 0).tolist())
     return result

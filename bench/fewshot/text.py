@@ -1,13 +1,15 @@
 """Text and examples together, and each alone: balanced accuracy in percent."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.fewshot.draws import best_labels, draw, seeds
 from bench.fewshot.equal_shots import earlier
+from bench.fewshot.figures import engine_numbers
 from bench.report import Section, Target
-from bench.vectors import label_names, texts
+from bench.vectors import Array, Labelled, label_names, texts
 from glimpse.evaluate.trials.trial import train_classifier
 
 
@@ -20,14 +22,10 @@ def text_and_examples(data: Path) -> tuple[list[Section], list[Target]]:
         least = {"text": np.inf, "better": np.inf}
         gains = []
         for shots in (1, 2, 4, 8, 16):
-            accuracies = []
-            for seed in seeds(known):
-                both = draw(data_set, known, shots, seed, directions)
-                alone = draw(data_set, known, shots, seed)
-                queries, text_vectors = both.queries.vectors, np.stack([directions[label] for label in known])
-                text = train_classifier(queries[:0], np.empty(0, np.intp), known, text_vectors)
-                predictions = [both.ask(queries, engine=text), alone.ask(queries), both.ask(queries)]
-                accuracies.append([both.balanced(best_labels(answers)) for answers in predictions])
+            accuracies = [
+                engine_numbers(f"text-{name}-{shots}-{seed}", _accuracies, data_set, known, shots, seed, directions)
+                for seed in seeds(known)
+            ]
             zero, examples, together = np.mean(accuracies, 0).tolist()
             least["text"] = min(least["text"], together - zero)
             least["better"] = min(least["better"], together - max(zero, examples))
@@ -41,3 +39,14 @@ def text_and_examples(data: Path) -> tuple[list[Section], list[Target]]:
         targets.append(Target(f"{name}: both - text, least, points", float(least["text"]), ">=", 0.0))
         targets.append(Target(f"{name}: both - the better, least, points", float(least["better"]), ">=", -0.5))
     return sections, targets
+
+
+def _accuracies(
+    data_set: tuple[Labelled, Labelled], known: Sequence[str], shots: int, seed: int, directions: Mapping[str, Array]
+) -> list[float]:
+    """Returns the balanced accuracies of text alone, examples alone, and both."""
+    both, alone = draw(data_set, known, shots, seed, directions), draw(data_set, known, shots, seed)
+    queries, text_vectors = both.queries.vectors, np.stack([directions[label] for label in known])
+    text = train_classifier(queries[:0], np.empty(0, np.intp), known, text_vectors)
+    predictions = [both.ask(queries, engine=text), alone.ask(queries), both.ask(queries)]
+    return [both.balanced(best_labels(answers)) for answers in predictions]

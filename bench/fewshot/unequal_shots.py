@@ -6,9 +6,9 @@ earlier engine (see equal_shots.py) and this one, with this one's log-loss.
 
 from pathlib import Path
 
-from bench.fewshot.draws import draw, few_and_many, seeds, split
+from bench.fewshot.draws import answered, few_and_many, seeds, split
 from bench.fewshot.equal_shots import earlier
-from bench.fewshot.figures import Figures, engine_version, stored
+from bench.fewshot.figures import Figures, engine_numbers
 from bench.fewshot.logistic import logistic_figures
 from bench.fewshot.sets import known_labels, load
 from bench.report import Section, Target
@@ -42,11 +42,6 @@ def _figures(data: Path, name: str, few: int) -> tuple[Figures, Figures, Figures
         drawn = split(data_set, known, shots, seed)
         plain.append(logistic_figures(name, f"{few}-30", seed, drawn))
         balanced.append(logistic_figures(name, f"{few}-30", seed, drawn, balanced=True))
-
-        def make(seed: int = seed, shots: dict[str, int] = shots) -> Figures:
-            fitted = draw(data_set, known, shots, seed)
-            return Figures.of(fitted.probabilities(known), fitted.truth(known))
-
-        now.append(stored(f"{engine_version()}/{name}-{few}-30-{seed}", make))
+        now.append(Figures(*engine_numbers(f"{name}-{few}-30-{seed}", answered, data_set, known, shots, seed)))
     print(f"{name}, half with {few}", flush=True)
     return Figures.mean(plain), Figures.mean(balanced), earlier(f"{name}|u{few}", seeds(known)), Figures.mean(now)

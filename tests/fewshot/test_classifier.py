@@ -191,6 +191,21 @@ def test_regressions_wait_until_the_smallest_label_has_eight_examples() -> None:
     assert HeadKind.KERNEL_RIDGE in enough.evaluations
 
 
+@pytest.mark.parametrize(("shots", "chosen"), [(7, HeadKind.LDA), (8, HeadKind.KERNEL_RIDGE)])
+def test_kernel_ridge_answers_from_eight_shots_where_it_is_better(shots: int, chosen: HeadKind) -> None:
+    """Each label has two opposite modes, which LDA's means do not show."""
+    rng, rows = np.random.default_rng(0), np.repeat(np.arange(5), shots)
+    modes = CENTRES[rows] * np.where(np.arange(len(rows)) % 2, 1, -1)[:, None]
+    vectors = normalize((modes + 0.3 * rng.normal(size=modes.shape)).astype(np.float32))
+    engine = fitted(engine_of(vectors, rows.tolist()), Examples(vectors, rows, NAMES))
+    assert engine.head().kind is chosen
+    answers = ask(engine, vectors, vectors, top_k=1)
+    assert answers.kind is chosen
+    assert answers.reason == (
+        "best by leave-one-out, by more than a standard error" if shots == 8 else "labels have two examples or more"
+    )
+
+
 def test_under_eight_shots_kernel_ridge_is_reported_and_not_chosen() -> None:
     errors = []
     for seed in range(10):
@@ -240,6 +255,27 @@ def test_a_text_counts_for_more_where_it_is_nearer_the_label_than_examples_are()
         weights[noise] = found.lda.moments.text_weight
     assert weights[0.1] >= 8
     assert weights[2.0] == 2
+
+
+def test_at_one_shot_with_texts_the_temperature_follows_the_texts() -> None:
+    """Directions in a narrow cone have cosines that differ by hundredths; divided by 0.07 they would say nothing."""
+    rng = np.random.default_rng(5)
+    labels, rows = [f"l{row}" for row in range(30)], np.arange(30)
+    centres = rng.normal(size=24) + 0.3 * rng.normal(size=(30, 24))
+    inputs, texts = (normalize((centres + 0.02 * rng.normal(size=centres.shape)).astype(np.float32)) for _ in range(2))
+    queries = normalize((centres + 0.02 * rng.normal(size=centres.shape)).astype(np.float32))
+    engine, named = FewShotClassifier(24), dict(zip(labels, texts, strict=True))
+    for label, text in named.items():
+        engine.set_text(label, text)
+    engine.add(labels, inputs)
+    before = ask(engine, queries, inputs, top_k=1)
+    fitted(engine, Examples(inputs, rows, labels, named))
+    after = ask(engine, queries, inputs, top_k=1)
+    for answers, likely in ((before, False), (after, True)):
+        assert answers.kind is HeadKind.CLASS_MEAN_AND_PROMPTS
+        assert [one.labels[0] for one in answers.predictions] == labels
+        assert all((one.probabilities[0] > 0.5) is likely for one in answers.predictions)
+    assert not after.calibrated
 
 
 def test_prompts_can_be_pinned_against_examples() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.calibration.open_set import fit_measures
+from glimpse.fewshot.calibration.text_weight import one_shot_temperature
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
@@ -226,7 +227,15 @@ class FewShotClassifier:
 
     @property
     def one_shot_temperature(self) -> float | None:
-        """The temperature of the class mean's cosines if every label has one example (heads/one_shot.py), else None."""
+        """The temperature of cosines while no label has two examples; None if nothing is known about it.
+
+        Without text it rests on the examples of all labels (heads/one_shot.py); with a text of every label, on how well
+        texts alone predict the examples (calibration/text_weight.py).
+        """
+        moments = self.lda.moments
+        if moments.texts:
+            prompts = self.fitted.evaluations.get(HeadKind.PROMPTS) if self.fitted else None
+            return one_shot_temperature(prompts.temperature, prompts.count, moments.text_weight) if prompts else None
         centring = self.mean.centring
         return None if centring is None else centring.temperature
 

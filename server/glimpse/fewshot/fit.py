@@ -218,7 +218,7 @@ def _choose(
     if HeadKind.LDA not in candidates:
         return HeadKind.CLASS_MEAN, f"{prefix}no label has two examples that differ"
     best, reason = HeadKind.LDA, "labels have two examples or more"
-    enough = bool(counts.min(initial=0) >= MIN_SHOTS_TO_COMPARE)
+    enough = len(counts) > 0 and bool(counts.min() >= MIN_SHOTS_TO_COMPARE)
     if HeadKind.PROMPTS in candidates and _prompts_are_better(candidates, rows):
         return HeadKind.PROMPTS, f"{prefix}prompts alone have the least log-loss by leave-one-out"
     for kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):

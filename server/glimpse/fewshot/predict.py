@@ -222,7 +222,8 @@ def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     # With more labels than are scored at once, the temperature of a sample is the best there is.
     similar = evaluation or call.classifier.evaluation(call.kind)
     default = call.settings.prompt_scale if call.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
-    if call.kind is HeadKind.CLASS_MEAN and (temperature := call.classifier.one_shot_temperature):
+    means = (HeadKind.CLASS_MEAN, HeadKind.CLASS_MEAN_AND_PROMPTS)
+    if call.kind in means and (temperature := call.classifier.one_shot_temperature):
         default = 1 / temperature
     probabilities = softmax(scores, 1 / similar.answer_temperature if similar else default)
     floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None

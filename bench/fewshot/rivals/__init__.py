@@ -1,0 +1,1 @@
+"""Methods of others beside the engine's: cleanlab, ProKeR with its prior, full conformal prediction."""
