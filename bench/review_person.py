@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Self
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from glimpse.evaluate.trials.trial import train_classifier
 from glimpse.fewshot import FewShotClassifier, NearestSimilarities, Prediction, predict
 from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.groups import References, choose_references, find_review_groups, graph_neighbors
-from glimpse.fewshot.review.proposal import core_members
+from glimpse.fewshot.review.proposal import join_ranked
 from glimpse.fewshot.review.ranking import rank_items, uncertainties
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 from glimpse.index import neighbor_graph
@@ -21,6 +23,9 @@ from glimpse.index import neighbor_graph
 _HELD_OUT = 10
 #: Queries in the review, at most.
 _MOST = 2000
+#: A fit follows each of the first answers, and then every tenth.
+_EACH_FITTED, _EVERY_FITTED = 20, 10
+_NONE = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,36 @@ class Review:
         )
         return predict(self.classifier, self.span.coordinates(self.queries), nearest, SETTINGS, top_k).predictions
 
-    def balanced_accuracy(self, draw: Draw) -> float:
+
+@dataclass(frozen=True)
+class _State:
+    """A classifier fitted to the first examples and the answers so far, with all of these: `(n, d)` and `(n,)`."""
+
+    classifier: FewShotClassifier
+    span: Span
+    vectors: Array
+    rows: Rows
+    test: Array
+
+    @classmethod
+    def of(cls, draw: Draw, named: Sequence[Rows], later: Sequence[Rows] = ()) -> Self:
+        """Fits to the queries that are `named`, in a span that has those named `later` too."""
+        known, more = (np.concatenate([*parts, _NONE]) for parts in (named, later))
+        vectors = np.concatenate([draw.vectors, draw.queries[known]])
+        rows = np.concatenate([draw.rows, draw.truth[known]])
+        span = Span.of(np.concatenate([vectors, draw.queries[more]]))
+        dimension = vectors.shape[1]
+        classifier = train_classifier(span.coordinates(vectors), rows, draw.labels, None, dimension=dimension)
+        return cls(classifier, span, vectors, rows, span.coordinates(draw.test))
+
+    def accuracy(self, draw: Draw) -> float:
         """Returns the balanced accuracy on the held-out inputs, in percent; a label without example is never right."""
-        scores = self.classifier.scores(self.classifier.head().kind, self.span.coordinates(draw.test))
         place = {label: row for row, label in enumerate(draw.labels)}
         rows = np.array([place[label] for label in self.classifier.labels])
-        right = rows[scores.argmax(1)] == draw.test_truth
-        return 100 * float(np.mean([right[draw.test_truth == row].mean() for row in np.unique(draw.test_truth)]))
+        scores = self.classifier.scores(self.classifier.head().kind, self.test)
+        right = np.bincount(draw.test_truth, rows[scores.argmax(1)] == draw.test_truth, len(place))
+        counts = np.bincount(draw.test_truth, minlength=len(place))
+        return 100 * float((right[counts > 0] / counts[counts > 0]).mean())
 
 
 #: Orders what a person is shown: groups, each the positions of its members. A single query is a group of one.
@@ -98,35 +126,44 @@ def draw(data: tuple[Labelled, Labelled], seed: int, without_example: float) -> 
     )
 
 
-def accuracy_curve(draw: Draw, order: Order, answers: Sequence[int], seed: int) -> list[float]:
-    """Returns the balanced accuracy after each number of answers, ascending from 0.
+def accuracy_curve(draw: Draw, order: Order, points: Sequence[int], seed: int) -> list[float]:
+    """Returns the balanced accuracy after each number of answers, from none to the last of `points`.
 
-    The classifier is fitted and the queries are ordered again at each of these points. A person names a group at once
-    if all its members have one label; otherwise each member takes an answer.
+    The queries are ordered again after the numbers of answers in `points`, ascending from 0. A person names a group at
+    once if all its members have one label; otherwise each member takes an answer.
     """
-    vectors, rows, rest = draw.vectors, draw.rows, np.arange(len(draw.queries))
-    rng, accuracies = np.random.default_rng(seed), []
-    for point, following in zip(answers, [*answers[1:], answers[-1]], strict=True):
-        span = Span.of(vectors)
-        classifier = train_classifier(span.coordinates(vectors), rows, draw.labels, None, dimension=vectors.shape[1])
-        review = Review(classifier, span, vectors, rows, draw.queries[rest], rng)
-        accuracies.append(review.balanced_accuracy(draw))
-        if following > point:
-            named = rest[list(_named(order(review, following - point), draw.truth[rest], following - point))]
-            vectors, rows = np.concatenate([vectors, draw.queries[named]]), np.concatenate([rows, draw.truth[named]])
-            rest = np.setdiff1d(rest, named)
-    return accuracies
+    named: list[Rows] = []
+    accuracies, rng = list[float](), np.random.default_rng(seed)
+    for start, end in pairwise(points):
+        state = _State.of(draw, named)
+        rest = np.setdiff1d(np.arange(len(draw.queries)), np.concatenate([*named, _NONE]))
+        review = Review(state.classifier, state.span, state.vectors, state.rows, draw.queries[rest], rng)
+        shown = order(review, end - start)
+        answers = [rest[part] for part in islice(_answers(shown, draw.truth[rest]), end - start)]
+        accuracies += _learn(draw, named, answers)
+        named += answers
+    return [*accuracies, _State.of(draw, named).accuracy(draw)]
 
 
-def _named(groups: Sequence[Rows], truth: Rows, answers: int) -> Iterator[int]:
-    """Yields the queries that get a label by a number of answers."""
+def _learn(draw: Draw, named: Sequence[Rows], answers: Sequence[Rows]) -> Iterator[float]:
+    """Yields the accuracy before each of some answers, which follow others.
+
+    The classifier is fitted where a fit changes most: before each of the first answers, and then before every tenth. In
+    between it learns an answer as a server does until its next fit.
+    """
+    state = _State.of(draw, named, answers)
+    for place, queries in enumerate(answers):
+        if place and (len(named) + place <= _EACH_FITTED or not place % _EVERY_FITTED):
+            state = _State.of(draw, [*named, *answers[:place]], answers[place:])
+        yield state.accuracy(draw)
+        labels = [draw.labels[row] for row in draw.truth[queries]]
+        state.classifier.add(labels, state.span.coordinates(draw.queries[queries]))
+
+
+def _answers(groups: Sequence[Rows], truth: Rows) -> Iterator[Rows]:
+    """Yields the queries that each answer names."""
     for members in groups:
-        parts = [members] if len(set(truth[members].tolist())) == 1 else [members[[i]] for i in range(len(members))]
-        for part in parts:
-            if not answers:
-                return
-            answers -= 1
-            yield from part.tolist()
+        yield from [members] if len(set(truth[members].tolist())) == 1 else members[:, None]
 
 
 def at_random(review: Review, _: int) -> Sequence[Rows]:
@@ -154,21 +191,17 @@ def by_ranking(review: Review, count: int) -> Sequence[Rows]:
 
 
 def by_groups(review: Review, count: int) -> Sequence[Rows]:
-    """Orders parts of groups: each ranked query with the nearest members of its group that have the same best label."""
+    """Orders parts of groups: each ranked query with the next of its group that has the same best label."""
     chosen = choose_references(review.rows)
     vectors = np.concatenate([review.queries, review.vectors[chosen]])
     graph = neighbor_graph(vectors, graph_neighbors(len(vectors)))
     groups = find_review_groups(vectors, graph.neighbors, graph.cosines, References(review.rows[chosen])).numbers
     predictions, labels = review.predictions(2), len(review.classifier.labels)
-    best = np.array([prediction.labels[0] for prediction in predictions])
-    shown: list[Rows] = []
-    left = np.ones(len(review.queries), bool)
-    for row in rank_items(review.queries, uncertainties(predictions), review.vectors, labels, count)[:count]:
-        if left[row]:
-            members = np.flatnonzero(left & (groups == groups[row]) & (best == best[row]))
-            shown.append(core_members(review.queries, members, row))
-            left[shown[-1]] = False
-    return shown
+    best = np.unique([prediction.labels[0] for prediction in predictions], return_inverse=True)[1]
+    # Parts of two need twice as many queries as there are answers.
+    first = 2 * count
+    ranked = rank_items(review.queries, uncertainties(predictions), review.vectors, labels, first)[:first]
+    return join_ranked(ranked, groups * (best.max() + 1) + best)
 
 
 def _singles(order: Rows | Floats) -> Sequence[Rows]:

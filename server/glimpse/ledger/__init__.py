@@ -59,6 +59,7 @@ from glimpse.ledger.review.records import (
 from glimpse.ledger.review.resolution import (
     ItemResult,
     ResolutionKind,
+    ResolutionRows,
     Resolve,
     Resolved,
     ResolveOutcome,
@@ -107,6 +108,7 @@ __all__ = [
     "RequestIdReused",
     "ResolutionChanged",
     "ResolutionKind",
+    "ResolutionRows",
     "Resolve",
     "ResolveOutcome",
     "ResolveRequest",

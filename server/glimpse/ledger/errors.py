@@ -62,6 +62,10 @@ class ReviewGroupChanged(LedgerError):
         self.item_ids = item_ids
 
 
+# Examples that a message names. The server cuts messages off after 300 characters.
+_NAMED = 5
+
+
 class ResolutionChanged(LedgerError):
     """Raised when a resolution cannot be taken back, because somebody changed what it enrolled.
 
@@ -71,10 +75,10 @@ class ResolutionChanged(LedgerError):
     """
 
     def __init__(self, example_ids: Sequence[str], label_id: str) -> None:
-        named = [
-            *(f"example {example_id!r}" for example_id in example_ids),
-            *([f"label {label_id!r}"] * bool(label_id)),
-        ]
+        named = [f"label {label_id!r}"] if label_id else []
+        named += [f"example {example_id!r}" for example_id in example_ids[:_NAMED]]
+        if len(example_ids) > _NAMED:
+            named.append(f"{len(example_ids) - _NAMED} further examples")
         super().__init__(f"changed since the resolution: {', '.join(named)}; undo that by hand")
         self.example_ids, self.label_id = example_ids, label_id
 

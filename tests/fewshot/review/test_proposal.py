@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glimpse.fewshot.decision import Decision
-from glimpse.fewshot.review.proposal import core_members, propose_label, propose_names
+from glimpse.fewshot.review.proposal import join_ranked, propose_label, propose_names
 from glimpse.fewshot.types import Prediction
 
 
@@ -56,14 +56,13 @@ def test_a_collection_without_labels_proposes_nothing() -> None:
     assert propose_label([], 3) is None
 
 
-def test_the_core_is_the_medoid_and_the_members_nearest_to_it() -> None:
-    angles = np.array([0.0, 3.0, 0.1, 0.5, 0.25])
-    vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-    members = np.array([0, 2, 3, 4])
-    assert core_members(vectors, members, 2, 3).tolist() == [2, 0, 4]
-    assert core_members(vectors, members, 2, 9).tolist() == [2, 0, 4, 3]
-    # A copy of the medoid does not take its place.
-    assert core_members(vectors[[0, 0, 1]], np.arange(3), 1, 1).tolist() == [1]
+def test_a_ranked_query_is_joined_by_the_next_of_its_kind() -> None:
+    kinds = np.array([5, 7, 5, 5, 7, 5, 9])
+    ranked = np.array([3, 1, 0, 6, 2, 4, 5])
+    assert [part.tolist() for part in join_ranked(ranked, kinds)] == [[3, 0], [1, 4], [6], [2, 5]]
+    assert [part.tolist() for part in join_ranked(ranked, kinds, 3)] == [[3, 0, 2], [1, 4], [6], [5]]
+    assert [part.tolist() for part in join_ranked(ranked[:3], kinds)] == [[3, 0], [1]]
+    assert join_ranked(ranked[:0], kinds) == []
 
 
 def test_the_proposed_names_are_nearest_to_the_mean() -> None:

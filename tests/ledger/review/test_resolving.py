@@ -19,6 +19,7 @@ from glimpse.ledger import (
     RequestIdReused,
     ResolutionChanged,
     ResolutionKind,
+    ResolutionRows,
     Resolve,
     Resolved,
     ResolveOutcome,
@@ -236,7 +237,37 @@ def test_a_label_with_other_examples_stays(ledger: Direct) -> None:
 def test_a_label_that_an_index_brought_rows_for_stays(ledger: Direct) -> None:
     resolved = resolve(ledger, "a", NEW_LABEL, LabelRecord("wren"))
     ledger.attach("birds", AttachmentRecord("built", "0" * 64, now()), [LabelRecord("wren")])
-    assert ledger.undo_review("birds", resolved.resolution_id).label_id == ""
+    rows = ResolutionRows(label_count=1)
+    assert ledger.undo_review("birds", resolved.resolution_id, "", rows).label_id == ""
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_examples_that_a_compaction_moved_are_deleted_as_rows(ledger: Direct, others: int) -> None:
+    resolved = resolve(ledger, "ab", NEW_LABEL, LabelRecord("wren"))
+    examples = list(ledger.examples("birds"))
+    ledger.attach("birds", AttachmentRecord("built", "0" * 64, now()), [])
+    ledger.replace_index("birds", AttachmentRecord("new", "1" * 64, now()), examples[0].sequence, [3])
+    moved, [enrolled] = examples[0], ledger.examples("birds")
+    with pytest.raises(ResolutionChanged, match=f"example '{moved.id}'; undo"):
+        ledger.undo_review("birds", resolved.resolution_id)
+    rows = ResolutionRows({5: moved}, 1 + others)
+    undone = ledger.undo_review("birds", resolved.resolution_id, "", rows)
+    assert sorted(undone.example_ids) == sorted([enrolled.id, moved.id])
+    assert undone.label_id == ("" if others else "wren")
+    assert ledger.attachment("birds")[1] == [3, 5]
+    assert waiting(ledger) == "abcd"
+    assert not verify(ledger.url, quiet)
+
+
+def test_an_error_names_some_of_many_examples(ledger: Direct) -> None:
+    ids = [f"i{number}" for number in range(8)]
+    ledger.review.add([ReviewBatch("birds", [item(name) for name in ids])])
+    resolved = ledger.resolve_review(Resolve("birds", ids, NEW_LABEL, LabelRecord("wren")))
+    ledger.delete_label("birds", "wren")
+    with pytest.raises(ResolutionChanged, match=r"resolution: label 'wren', example .*, 3 further") as failure:
+        ledger.undo_review("birds", resolved.resolution_id)
+    assert len(failure.value.example_ids) == 8
+    assert len(str(failure.value)) < 300
 
 
 @pytest.mark.parametrize("change", ["delete", "relabel", "metadata", "rename label", "delete label"])

@@ -1,4 +1,4 @@
-"""Reduces a group of queries to a few members, and proposes a label for it."""
+"""Proposes what to name at once: parts of groups, a label for a group, and names for a new one."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,8 @@ from glimpse.fewshot.decision import Decision
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.fewshot.types import Prediction
 
-# Members of a group that are enrolled together.
-_CORE = 2
-
+# Members of a group that are enrolled together. More of them leave labels with many examples beside labels with one.
+_PART = 2
 # A probability is at least this, so that one member cannot rule a label out by rounding.
 _LEAST = 1e-6
 
@@ -83,21 +82,27 @@ def propose_names(members: Array, names: Array, most: int) -> tuple[Rows, Array]
     return best, np.asarray(cosines[best], np.float32)
 
 
-def core_members(vectors: Array, members: Rows, center: int, most: int = _CORE) -> Rows:
-    """Returns a member of a group and those nearest to it: the members to enroll together when the group is named.
+def join_ranked(ranked: Rows, kinds: Rows, most: int = _PART) -> list[Rows]:
+    """Joins ranked queries that probably have one label, so that one answer names them.
 
-    They have one label more often than the whole group. More members teach little: they are alike, and a label with
-    many examples beside labels with one lowers the accuracy. docs/methods.md has the figures.
+    A query is joined by the next ones of its kind in the ranking. Each of them was to be asked soon, so the answers are
+    not wasted if they turn out to have two labels; the nearest member of a group teaches less. docs/methods.md has the
+    figures. Pass only the first queries of a ranking: the last of a long one would come early beside a first one.
 
     Args:
-        vectors: `(N, d)` float32, unit rows.
-        members: `(m,)`, the positions of the group's members, perhaps only of those with the same best label.
-        center: the position of the member that counts, such as the one that is ranked first or the medoid.
-        most: how many to return, at most.
+        ranked: `(n,)`, positions of queries, the first to review first.
+        kinds: `(N,)`, equal numbers for queries of one group that have the same best label.
+        most: how many to join, at most.
 
     Returns:
-        Positions of members, `center` first and then the nearest.
+        Positions in parts of one or more, in the order of their first queries.
     """
-    cosines = vectors[members] @ vectors[center]
-    cosines[members == center] = np.inf
-    return members[np.argsort(-cosines, kind="stable")[:most]]
+    parts: list[list[int]] = []
+    unfilled: dict[int, list[int]] = {}
+    for row, kind in zip(ranked.tolist(), kinds[ranked].tolist(), strict=True):
+        part = unfilled.get(kind)
+        if part is None or len(part) == most:
+            part = unfilled[kind] = []
+            parts.append(part)
+        part.append(row)
+    return [np.array(part, np.intp) for part in parts]

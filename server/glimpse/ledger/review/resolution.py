@@ -1,10 +1,10 @@
 """Resolutions: requests to resolve review items and to take a resolution back, their results, and what is stored."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from glimpse.ledger.records import Enrolled, LabelRecord
+from glimpse.ledger.records import Enrolled, ExampleRecord, LabelRecord
 
 
 class ResolutionKind(StrEnum):
@@ -94,6 +94,19 @@ class Resolved:
     label_id: str = ""
     created_label: bool = False
     enrolled: Sequence[Enrolled] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionRows:
+    """The rows of a collection's index that matter to a resolution. The ledger does not read an index.
+
+    Attributes:
+        examples: the resolution's examples that a compaction has moved into the index, by row.
+        label_count: how many rows have the resolution's label, and are not deleted.
+    """
+
+    examples: Mapping[int, ExampleRecord] = field(default_factory=dict)
+    label_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

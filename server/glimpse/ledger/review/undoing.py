@@ -8,7 +8,7 @@ from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import example_record
 from glimpse.ledger.errors import NotFound, ResolutionChanged
-from glimpse.ledger.review.resolution import Undone
+from glimpse.ledger.review.resolution import ResolutionRows, Undone
 from glimpse.ledger.review.resolving import updatable_digest
 from glimpse.ledger.review.rows import answer_samples, lock_items
 
@@ -19,12 +19,10 @@ _items, _samples, _resolutions = schema.review_items.c, schema.review_samples.c,
 _labels, _examples = schema.labels.c, schema.examples.c
 
 
-def undo(writer: "Writer", collection_id: str, resolution_id: str) -> Undone:
+def undo(writer: "Writer", collection_id: str, resolution_id: str, indexed: ResolutionRows) -> Undone:
     """Takes a resolution back; see `Writer.undo_review`."""
-    connection, this = (
-        writer.connection,
-        (_resolutions.collection_id == collection_id, _resolutions.id == resolution_id),
-    )
+    connection = writer.connection
+    this = (_resolutions.collection_id == collection_id, _resolutions.id == resolution_id)
     row = connection.execute(select(schema.review_resolutions).where(*this).with_for_update()).first()
     if row is None:
         raise NotFound(f"there is no resolution {resolution_id!r}")
@@ -32,14 +30,16 @@ def undo(writer: "Writer", collection_id: str, resolution_id: str) -> Undone:
     revision = int(connection.execute(select(columns.revision).where(columns.id == collection_id)).scalar_one())
     if row.undo_time is not None:
         return Undone((), (), "", revision)
-    _check_unchanged(connection, row)
+    _check_unchanged(connection, row, indexed)
     # Lock them before the examples' deletion changes anything, in the order in which every transaction locks them.
     query = select(_items.id).where(_items.collection_id == collection_id, _items.resolution_id == resolution_id)
     items = lock_items(connection, collection_id, connection.scalars(query).all())
     example_ids = list(row.examples)
     if example_ids:
-        revision = writer.delete_examples(collection_id, example_ids)
-    removed = row.label_id if row.created_label and _is_empty(connection, row) else ""
+        moved = {example.id for example in indexed.examples.values()}
+        enrolled = [example_id for example_id in example_ids if example_id not in moved]
+        revision = writer.delete_examples(collection_id, enrolled, list(indexed.examples))
+    removed = row.label_id if row.created_label and _is_empty(connection, row, indexed) else ""
     if removed:
         revision = writer.delete_label(collection_id, removed)
     back = [item_id for item_id, item in items.items() if item.expire_time > writer.now]
@@ -48,9 +48,9 @@ def undo(writer: "Writer", collection_id: str, resolution_id: str) -> Undone:
     return Undone(back, example_ids, removed, revision)
 
 
-def _check_unchanged(connection: Connection, resolution: Row[Any]) -> None:
+def _check_unchanged(connection: Connection, resolution: Row[Any], indexed: ResolutionRows) -> None:
     """Raises ResolutionChanged if an example or the created label is not as the resolution made it."""
-    current = {}
+    current = {example.id: updatable_digest(example) for example in indexed.examples.values()}
     for some in batches(resolution.examples):
         query = select(schema.examples).where(_examples.collection_id == resolution.collection_id)
         for row in connection.execute(query.where(_examples.id.in_(some))):
@@ -66,14 +66,12 @@ def _check_unchanged(connection: Connection, resolution: Row[Any]) -> None:
         raise ResolutionChanged(changed, label_id)
 
 
-def _is_empty(connection: Connection, resolution: Row[Any]) -> bool:
-    """Returns whether a label that the resolution created has no examples, nor rows of an index attached since."""
-    attached = schema.attachments.c
+def _is_empty(connection: Connection, resolution: Row[Any], indexed: ResolutionRows) -> bool:
+    """Returns whether a label that the resolution created has no examples, nor other rows of the index."""
     of_label = exists().where(
         _examples.collection_id == resolution.collection_id, _examples.label_id == resolution.label_id
     )
-    later = exists().where(attached.collection_id == resolution.collection_id, attached.time >= resolution.time)
-    return not connection.scalar(select(of_label | later))
+    return indexed.label_count == len(indexed.examples) and not connection.scalar(select(of_label))
 
 
 def _return_items(connection: Connection, collection_id: str, resolution_id: str, item_ids: list[str]) -> None:

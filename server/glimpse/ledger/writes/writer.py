@@ -15,7 +15,7 @@ from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelReco
 from glimpse.ledger.reembedding import reads
 from glimpse.ledger.reembedding.writes import ReembeddingWriter
 from glimpse.ledger.review.deletion import CONTENT_TABLES, delete_queue
-from glimpse.ledger.review.resolution import Resolve, Resolved, Undone
+from glimpse.ledger.review.resolution import ResolutionRows, Resolve, Resolved, Undone
 from glimpse.ledger.review.resolving import Resolution
 from glimpse.ledger.review.undoing import undo
 from glimpse.ledger.writes import keys, originals
@@ -182,11 +182,19 @@ class Writer(EnrollmentWriter, ExampleWriter, ReembeddingWriter):
         with zeroing(self.connection):
             return Resolution(self, resolve).run()
 
-    def undo_review(self, collection_id: str, resolution_id: str, actor: str = "") -> Undone:
+    def undo_review(
+        self, collection_id: str, resolution_id: str, actor: str = "", indexed: ResolutionRows | None = None
+    ) -> Undone:
         """Takes a resolution back: deletes what it enrolled, and returns its items to the queue.
 
         Items that have expired stay gone. An example that was there before stays. The label that the resolution created
         is deleted if it is empty.
+
+        Args:
+            collection_id: the collection.
+            resolution_id: the resolution.
+            actor: name of the caller's key.
+            indexed: the rows of the collection's index that matter to the resolution; None: there are none.
 
         Raises:
             NotFound: the resolution does not exist.
@@ -194,7 +202,7 @@ class Writer(EnrollmentWriter, ExampleWriter, ReembeddingWriter):
         """
         self.actor = actor
         with zeroing(self.connection):
-            return undo(self, collection_id, resolution_id)
+            return undo(self, collection_id, resolution_id, indexed or ResolutionRows())
 
     def _add_labels(self, collection_id: str, labels: Sequence[LabelRecord]) -> list[LabelRecord]:
         """Inserts the labels that do not exist; returns them."""

@@ -1,15 +1,13 @@
 """ReviewService's calls that resolve items, and take a resolution back."""
 
-from collections.abc import Callable
-
-from glimpse.ledger import AlreadyExists, NotFound, ReviewGroupChanged, Undone, Writer
+from glimpse.ledger import AlreadyExists, NotFound, ReviewGroupChanged
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import already_exists, invalid, not_found
 from glimpse.server.review.groups.groupings import Groupings
 from glimpse.server.review.resolver import Resolver
+from glimpse.server.review.undoing import Undoer
 from glimpse.server.runtime import Runtime
 from glimpse.v1 import review_service_pb2 as pb
 
@@ -27,6 +25,7 @@ class ResolutionCalls(ResourceCalls):
         self._resolver = Resolver(
             runtime.catalog, runtime.backbones, runtime.neighbors, runtime.fitter, runtime.settings
         )
+        self._undoer = Undoer(runtime.catalog)
 
     async def resolve(self, request: pb.ResolveReviewItemsRequest, deadline: float) -> pb.ResolveReviewItemsResponse:
         """Enrolls items, or takes them from the queue.
@@ -62,14 +61,9 @@ class ResolutionCalls(ResourceCalls):
         """Takes a resolution back, with all that it enrolled, or nothing."""
         pattern = "collections/*/reviewResolutions/*"
         collection_id, resolution_id = resource_names.parse_name(request.name, pattern, "name")
-        view, actor = self.catalog.find(collection_id, "name"), current_caller().name
-
-        def plan() -> Callable[[Writer], Undone]:
-            self.catalog.check_current(view, "name")
-            return lambda writer: writer.undo_review(collection_id, resolution_id, actor)
-
+        view = self.catalog.find(collection_id, "name")
         try:
-            undone = await self.catalog.write(plan, lambda result: _apply_undone(view, result))
+            undone = await self._undoer.undo(view, resolution_id)
         except NotFound as error:
             message = f"there is no resolution {request.name!r}, or it is forgotten"
             raise not_found("RESOLUTION_NOT_FOUND", message, "name") from error
@@ -84,11 +78,3 @@ def _check_distinct(item_ids: list[str]) -> None:
         if item_id in seen:
             raise invalid("DUPLICATE_ITEM", f"item {item_id!r} is given twice", f"names[{position}]")
         seen.add(item_id)
-
-
-def _apply_undone(view: CollectionView, undone: Undone) -> int:
-    """Makes an undone resolution visible; returns its revision."""
-    view.remove_examples(undone.example_ids)
-    if undone.label_id:
-        view.remove_label(undone.label_id)
-    return view.set_revision(undone.revision)
