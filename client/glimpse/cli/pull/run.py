@@ -31,6 +31,8 @@ class Wishes:
     prefix: str | None = None
     languages: tuple[str, ...] = ()
     photographs: Path | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
     license: str = "unknown"
     max_bytes: int = 4 * 10**9
     offline: bool = False
@@ -64,6 +66,8 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
         prompt=wishes.prompt,
         prefix=wishes.prefix if wishes.prefix is not None or wishes.prompt or not entry else entry.prefix,
         languages=wishes.languages or (entry.languages if entry else ()),
+        logit_scale=wishes.logit_scale,
+        logit_bias=wishes.logit_bias,
         photographs=_photographs(wishes.photographs),
         unchecked=wishes.unchecked,
     )
