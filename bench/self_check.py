@@ -18,6 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bench.foreign_models import save_efficientnet, save_minilm
+from bench.report import Target, page_head, write_tables
 from bench.vectors import DATA, MOBILENET
 from glimpse.backbone import Bundle, bundled, load_bundle, write_bundle
 from glimpse.export.foreign.options import ForeignOptions
@@ -26,7 +27,7 @@ from glimpse.export.foreign.wrap import draft_bundle
 from glimpse.export.graph.subgraphs import keep_part
 from glimpse.export.tolerance import Check
 
-RESULTS = Path(__file__).parent / "results" / "self_check.md"
+RESULTS = Path(__file__).parent / "results" / "self_check"
 Change = Callable[[Path], None]
 
 
@@ -178,10 +179,10 @@ def mobilenet_folder(folder: Path) -> Path:
     return folder
 
 
-def table(rows: list[Row]) -> str:
-    """Formats the measured ranks, and whether each fault was found."""
+def cells(rows: list[Row]) -> list[list[str]]:
+    """Returns the measured ranks as lines of a table, and whether each fault was found."""
     right = {row.model: {_kind(check) for check in row.checks if check.passed} for row in rows if row.fault == "none"}
-    lines = ["| model | fault | found | measured |", "|---|---|---|---|"]
+    lines = []
     for row in rows:
         failed = {_kind(check) for check in row.checks if not check.passed} & right[row.model]
         measured = [
@@ -190,8 +191,8 @@ def table(rows: list[Row]) -> str:
             if check.part.startswith(("views", "paraphrases", "translations", "captions", "settings"))
         ]
         found = "–" if row.fault == "none" else "yes" if failed else "**no**"
-        lines.append(f"| {row.model} | {row.fault} | {found} | {'; '.join(measured)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([row.model, row.fault, found, "; ".join(measured)])
+    return lines
 
 
 def _kind(check: Check) -> str:
@@ -219,9 +220,23 @@ def main() -> None:
         mini = load_bundle(bundled())
         rows.append(Row("glimpse-mini", "none", self_check(mini)))
         rows.append(Row("glimpse-mini", "swapped channels", self_check(swapped_mini(work / "mini"))))
-    text = f"# What the self-check of `glimpse pull` finds\n\n{__doc__}\n{table(rows)}"
-    print(text)
-    RESULTS.write_text(text)
+    head = page_head("What the self-check of `glimpse pull` finds", "bench.self_check")
+    section = ("One fault at a time", ["model", "fault", "found", "measured"], cells(rows))
+    record = {
+        "rows": [
+            {"model": row.model, "fault": row.fault, "checks": [check.record() for check in row.checks]} for row in rows
+        ]
+    }
+    write_tables(RESULTS, head, [section], ("Faults that are found", _found(rows)), record, {})
+
+
+def _found(rows: list[Row]) -> list[Target]:
+    """Returns how many of the faults of each model are found."""
+    by_model: dict[str, list[bool]] = {}
+    for row, line in zip(rows, cells(rows), strict=True):
+        if row.fault != "none":
+            by_model.setdefault(row.model, []).append(line[2] == "yes")
+    return [Target(model, float(sum(found)), ">=", len(found)) for model, found in by_model.items()]
 
 
 if __name__ == "__main__":

@@ -33,7 +33,10 @@ def run(tmp_path: Path, *arguments: str) -> Done:
 def test_a_model_is_pulled_checked_and_reported(hub: Hub, tmp_path: Path) -> None:
     refused = run(tmp_path, "hf:a/Model")
     assert refused.code == 1
-    assert "its licence cc-by-nc-4.0 forbids commercial use; accept that with --yes" in refused.err
+    assert (
+        "its licence cc-by-nc-4.0 forbids commercial use; accept that with: glimpse pull hf:a/Model --yes"
+        in refused.err
+    )
     checked = run(tmp_path, "hf:a/Model", "--yes", "--out", "mine")
     assert checked.code == 0 or "--skip-check writes it anyway" in checked.err
     done = run(tmp_path, "hf:a/Model", "--yes", "--skip-check", "--format", "json")

@@ -158,7 +158,7 @@ def test_terms_are_confirmed(
     host = hub.url.removeprefix("http://")
     monkeypatch.setattr(hub_client, "downloader", lambda most: Downloader(most, "hf_secret", host))
     refusing, accepting = Report(), Report(accept=True)
-    with pytest.raises(PullError, match=f"{reason}; accept that with --yes"):
+    with pytest.raises(PullError, match=f"{reason}; accept that with: glimpse pull hf:a/Model --yes"):
         pull(SOURCE, options(), refusing.reporter())
     assert reason in refusing.questions[0]
     assert not hub.gets("model.onnx")

@@ -8,6 +8,7 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.output_files import check_target, writing
+from glimpse.cli.pull.backbones import PLACES, local_backbone
 from glimpse.client import Client
 from glimpse.inputs import subfolders
 
@@ -23,7 +24,7 @@ def demo(
     ] = None,
     backbones: Annotated[
         list[Path] | None,
-        typer.Option("--backbone", metavar="DIR", help="Folder of a bundle. Repeatable. Default: glimpse-mini."),
+        typer.Option("--backbone", metavar="DIR", help=f"{PLACES} Repeatable. Default: glimpse-mini."),
     ] = None,
     shots: Annotated[int, typer.Option("--shots", min=1, metavar="N", help="Examples per label, with --images.")] = 1,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the picture of the result.")] = Path(
@@ -46,9 +47,10 @@ def demo(
         raise missing_module(error, "server") from error
     _check(images, out)
     task = data.folder_task(images, shots, seed) if images else data.drawn_task(seed)
+    bundles = [Path(local_backbone(backbone)) for backbone in backbones or ()]
     with (
         scratch_folder() as folder,
-        server.own_server(folder, backbones or ()) as address,
+        server.own_server(folder, bundles) as address,
         Client(address, api_key="", tls=False) as client,
     ):
         outcome = run.run(client, task)

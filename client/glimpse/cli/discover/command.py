@@ -12,6 +12,7 @@ from glimpse.cli.common.input_reader import TableOptions
 from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.output_files import check_target, writing
 from glimpse.cli.common.progress import spinner
+from glimpse.cli.pull.backbones import PLACES
 from glimpse.client import InvalidArgument, NotFound
 from glimpse.files.cache import cache_folder
 from glimpse.inputs import Columns
@@ -87,8 +88,7 @@ def discover(
         typer.Option(
             "--backbone",
             metavar="DIR",
-            help="Bundle that embeds a folder, or the names for an index: its folder, or glimpse-mini. Default: "
-            "glimpse-mini.",
+            help=f"Embeds a folder, or the names for an index. {PLACES} Default: glimpse-mini.",
         ),
     ] = None,
     text_column: options.TextColumn = None,

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, BundleError, Embedder, ImageLimits, Kind, open_bundle
+from glimpse.backbone import Bundle, BundleError, Embedder, ImageLimits, Kind
 from glimpse.backbone.background import background_vectors, background_words
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.input_reader import Source, TableOptions
 from glimpse.cli.common.inputs import read_labelled_sources, read_sources
 from glimpse.cli.common.progress import progress
 from glimpse.cli.discover.items import Items, Vocabulary, chosen_rows
+from glimpse.cli.pull.backbones import opened_backbone
 from glimpse.evaluate import EvaluationError
 from glimpse.evaluate.data.dataset import Dataset
 from glimpse.evaluate.data.embedding_cache import VectorStore
@@ -28,7 +29,7 @@ class FolderOptions:
     """The way in which a folder or table is read and embedded.
 
     Attributes:
-        backbone: Folder of a bundle, or its name.
+        backbone: Folder of a bundle, its name, or a source.
         labelled: Whether subfolders, or a table's column, are labels.
         table: Options of tables.
         cache: Folder of the cache of vectors.
@@ -48,7 +49,7 @@ def read_inputs(path: Path, options: FolderOptions) -> Items:
     Raises:
         CliError: There is nothing to read, no label, or the backbone cannot read it.
     """
-    bundle = opened(options.backbone)
+    bundle = opened_backbone(options.backbone)
     sources, total = _sources(path, options)
     failures = [(source.name, source.failure.message) for source in sources if source.failure]
     good = [source for source in sources if not source.failure]
@@ -102,14 +103,6 @@ def _file(source: Source, in_folder: bool) -> Path | None:
     if isinstance(source.content, Path):
         return source.content
     return Path(source.name) if in_folder else None
-
-
-def opened(backbone: str) -> Bundle:
-    """Opens a bundle. Raises CliError."""
-    try:
-        return open_bundle(backbone)
-    except BundleError as error:
-        raise CliError(str(error)) from error
 
 
 class TextsAndPictures:

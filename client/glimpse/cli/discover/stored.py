@@ -10,8 +10,9 @@ from glimpse.backbone import MINI, ImageLimits
 from glimpse.cli.common.errors import CliError, missing_module
 from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.session import connected
-from glimpse.cli.discover.folder import TextsAndPictures, opened, own_words
+from glimpse.cli.discover.folder import TextsAndPictures, own_words
 from glimpse.cli.discover.items import EmbedTexts, Items, Words, chosen_rows, no_words
+from glimpse.cli.pull.backbones import opened_backbone
 from glimpse.client import Client, Collection, Example, LabelRole, Text
 from glimpse.fewshot import normalize
 from glimpse.fewshot.statistics.unit_vectors import Array
@@ -80,7 +81,7 @@ def _file(source: str) -> Path | None:
 def _text_tower(manifest: Manifest, backbone: str | None, vectors_cache: Path) -> tuple[EmbedTexts | None, Words]:
     """Returns what embeds texts into an index's space, and the vocabulary of that backbone. Raises CliError."""
     try:
-        bundle = opened(backbone or MINI)
+        bundle = opened_backbone(backbone or MINI)
     except CliError:
         if backbone:
             raise

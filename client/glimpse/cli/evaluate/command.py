@@ -11,6 +11,7 @@ from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.output_files import make_folder
 from glimpse.cli.common.progress import progress
 from glimpse.cli.common.records import print_all, print_data
+from glimpse.cli.pull.backbones import PLACES, local_backbone
 from glimpse.files.cache import cache_folder
 from glimpse.inputs import Columns
 
@@ -51,9 +52,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for report.html and evaluation.json.")],
     backbones: Annotated[
         list[str] | None,
-        typer.Option(
-            "--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini. Repeatable. Default: glimpse-mini."
-        ),
+        typer.Option("--backbone", metavar="DIR", help=f"{PLACES} Repeatable. Default: glimpse-mini."),
     ] = None,
     shots: Annotated[
         Any,
@@ -123,7 +122,7 @@ def evaluate(
         Columns(label=label_column, text=text_column, path=path_column, group=group_column),
         _pinned(heads),
     )
-    names = backbones or ("glimpse-mini",)
+    names = [local_backbone(backbone) for backbone in backbones or ("glimpse-mini",)]
     limits = ImageLimits(max_image_side, max_image_pixels, max_decode_bytes)
     plan = Plan(
         data,

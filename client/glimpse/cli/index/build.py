@@ -14,6 +14,7 @@ from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.records import print_data
 from glimpse.cli.index.progress import Progress
 from glimpse.cli.index.report import record, show
+from glimpse.cli.pull.backbones import PLACES, local_backbone
 from glimpse.inputs import Columns, legible
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def build(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the index.")],
-    backbone: Annotated[
-        str, typer.Option("--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini.")
-    ] = "glimpse-mini",
+    backbone: Annotated[str, typer.Option("--backbone", metavar="DIR", help=PLACES)] = "glimpse-mini",
     labels: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +126,7 @@ def build(
     columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
     try:
         plan = Plan(
-            *(inputs, backbone, out, Layout.parse(labels), columns, resume, factory, shard_size),
+            *(inputs, local_backbone(backbone), out, Layout.parse(labels), columns, resume, factory, shard_size),
             vectors=None if vectors is None else vectors.value,
             min_recall=min_recall,
             threads=threads,

@@ -15,6 +15,7 @@ from glimpse.cli.common.inputs import read_sources
 from glimpse.cli.common.output import Column, Table, print_note, printable
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.index.maintenance import Index, reading_indexes
+from glimpse.cli.pull.backbones import PLACES, opened_backbone
 from glimpse.inputs import Columns, Rejected, domain_of, label_of
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def search(
     ] = None,
     backbone: Annotated[
         str,
-        typer.Option(
-            "--backbone", metavar="DIR", help="Bundle that the index was built with: its folder, or glimpse-mini."
-        ),
+        typer.Option("--backbone", metavar="DIR", help=f"What the index was built with. {PLACES}"),
     ] = "glimpse-mini",
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="LABEL", help="Only rows of this label. Repeatable.")
@@ -147,12 +146,9 @@ def _embed(embedder: "Embedder", source: Source) -> Vectors:
 
 def _embedder(manifest: "Manifest", backbone: str) -> "Embedder":
     """Opens the backbone that the index was built with. Raises CliError."""
-    from glimpse.backbone import BundleError, Embedder, open_bundle
+    from glimpse.backbone import Embedder
 
-    try:
-        bundle = open_bundle(backbone)
-    except BundleError as error:
-        raise CliError(str(error)) from error
+    bundle = opened_backbone(backbone)
     if bundle.manifest.embedding_space != manifest.embedding_space:
         raise CliError(
             f"the index was built with {manifest.backbone!r}, and {backbone} has another embedding space",

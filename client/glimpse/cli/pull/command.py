@@ -55,6 +55,19 @@ def pull(
     prefix: Annotated[
         str | None, typer.Option("--prefix", metavar="TEXT", help="Texts: text to put before every input.")
     ] = None,
+    logit_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--logit-scale",
+            min=0.01,
+            metavar="N",
+            help="Images and texts: the factor of cosines that the model was trained with. Default: the graph's.",
+        ),
+    ] = None,
+    logit_bias: Annotated[
+        float | None,
+        typer.Option("--logit-bias", metavar="N", help="The same of its bias, if it was trained with a sigmoid."),
+    ] = None,
     languages: Annotated[
         str,
         typer.Option("--languages", metavar="CODES", help="Languages to check, such as de,fr,zh. English always is."),
@@ -92,6 +105,8 @@ def pull(
         return
     if source is None:
         raise CliError("no source is given", "name one, or see the catalogue: glimpse pull --list")
+    if logit_bias is not None and logit_scale is None:
+        raise typer.BadParameter("--logit-bias belongs to a scale: give --logit-scale too")
     wishes = Wishes(
         out=out,
         name=name,
@@ -100,6 +115,8 @@ def pull(
         prompt=prompt,
         prefix=prefix,
         languages=tuple(filter(None, map(str.strip, languages.split(",")))),
+        logit_scale=logit_scale,
+        logit_bias=logit_bias,
         photographs=photographs,
         license=license,
         max_bytes=_bytes(max_size),

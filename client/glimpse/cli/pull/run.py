@@ -14,7 +14,7 @@ from glimpse.cli.common.output import print_note
 from glimpse.cli.common.progress import bytes_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from glimpse.backbone import Bundle
 
@@ -31,6 +31,8 @@ class Wishes:
     prefix: str | None = None
     languages: tuple[str, ...] = ()
     photographs: Path | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
     license: str = "unknown"
     max_bytes: int = 4 * 10**9
     offline: bool = False
@@ -64,6 +66,8 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
         prompt=wishes.prompt,
         prefix=wishes.prefix if wishes.prefix is not None or wishes.prompt or not entry else entry.prefix,
         languages=wishes.languages or (entry.languages if entry else ()),
+        logit_scale=wishes.logit_scale,
+        logit_bias=wishes.logit_bias,
         photographs=_photographs(wishes.photographs),
         unchecked=wishes.unchecked,
     )
@@ -73,27 +77,6 @@ def pull_source(text: str, wishes: Wishes) -> "Bundle":
         return pull(parse_source(entry.source if entry else text), pulled, reporter)
     except (PullError, ExportError, BundleError) as error:
         raise CliError(str(error)) from error
-
-
-def pulled_folders(backbones: "Sequence[Path]", offline: bool) -> tuple[Path, ...]:
-    """Returns the folders of a server's backbones, with sources pulled.
-
-    A source that was pulled before is not asked for again: an update would change the embedding space of a server that
-    only starts again.
-
-    Args:
-        backbones: folders of bundles, and sources.
-        offline: never ask.
-
-    Raises:
-        CliError: a pull fails.
-    """
-    from glimpse.backbone.pull.sources import is_source
-
-    wishes = Wishes(refresh=False, offline=offline)
-    return tuple(
-        pull_source(str(backbone), wishes).path if is_source(str(backbone)) else backbone for backbone in backbones
-    )
 
 
 def _photographs(folder: Path | None) -> list[bytes]:

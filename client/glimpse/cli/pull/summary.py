@@ -4,7 +4,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import print_record
+from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.export.options import print_checks
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ def print_bundle(bundle: "Bundle", output: Format) -> None:
         "source": provenance.get("source"),
         "modalities": list(manifest.modalities),
         "dimension": manifest.dimension,
+        "logit_scale": manifest.logit_scale,
+        "logit_bias": manifest.logit_bias,
         "license": manifest.license,
         "embedding_space": manifest.embedding_space,
         "megabytes": round(sum(part.stat().st_size for part in bundle.path.iterdir()) / 1e6, 1),
@@ -32,4 +34,7 @@ def print_bundle(bundle: "Bundle", output: Format) -> None:
     print_record(output, record)
     print_checks(provenance.get("proof", []))
     print_checks(checks, "CHECKED WITHOUT THE ORIGINAL")
+    if scale := provenance.get("logit_scale"):
+        missing = "no zero-shot probabilities" if manifest.logit_scale is None else "logit scale"
+        print_note(f"{missing}: {scale}")
     print(f"\nserve it with: glimpse serve --backbone {shlex.quote(str(bundle.path))}")

@@ -13,6 +13,7 @@ from glimpse.cli.common.output import Column, Table, print_note, print_record, p
 from glimpse.cli.common.records import RecordWriter, print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.export.options import print_checks
+from glimpse.cli.pull.backbones import PLACES, opened_backbone
 from glimpse.client import Backbone
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _SPEED_COLUMNS = (
     Column("GOP/S", 7, right=True),
     Column("CEILING", 7, right=True),
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a bundle, or glimpse-mini.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help=PLACES)]
 
 
 @app.command("list")
@@ -85,7 +86,7 @@ def verify(
     The comparison needs torch and the checkpoint; without them, the comparison made at the export is shown. Exit code 1
     if a file has changed or a part differs.
     """
-    bundle = _load(folder)
+    bundle = opened_backbone(folder)
     checks, reason = _compared(bundle, model, pretrained)
     proof = bundle.manifest.provenance.get("proof", []) if reason else checks
     result = {"name": bundle.manifest.name, "digests": "ok", "compared": not reason, "reason": reason}
@@ -106,9 +107,7 @@ def verify(
 def bench(
     folders: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="DIR", help="Folders of bundles, or glimpse-mini; for example several precisions of one model."
-        ),
+        typer.Argument(metavar="DIR", help=f"{PLACES} Several, for example several precisions of one model."),
     ],
     provider: Annotated[
         list[Provider] | None,
@@ -131,7 +130,7 @@ def bench(
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     table, writer = Table(_SPEED_COLUMNS), RecordWriter(output)
-    for bundle in [_load(folder) for folder in folders]:
+    for bundle in [opened_backbone(folder) for folder in folders]:
         name, precision = bundle.manifest.name, bundle.manifest.precision
         if count := dequantized_weights(bundle):
             weights, them = ("weight", "it") if count == 1 else ("weights", "them")
@@ -150,17 +149,6 @@ def bench(
 def _cells(speed: "Speed") -> list[object]:
     figures = [f"{speed.p50_ms:.2f}", f"{speed.per_second:.1f}", f"{speed.gops:.1f}", f"{speed.ceiling:.0%}"]
     return [speed.modality, speed.provider, speed.batch, *figures]
-
-
-def _load(folder: Path) -> "Bundle":
-    try:
-        from glimpse.backbone import BundleError, open_bundle
-    except ModuleNotFoundError as error:
-        raise missing_module(error, "server") from error
-    try:
-        return open_bundle(folder)
-    except BundleError as error:
-        raise CliError(str(error)) from error
 
 
 def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tuple[list[dict[str, Any]], str]:

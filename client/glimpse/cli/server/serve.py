@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.pull.run import pulled_folders
+from glimpse.cli.pull.backbones import PLACES, local_backbone
 
 app = options.group()
 
@@ -86,8 +86,7 @@ def serve(
         typer.Option(
             "--backbone",
             metavar="DIR",
-            help="Folder of a bundle, glimpse-mini, or a source of `glimpse pull`, which is pulled once. Repeatable. "
-            "Default: glimpse-mini.",
+            help=f"{PLACES} Repeatable. Default: glimpse-mini.",
         ),
     ] = None,
     offline: Annotated[
@@ -142,7 +141,7 @@ def serve(
         }
         settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)
-        folders = pulled_folders(settings.backbone, offline)
+        folders = tuple(Path(local_backbone(backbone, offline=offline)) for backbone in settings.backbone)
         run(settings.model_copy(update={"backbone": folders}))
     except expected as error:
         if code := getattr(error, "exit_code", 0):

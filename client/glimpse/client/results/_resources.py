@@ -57,7 +57,8 @@ class Backbone:
             same space are comparable.
         image_size: Side of the square image that the backbone takes, in pixels. 0: it reads no images.
         context_length: Largest number of tokens of a text. 0: it reads no text.
-        logit_scale: Factor of image-text cosines before the softmax. 0: there is no shared space of images and texts.
+        logit_scale: Factor of image-text cosines before the softmax. 0: there is no shared space of images and texts,
+            or the scale is unknown.
         logit_bias: Term added to scaled cosines before a sigmoid (SigLIP). None: the backbone has none.
         prompt_templates: Templates that turn a label's name into prompts; `{}` stands for the name.
         license: Licence of the weights.

@@ -21,7 +21,8 @@ class ForeignOptions:
         prompt: name of the prompt that is put before every text; None for the default one.
         prefix: the text of the prompt; None for what `prompt` names.
         languages: the languages that the model was trained for, as ISO 639-1 codes; they are checked.
-        logit_scale: see `Manifest`.
+        logit_scale: see `Manifest`; None for what `find_logit_scale` finds.
+        logit_bias: see `Manifest`; it goes with `logit_scale`.
         provenance: where the files come from, for the manifest.
         photographs: encoded pictures of the user, to check how pictures are prepared.
         unchecked: write the bundle even if the self-check fails.
@@ -36,6 +37,7 @@ class ForeignOptions:
     prefix: str | None = None
     languages: tuple[str, ...] = ()
     logit_scale: float | None = None
+    logit_bias: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     photographs: Sequence[bytes] = ()
     unchecked: bool = False

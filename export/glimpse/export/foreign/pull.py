@@ -151,7 +151,8 @@ def _confirm(model: hub.HubModel, reporter: Reporter) -> None:
     terms = [f"its licence {model.license} forbids commercial use"] if model.non_commercial else []
     terms += ["its owner asks for terms to be accepted"] if model.gated else []
     if terms and not reporter.confirm(f"{model.name}: {' and '.join(terms)} ({hub.endpoint()}/{model.name}). Pull it?"):
-        raise PullError(f"{model.name} was not pulled: {' and '.join(terms)}; accept that with --yes")
+        accept = f"accept that with: glimpse pull hf:{model.name} --yes"
+        raise PullError(f"{model.name} was not pulled: {' and '.join(terms)}; {accept}")
 
 
 def _name(options: PullOptions, model: str) -> str:

@@ -36,7 +36,7 @@ class PullOptions:
     def changes(self) -> str:
         """Returns the options that make another bundle of the same files; "" if there are none."""
         plain = ForeignOptions("")
-        names = ("name", "variant", "pooling", "prompt", "prefix", "description", "logit_scale")
+        names = ("name", "variant", "pooling", "prompt", "prefix", "description", "logit_scale", "logit_bias")
         changed = {name: getattr(self.foreign, name) for name in names}
         changed = {name: value for name, value in changed.items() if value != getattr(plain, name)}
         return json.dumps(changed, sort_keys=True) if changed else ""

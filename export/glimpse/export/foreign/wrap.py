@@ -18,6 +18,7 @@ from glimpse.export.background import make_background
 from glimpse.export.errors import ExportError
 from glimpse.export.finalize import ExportOptions, Progress, silent
 from glimpse.export.foreign.files import files_in, records_of
+from glimpse.export.foreign.logit_scale import LogitScale, find_logit_scale
 from glimpse.export.foreign.options import ForeignOptions
 from glimpse.export.foreign.self_check import self_check
 from glimpse.export.foreign.settings_check import MIN_PHOTOGRAPHS, check_picture_settings, check_text_settings
@@ -81,6 +82,8 @@ def draft_bundle(
     layout = choose_files(files, options.variant)
     parts, checks = _towers(folder, layout, scratch, options, progress)
     fields = _fields(parts, options, records_of({name: files[name] for name in layout.files}))
+    if len(parts) > 1:
+        fields |= _scale_fields(find_logit_scale(folder, layout, options), fields["provenance"])
     contents = {name: part.path / name for part in parts for name in part.manifest.files}
     draft = write_bundle(scratch / "draft", fields, contents)
     progress("checking it without the original")
@@ -145,10 +148,14 @@ def _fields(parts: list[Bundle], options: ForeignOptions, files: Mapping[str, An
         "dimension": manifests[0].dimension,
         "image": next((manifest.image for manifest in manifests if manifest.image), None),
         "text": next((manifest.text for manifest in manifests if manifest.text), None),
-        "logit_scale": options.logit_scale,
         "license": options.license,
         "provenance": {**provenance, "batches": looped[0]} if looped else provenance,
     }
+
+
+def _scale_fields(found: LogitScale, provenance: dict[str, Any]) -> dict[str, Any]:
+    provenance = {**provenance, "logit_scale": found.source}
+    return {"logit_scale": found.scale, "logit_bias": found.bias, "provenance": provenance}
 
 
 def _failure(failed: list[str]) -> str:

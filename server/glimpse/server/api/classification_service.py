@@ -112,6 +112,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
             message = f"{backbone.name} has no logit bias, which independent labels need; use exclusive labels"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
+        backbone.check_prompts_alone()
         fields = input_fields(request.inputs)
         return await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
 

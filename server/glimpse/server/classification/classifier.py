@@ -203,9 +203,14 @@ async def _prompt_settings(
         source: Its backbone.
         kinds: The kinds of the inputs.
         embedded: Their outcomes.
+
+    Raises:
+        RequestError: No label has an example, and the backbone's prompts give no probabilities.
     """
     background = None
     if not isinstance(source.backbone, RequestError):
+        if source.backbone.lacks_scale and view.classifier.prompts_alone() is not None:
+            source.backbone.check_prompts_alone()
         background = await source.backbone.background.of_collection(view.classifier, kinds)
     settings = decision_settings(view.record, source)
     return replace(settings, background=background, unknown_tokens=unknown_tokens(embedded))

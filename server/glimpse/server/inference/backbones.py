@@ -23,7 +23,7 @@ from glimpse.backbone import (
 )
 from glimpse.backbone.inference.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.server.errors import Queue, RequestError, invalid, not_found
+from glimpse.server.errors import Queue, RequestError, failed_precondition, invalid, not_found
 from glimpse.server.inference.background import BackboneBackground
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.device import Device, DeviceWatch
@@ -63,6 +63,9 @@ class LoadedBackbone:
         #: Factor of the cosines to prompts before the softmax. A backbone for text only has none: texts are as near to
         #: prompts as to examples.
         self.prompt_scale = self.manifest.logit_scale or EXAMPLE_SCALE
+        #: Whether prompts alone give no probabilities: the cosine of a picture to a text is on a scale of its own in
+        #: every backbone, so that no default fits.
+        self.lacks_scale = len(self.manifest.modalities) > 1 and self.manifest.logit_scale is None
         self.prompts = PromptCache()
         self.encoder = Encoder(
             bundle,
@@ -123,6 +126,15 @@ class LoadedBackbone:
         """Checks that the backbone reads text. Raises RequestError."""
         if self._tokenizer is None:
             raise self._unsupported("text")
+
+    def check_prompts_alone(self) -> None:
+        """Checks that prompts without examples give probabilities. Raises RequestError."""
+        if self.lacks_scale:
+            message = (
+                f"{self.name} has no logit scale, so that prompts give no probabilities; enroll examples, or make the "
+                "bundle with one: glimpse pull --logit-scale"
+            )
+            raise failed_precondition("LOGIT_SCALE_REQUIRED", message)
 
     def _unsupported(self, modality: str) -> RequestError:
         return invalid(
