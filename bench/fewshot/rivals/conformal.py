@@ -113,7 +113,7 @@ class _Lda:
             )
             for label in range(len(self.means))
         ]
-        return (1 + np.sum(worse, 1)) / (len(self.rows) + 1)
+        return np.asarray((1 + np.sum(worse, 1)) / (len(self.rows) + 1), np.float64)
 
     def _with(self, query: Floats, label: int) -> "_Products":
         """Adds a query to a label: G becomes G - g u u^T, and the label's mean moves by z / (n + 1)."""
