@@ -3,10 +3,11 @@
     make bench            or: python -m bench.serve [--quick] [--seconds S] [--repeats N] [--out DIR]
 
 Two real `glimpse serve` processes have one backbone each: the bundled glimpse-mini, and a ViT-B/32 with random weights.
-A closed loop of 1, 8 and 32 callers sends one image or one vector per call, or 64 vectors with a top_k of 3. The floors
-are the bare ONNX Runtime session at batches of the same size, and two grpc.aio servers: one only returns a response of
-the same size (echo), the other parses the request and builds an equal response (protobuf). Every figure is the median
-of the repeats. The callers run on the same cores as the server.
+A closed loop of 1, 8 and 32 callers sends one image or one vector per call, or 64 vectors with a top_k of 3; or as many
+vectors are in flight on one StreamClassify call, beside the unary floors. The floors are the bare ONNX Runtime session
+at batches of the same size, and two grpc.aio servers: one only returns a response of the same size (echo), the other
+parses the request and builds an equal response (protobuf). Every figure is the median of the repeats. The callers run
+on the same cores as the server.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import numpy as np
 from rich.progress import Progress
 
 from bench.baselines import BATCHES, Floor, measure_floor
+from bench.classify_stream import open_stream
 from bench.closed_loop import Load, closed_loop
 from bench.inputs import drawings, photographs
 from bench.open_loop import until_answered
@@ -40,8 +42,9 @@ from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 
 CALLERS = BATCHES
 _LABELS, _SHOTS = 20, 5
+_STREAM = "vector, stream"
 # The kinds of calls, and the number of inputs in each.
-KINDS = {"image": 1, "vector": 1, "64 vectors": 64}
+KINDS = {"image": 1, "vector": 1, _STREAM: 1, "64 vectors": 64}
 
 
 @dataclass(frozen=True)
@@ -167,17 +170,22 @@ def _repeat(
                     with echo_server(folder, response) as echo, echo_server(folder, response, "--build") as builder:
                         for callers in CALLERS:
                             targets = [echo, builder, addresses[subject.name]]
-                            measured = asyncio.run(_loads(subject.requests(kind), targets, callers, seconds))
+                            measured = asyncio.run(_loads(kind, subject.requests(kind), targets, callers, seconds))
                             loads.setdefault((subject.name, kind, callers), []).append(measured)
                             progress.advance(task)
     medians = {name: _median_floor(repeated) for name, repeated in floors.items()}
     return [_row(*key, repeated, medians[key[0]]) for key, repeated in loads.items()], medians
 
 
-async def _loads(requests: list[pb.ClassifyRequest], addresses: list[str], callers: int, seconds: float) -> list[Load]:
-    """Returns the load of each server."""
+async def _loads(
+    kind: str, requests: list[pb.ClassifyRequest], addresses: list[str], callers: int, seconds: float
+) -> list[Load]:
+    """Returns the load of each server, the last of which is Glimpse."""
     loads = []
     for target in addresses:
+        if kind == _STREAM and target == addresses[-1]:
+            loads.append(await _stream_load(requests, target, callers, seconds))
+            continue
         async with grpc.aio.insecure_channel(target) as channel:
             stub = ClassificationServiceStub(channel)
 
@@ -189,6 +197,12 @@ async def _loads(requests: list[pb.ClassifyRequest], addresses: list[str], calle
                 await closed_loop(lambda number, call=classify: until_answered(call, number), callers, seconds)  # type: ignore[misc]
             )
     return loads
+
+
+async def _stream_load(requests: list[pb.ClassifyRequest], address: str, callers: int, seconds: float) -> Load:
+    messages = [pb.StreamClassifyRequest(input=request.inputs[0]) for request in requests]
+    async with open_stream(address, requests[0].collections) as stream:
+        return await closed_loop(lambda number: stream.classify(messages[number % len(messages)]), callers, seconds)
 
 
 def _median_load(loads: list[Load]) -> Load:

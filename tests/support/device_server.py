@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from glimpse.index.search import growing_copy
+from glimpse.index.search.device_rows import upkeep
 from glimpse.server import runtime
 from glimpse.server.classification import neighbors
 from support.device import FakeDevice
@@ -26,7 +26,7 @@ def use_device() -> None:
             time.sleep(0.002)
 
     fake.hook = use
-    vars(growing_copy).update(PART_ROWS=64, _MOVED=16, _TAIL_BYTES=512)
+    vars(upkeep).update(PART_ROWS=64, _MOVED=16, _TAIL_BYTES=512)
     neighbors._MAX_INLINE = 0
     device = fake.device(lambda work: threading.Thread(target=work).start())
     patch.object(runtime, "first_gpu", lambda _: device).start()

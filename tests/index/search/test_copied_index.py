@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from glimpse.index import FlatIndex, Ids, LayeredIndex, Vectors
-from glimpse.index.search import copied_index, growing_copy
+from glimpse.index.search import copied_index
 from glimpse.index.search.copied_index import CopiedIndex
+from glimpse.index.search.device_rows import upkeep
 from support.device import FakeDevice
 
 DIMENSION = 8
@@ -28,9 +29,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts, blocks and the tail are so small that a hundred vectors fill several."""
-    monkeypatch.setattr(growing_copy, "PART_ROWS", 48)
-    monkeypatch.setattr(growing_copy, "_MOVED", 16)
-    monkeypatch.setattr(growing_copy, "_TAIL_BYTES", 4 * DIMENSION * 10)
+    monkeypatch.setattr(upkeep, "PART_ROWS", 48)
+    monkeypatch.setattr(upkeep, "_MOVED", 16)
+    monkeypatch.setattr(upkeep, "_TAIL_BYTES", 4 * DIMENSION * 10)
     monkeypatch.setattr(copied_index, "_RETRY_SECONDS", 0.0)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glimpse.index import Ids, Vectors
-from glimpse.index.search import growing_copy
+from glimpse.index.search.device_rows import upkeep
 from glimpse.index.search.growing_copy import GrowingCopy
 from support.device import FakeDevice, halved
 
@@ -17,9 +17,9 @@ DIMENSION = 8
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts, blocks and the tail are so small that a hundred vectors fill several; FAISS has one thread."""
-    monkeypatch.setattr(growing_copy, "PART_ROWS", 48)
-    monkeypatch.setattr(growing_copy, "_MOVED", 16)
-    monkeypatch.setattr(growing_copy, "_TAIL_BYTES", 4 * DIMENSION * 10)
+    monkeypatch.setattr(upkeep, "PART_ROWS", 48)
+    monkeypatch.setattr(upkeep, "_MOVED", 16)
+    monkeypatch.setattr(upkeep, "_TAIL_BYTES", 4 * DIMENSION * 10)
     faiss.omp_set_num_threads(1)
 
 

@@ -109,6 +109,14 @@ def test_a_queue_counts_as_long_until_as_many_calls_are_taken_as_it_had() -> Non
     assert refusals(load_shedder, "one", 400) < 100
 
 
+async def test_a_probe_follows_some_calls_and_not_each() -> None:
+    load_shedder = LoadShedder(5, Clock())
+    refusals(load_shedder, "one", 9)
+    assert not load_shedder.arrived.is_set()
+    refusals(load_shedder, "one", 1)
+    assert load_shedder.arrived.is_set()
+
+
 async def test_a_lost_probe_refuses_no_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("glimpse.server.scheduling.queue_probe._LOST_SECONDS", 0.2)
     load_shedder, lost = LoadShedder(5), asyncio.Event()
@@ -119,7 +127,7 @@ async def test_a_lost_probe_refuses_no_call(monkeypatch: pytest.MonkeyPatch, cap
         raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), "", "")
 
     prober = asyncio.create_task(QueueProbe(load_shedder).run(stand))
-    refusals(load_shedder, "one", 1)
+    refusals(load_shedder, "one", 20)
     await lost.wait()
     refused = 0
     for _ in range(100):  # some more probes are lost

@@ -109,7 +109,8 @@ class CandidateIndex:
             vectors: vectors, (n, d).
             rows: the row of each id, (m,).
         """
-        from glimpse.index.search.growing_copy import GrowingCopy, has_room
+        from glimpse.index.search.device_rows.upkeep import has_room
+        from glimpse.index.search.growing_copy import GrowingCopy
 
         if not has_room(device, len(ids), self._index.d):
             logger.warning("the GPU has no room for %d candidates, the processor searches them", len(ids))

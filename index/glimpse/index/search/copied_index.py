@@ -11,8 +11,9 @@ import numpy as np
 
 from glimpse.index.search.combined_search import Found
 from glimpse.index.search.device import MAX_RESULTS, Device
+from glimpse.index.search.device_rows.upkeep import has_room
 from glimpse.index.search.flat_index import FlatIndex
-from glimpse.index.search.growing_copy import GrowingCopy, has_room
+from glimpse.index.search.growing_copy import GrowingCopy
 from glimpse.index.search.result_order import ordered
 from glimpse.index.types import Ids, Vectors
 

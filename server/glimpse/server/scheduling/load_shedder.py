@@ -19,6 +19,9 @@ from glimpse.server.scheduling.admission import RetryScheduler
 #: there to three times the wait, more and more calls are refused. Refusing all at once would let the backbone run dry
 #: again and again.
 MIN_CALLS, MIN_SECONDS = 100, 0.05
+# A queue that counts is noticed within this many calls. A probe costs the server as much as a small call, so a server
+# that takes few calls must not send one for each.
+_CALLS_PER_PROBE = MIN_CALLS // 10
 # A caller that sends less than this part of the mean per caller is refused only from this many seconds on. Such callers
 # together send less than half of the calls.
 _MODEST, _MODEST_SECONDS = 0.5, 1.0
@@ -36,7 +39,7 @@ class LoadShedder:
         """Limits every retry delay to `longest` seconds."""
         self._clock = clock
         self._retries = RetryScheduler(longest, clock)
-        #: Set by every call.
+        #: Set once enough calls were taken since the last probe that another one is due.
         self.arrived = asyncio.Event()
         self._sent: float | None = None  # when the current probe was sent
         self._lost = False  # whether the last probe was lost
@@ -55,7 +58,8 @@ class LoadShedder:
         """
         self._passed += 1
         self._since += 1
-        self.arrived.set()
+        if self._since >= _CALLS_PER_PROBE:
+            self.arrived.set()
         caller = fairness_key.get()
         self._count(caller)
         self._check(caller)

@@ -1,0 +1,1 @@
+"""The rows of a copy on a device: its parts and its tail, and how they are moved and compacted."""
