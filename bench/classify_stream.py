@@ -38,7 +38,8 @@ class ClassifyStream:
 async def open_stream(address: str, collections: Sequence[str]) -> AsyncIterator[ClassifyStream]:
     """Opens a StreamClassify call on a server, and closes it at the end."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call = ClassificationServiceStub(channel).StreamClassify()
+        # Without an iterator the caller writes the requests. The generated stubs do not know that form.
+        call = ClassificationServiceStub(channel).StreamClassify()  # type: ignore[call-arg]
         await call.write(pb.StreamClassifyRequest(config=pb.StreamClassifyConfig(collections=collections)))
         stream = ClassifyStream(call)
         reader = asyncio.create_task(stream.read())
