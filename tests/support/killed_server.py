@@ -12,7 +12,7 @@ AT_COMMIT, COMMITTED = -1, -2
 
 
 def kill_at(step: int) -> None:
-    """Kills this process at a step of the first transaction that looks at resolutions, if no engine exists yet.
+    """Kills this process at a step of the first change that looks at resolutions, if no engine exists yet.
 
     Args:
         step: the number of a statement, from 1 on, or AT_COMMIT, or COMMITTED: then the call is not answered yet.
@@ -38,8 +38,12 @@ def kill_at(step: int) -> None:
             reached(AT_COMMIT)
 
     def after_checkin(*_: Any) -> None:
-        if committing and thread == threading.get_ident():
+        nonlocal statements, thread
+        if thread != threading.get_ident():
+            return
+        if committing:
             reached(COMMITTED)
+        statements, thread = 0, 0  # it only read
 
     event.listen(Engine, "after_cursor_execute", after_statement)
     event.listen(Engine, "commit", at_commit)

@@ -20,7 +20,7 @@ _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
 _FIELDS = (
     *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
-    *("heads", "confusions", "suspects", "labels", "adaptations", "advice"),
+    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice"),
 )
 _MAX_FILES = 20  # suspects whose files are requested
 
@@ -37,10 +37,10 @@ def report(
     Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
     examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
     distribution that would be MATCH. Examples that look mislabelled are listed with their files; look at them before
-    you delete any, the sure ones first. With --format json, left_out has the answer to every example that was left out.
+    you delete any, the sure ones first. left_out, in JSON and CSV, has the answer to every example that was left out.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
-        response = client.collection_report(collection, include_left_out=output is options.Format.JSON)
+        response = client.collection_report(collection, include_left_out=output is not options.Format.TABLE)
         files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
         report_tables.show(collection, response, files)

@@ -78,7 +78,7 @@ export type Backbone = Message<"glimpse.v1.Backbone"> & {
    * The logit scale multiplies image-text cosines before the softmax. 0 means that the backbone has no shared space
    * of images and texts; if it reads text, the server then scales cosines to prompts by 1/0.07, as it does for
    * examples. 0 of a backbone that reads both means that its scale is unknown: prompts without examples are then
-   * refused with LOGIT_SCALE_REQUIRED.
+   * refused.
    *
    * @generated from field: double logit_scale = 8;
    */
