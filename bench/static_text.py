@@ -27,7 +27,7 @@ Encode = Callable[[list[str]], Array]
 RESULTS = Path(__file__).parent / "results" / "static_text"
 SHOTS = (1, 5, 10)
 _BATCH = 64
-# Words and pieces in Latin letters, and single characters of Latin scripts: 27,706 of 30,522.
+# Words and pieces in Latin letters, and single characters of Latin scripts: 27,664 of 30,522.
 _KEPT = re.compile(r"(##)?([a-z0-9]+|[^\W\u0250-\U0010ffff]|[!-~])")
 _WIDTH = 256
 
