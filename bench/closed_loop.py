@@ -1,8 +1,9 @@
 """A closed loop of callers: each sends its next call when the last one is answered."""
 
 import asyncio
+import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,11 @@ class Load:
     per_second: float
     p50_ms: float
     p99_ms: float
+
+
+def median_load(loads: Sequence[Load]) -> Load:
+    """Returns the median of each figure."""
+    return Load(*(statistics.median(getattr(load, name) for load in loads) for name in Load.__dataclass_fields__))
 
 
 async def closed_loop(call: Callable[[int], Awaitable[object]], callers: int, seconds: float) -> Load:

@@ -26,7 +26,7 @@ import numpy as np
 from google.protobuf import json_format
 from rich.progress import Progress
 
-from bench.closed_loop import Load, closed_loop
+from bench.closed_loop import Load, closed_loop, median_load
 from bench.report import Target, page_head, write_tables
 from bench.server import Served, serving
 from glimpse.backbone import bundled, load_bundle
@@ -147,10 +147,7 @@ async def opened(name: str, server: Served, requests: list[pb.ClassifyRequest]) 
 
 def record(out: Path | None, loads: Loads, conditions: dict[str, str]) -> None:
     """Prints the table and the targets; with `out`, also writes http.md and http.json there."""
-    medians = {
-        key: Load(*(statistics.median(getattr(load, name) for load in several) for name in Load.__dataclass_fields__))
-        for key, several in loads.items()
-    }
+    medians = {key: median_load(several) for key, several in loads.items()}
     rows = [
         [name, str(callers), f"{load.per_second:.0f}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}"]
         for (name, callers), load in medians.items()

@@ -27,7 +27,7 @@ from rich.progress import Progress
 
 from bench.baselines import BATCHES, Floor, measure_floor
 from bench.classify_stream import open_stream
-from bench.closed_loop import Load, closed_loop
+from bench.closed_loop import Load, closed_loop, median_load
 from bench.inputs import drawings, photographs
 from bench.open_loop import until_answered
 from bench.report import Row, Target, write_report
@@ -205,10 +205,6 @@ async def _stream_load(requests: list[pb.ClassifyRequest], address: str, callers
         return await closed_loop(lambda number: stream.classify(messages[number % len(messages)]), callers, seconds)
 
 
-def _median_load(loads: list[Load]) -> Load:
-    return Load(*(statistics.median(getattr(load, name) for load in loads) for name in Load.__dataclass_fields__))
-
-
 def _median_floor(floors: list[Floor]) -> Floor:
     def rates(pick: Callable[[Floor], dict[int, float]]) -> dict[int, float]:
         return {n: statistics.median(pick(floor)[n] for floor in floors) for n in BATCHES}
@@ -222,7 +218,7 @@ def _median_floor(floors: list[Floor]) -> Floor:
 
 
 def _row(name: str, kind: str, callers: int, repeated: list[list[Load]], floor: Floor) -> Row:
-    echo, builder, load = (_median_load([loads[i] for loads in repeated]) for i in range(3))
+    echo, builder, load = (median_load([loads[i] for loads in repeated]) for i in range(3))
     to_echo, to_builder = (
         statistics.median(loads[2].per_second / loads[i].per_second for loads in repeated) for i in (0, 1)
     )

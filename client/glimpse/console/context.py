@@ -11,6 +11,8 @@ from glimpse.client import AsyncClient, Caller, Collection, Scope
 from glimpse.console.progress import Progress, Work
 from glimpse.console.session import Session
 
+#: The time limit of a call that measures a collection, which takes seconds for thousands of examples.
+REPORT_SECONDS = 300.0
 P = ParamSpec("P")
 R = TypeVar("R")
 

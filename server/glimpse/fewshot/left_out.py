@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from glimpse.fewshot.calibration.calibration import set_floor
+import numpy as np
+
+from glimpse.fewshot.calibration.calibration import set_floor, set_sizes
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import Decision, Evidence, Policy, decide
 from glimpse.fewshot.rejection import fits_left_out
@@ -27,6 +29,9 @@ def decide_left_out(classifier: FewShotClassifier, policy: Policy) -> Iterator[D
     of_texts = replace(policy, default_threshold=None)
     floor = set_floor(evaluation.sorted_own_probability, policy.coverage)
     several = len(fitted.labels) > 1
+    # With the two most probable labels, 2 stands for every greater size: a decision needs no more.
+    best = np.stack([evaluation.predicted_probability, evaluation.second_probability], axis=1)
+    sizes = [0] * evaluation.count if floor is None else set_sizes(best, floor, policy.coverage)
     for i in range(evaluation.count):
         probability, second = float(evaluation.predicted_probability[i]), float(evaluation.second_probability[i])
         has_examples = bool(cosines.has_examples[i])
@@ -40,15 +45,8 @@ def decide_left_out(classifier: FewShotClassifier, policy: Policy) -> Iterator[D
                 has_examples,
                 fits.fits[i] if has_examples else None,
                 fits.rejection,
-                set_size=0 if floor is None else _set_size(probability, second, floor, policy.coverage),
+                set_size=sizes[i],
                 next_probability=second,
             ),
             policy if has_examples else of_texts,
         )[0]
-
-
-def _set_size(probability: float, second: float, floor: float, coverage: float) -> int:
-    """Returns the size of a prediction set, with 2 for more than one label: a decision needs no more."""
-    if probability < floor:  # no label reaches the floor, so as many are taken as are needed for the coverage
-        return 1 if probability >= coverage - 1e-9 else 2
-    return 2 if second >= floor else 1

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.background_vocabulary import Competition
-from glimpse.fewshot.calibration.calibration import set_floor
+from glimpse.fewshot.calibration.calibration import set_floor, set_sizes
 from glimpse.fewshot.calibration.independent_labels import likelihood_ratios
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import (
@@ -229,13 +229,7 @@ def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
     floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:
         return probabilities, [0] * len(scores)
-    sizes = np.add.reduce(probabilities >= floor, axis=1, dtype=np.intp).tolist()
-    for i, size in enumerate(sizes):
-        if not size:
-            # No label reaches the floor: take as many as are needed for the coverage.
-            needed = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
-            sizes[i] = min(needed, scores.shape[1])
-    return probabilities, sizes
+    return probabilities, set_sizes(probabilities, floor, coverage)
 
 
 def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:

@@ -6,9 +6,8 @@ from nicegui import ui
 
 from glimpse.client import Collection, CollectionReport, Estimate, Reembedding
 from glimpse.console.components import counted, estimate, heading, note, table
-from glimpse.console.context import Context
+from glimpse.console.context import REPORT_SECONDS, Context
 
-_SECONDS = 300.0  # for both reports, which take seconds for thousands of examples
 _MEASURED_AT_ONCE = 5_000  # examples up to which figures are measured without a click
 _FIGURES: tuple[tuple[str, Callable[[CollectionReport], str]], ...] = (
     ("Accuracy, each example left out", lambda report: estimate(report.accuracy)),
@@ -35,7 +34,7 @@ def show_figures(context: Context, collection: Collection, state: Reembedding) -
 
     async def measure() -> None:
         with context.busy("Measuring both backbones"):
-            measured = await context.client.get_reembedding(collection.name, measure=True, timeout=_SECONDS)
+            measured = await context.client.get_reembedding(collection.name, measure=True, timeout=REPORT_SECONDS)
         if not place.is_deleted:
             place.clear()
             with place:

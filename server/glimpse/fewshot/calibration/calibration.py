@@ -113,6 +113,22 @@ def set_floor(right: Floats, coverage: float) -> float | None:
     return float(right[len(right) - needed]) if needed <= len(right) else None
 
 
+def set_sizes(probabilities: Floats, floor: float, coverage: float) -> list[int]:
+    """Returns the sizes of prediction sets: the labels that reach the floor, or as many as the coverage needs.
+
+    Args:
+        probabilities: `(n, C)`.
+        floor: see `set_floor`.
+        coverage: the target rate at which the set contains the right label.
+    """
+    sizes: list[int] = np.add.reduce(probabilities >= floor, axis=1, dtype=np.intp).tolist()
+    for i, size in enumerate(sizes):
+        if not size:
+            needed = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
+            sizes[i] = min(needed, probabilities.shape[1])
+    return sizes
+
+
 def logistic(values: Floats, holds: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Fits P(holds | v) = 1 / (1 + exp(-(a v + b))) by Newton's method with smoothed targets (Platt 1999).
 

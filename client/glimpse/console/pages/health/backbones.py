@@ -7,11 +7,9 @@ from nicegui import ui
 
 from glimpse.client import Backbone, Collection, CollectionReport, NotFound, Reembedding, Scope
 from glimpse.console.components import estimate, heading, note, percent, table
-from glimpse.console.context import Context
+from glimpse.console.context import REPORT_SECONDS, Context
 from glimpse.console.pages.health.sample import read_sample
 from glimpse.console.pages.health.trial import Trial, compare
-
-_SECONDS = 300.0
 
 
 async def show_backbones(context: Context, collection: Collection, report: CollectionReport) -> None:
@@ -105,7 +103,9 @@ class _Offer:
 
     async def _measure_all(self) -> None:
         with self._context.busy("Measuring both backbones"):
-            state = await self._context.client.get_reembedding(self._collection.name, measure=True, timeout=_SECONDS)
+            state = await self._context.client.get_reembedding(
+                self._collection.name, measure=True, timeout=REPORT_SECONDS
+            )
         self._result.clear()
         with self._result:
             rows = [

@@ -2,14 +2,12 @@
 
 from glimpse.client import CollectionReport, Scope
 from glimpse.console.components import empty_state, note
-from glimpse.console.context import Context
+from glimpse.console.context import REPORT_SECONDS, Context
 from glimpse.console.pages.health.backbones import show_backbones
 from glimpse.console.pages.health.changes import Changes
 from glimpse.console.pages.health.confusions import show_confusions
 from glimpse.console.pages.health.figures import show_advice, show_figures, show_tables
 from glimpse.console.pages.health.suspects import show_suspects
-
-_SECONDS = 300.0  # for a report, which takes seconds for thousands of examples
 
 
 async def page(context: Context) -> None:
@@ -17,7 +15,7 @@ async def page(context: Context) -> None:
     collection = context.collection
     assert collection  # noqa: S101  (the frame asks for one)
     with context.busy("Measuring: each example is left out in turn"):
-        report = await context.client.collection_report(collection.name, timeout=_SECONDS)
+        report = await context.client.collection_report(collection.name, timeout=REPORT_SECONDS)
         labels = {label.id: label async for label in context.client.list_labels(collection.name, page_size=1000)}
     if not report.labels:
         _show_empty(context, report)

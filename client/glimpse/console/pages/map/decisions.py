@@ -2,9 +2,8 @@
 
 from glimpse.client import Collection, CollectionReport, Decision, LeftOutExample
 from glimpse.console.components import counted, head_name, percent
-from glimpse.console.context import Context
+from glimpse.console.context import REPORT_SECONDS, Context
 
-_SECONDS = 300.0  # for a report, which takes seconds for thousands of examples
 _NOTHING = "No decision is measured: that takes a label with two examples, of which one can be left out."
 _INDEPENDENT = " Labels are independent, so the best one counts as a match."
 
@@ -35,7 +34,7 @@ class Decisions:
         client, collection = self._context.client, self._collection
         with self._context.busy("Measuring: each example is left out in turn"):
             self._report = await client.collection_report(
-                collection.name, min_revision=collection.revision, include_left_out=True, timeout=_SECONDS
+                collection.name, min_revision=collection.revision, include_left_out=True, timeout=REPORT_SECONDS
             )
         self.by_name = {one.example: one for one in self._report.left_out}
 
