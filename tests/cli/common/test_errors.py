@@ -51,7 +51,7 @@ def test_a_server_that_is_just_starting_is_waited_for() -> None:
         server.add_insecure_port(f"127.0.0.1:{port}")
         server.start()
 
-    timer = threading.Timer(1.5, start)
+    timer = threading.Timer(1.0, start)
     timer.start()
     try:
         with connected(f"127.0.0.1:{port}") as client:

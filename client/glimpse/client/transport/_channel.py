@@ -37,9 +37,10 @@ def channel_options(max_bytes: int, *, proxy: bool) -> Options:
         ("grpc.max_send_message_length", max_bytes + (1 << 20)),
         # The addresses of one name, or of `ipv4:A:1,B:2`, are used in turn: all servers give the same answers.
         ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
-        # Reconnect within the pause of a retry. gRPC's default is up to two minutes.
+        # Reconnect within the pause of a retry, and several times before a client that never connected gives up.
+        # gRPC's default is up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 400),
         # Resolve a name again after one second, to find new servers behind it. gRPC's default is 30 seconds.
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         # Detect a dead server during a call. Without calls, send no pings, because servers drop clients that ping too
