@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import grpc
 
-from glimpse.v1 import collection_service_pb2
+from glimpse.v1 import collection_service_pb2, types_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
@@ -101,11 +101,13 @@ class Stubs:
         self.review = ReviewServiceStub(self.channel)
 
 
-def make_collection(stubs: Stubs, backbone: str = "backbones/tiny") -> str:
+def make_collection(
+    stubs: Stubs, backbone: str = "backbones/tiny", label_mode: types_pb2.LabelMode = types_pb2.LABEL_MODE_EXCLUSIVE
+) -> str:
     """Creates a collection with a unique id; returns its name."""
     request = collection_service_pb2.CreateCollectionRequest(
         collection_id=f"c-{uuid.uuid4().hex[:12]}",
-        collection=collection_service_pb2.Collection(backbone=backbone),
+        collection=collection_service_pb2.Collection(backbone=backbone, label_mode=label_mode),
     )
     name: str = stubs.collections.CreateCollection(request).collection.name
     return name

@@ -8,6 +8,7 @@ from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
+from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
@@ -26,7 +27,16 @@ from glimpse.client.results._decision_counts import DecisionCounts
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult, ExampleUpdate
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resolution import ReviewItemResult, ReviewResolution, ReviewUndo
-from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
+from glimpse.client.results._resources import (
+    AttachedIndex,
+    Backbone,
+    Collection,
+    Example,
+    Health,
+    Label,
+    MergedLabels,
+    Vector,
+)
 from glimpse.client.results._results import (
     EmbedResult,
     Evidence,
@@ -87,6 +97,7 @@ __all__ = [
     "CollectionReport",
     "Compaction",
     "CompactionState",
+    "Composition",
     "Confusion",
     "DataLoss",
     "DeadlineExceeded",
@@ -116,9 +127,11 @@ __all__ = [
     "Label",
     "LabelFigures",
     "LabelMode",
+    "LabelPolicy",
     "LabelRole",
     "LabelScore",
     "LeftOutExample",
+    "MergedLabels",
     "Modality",
     "NewExample",
     "NotFound",

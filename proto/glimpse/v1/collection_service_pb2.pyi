@@ -128,7 +128,7 @@ class AttachedIndex(_message.Message):
     def __init__(self, name: _Optional[str] = ..., factory: _Optional[str] = ..., vector_count: _Optional[int] = ..., deleted_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., searched: _Optional[str] = ...) -> None: ...
 
 class Label(_message.Message):
-    __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time", "role")
+    __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time", "role", "parent_label_id", "policy", "composition", "aliases")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     PROMPTS_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +136,10 @@ class Label(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    PARENT_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    COMPOSITION_FIELD_NUMBER: _ClassVar[int]
+    ALIASES_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     prompts: _containers.RepeatedScalarFieldContainer[str]
@@ -143,7 +147,29 @@ class Label(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     role: LabelRole
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[_Union[LabelRole, str]] = ...) -> None: ...
+    parent_label_id: str
+    policy: LabelPolicy
+    composition: Composition
+    aliases: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[_Union[LabelRole, str]] = ..., parent_label_id: _Optional[str] = ..., policy: _Optional[_Union[LabelPolicy, _Mapping]] = ..., composition: _Optional[_Union[Composition, _Mapping]] = ..., aliases: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LabelPolicy(_message.Message):
+    __slots__ = ("match_threshold", "false_reject_rate", "min_examples")
+    MATCH_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    FALSE_REJECT_RATE_FIELD_NUMBER: _ClassVar[int]
+    MIN_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    match_threshold: float
+    false_reject_rate: float
+    min_examples: int
+    def __init__(self, match_threshold: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., min_examples: _Optional[int] = ...) -> None: ...
+
+class Composition(_message.Message):
+    __slots__ = ("label_ids", "not_label_ids")
+    LABEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    NOT_LABEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    label_ids: _containers.RepeatedScalarFieldContainer[str]
+    not_label_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, label_ids: _Optional[_Iterable[str]] = ..., not_label_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Example(_message.Message):
     __slots__ = ("name", "label_id", "content_digest", "modality", "domain", "metadata", "create_time", "vector", "group")
@@ -325,6 +351,28 @@ class DeleteLabelResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class MergeLabelsRequest(_message.Message):
+    __slots__ = ("parent", "label_ids", "into_label_id")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    INTO_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    label_ids: _containers.RepeatedScalarFieldContainer[str]
+    into_label_id: str
+    def __init__(self, parent: _Optional[str] = ..., label_ids: _Optional[_Iterable[str]] = ..., into_label_id: _Optional[str] = ...) -> None: ...
+
+class MergeLabelsResponse(_message.Message):
+    __slots__ = ("label", "revision", "moved_count", "duplicate_count")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MOVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    label: Label
+    revision: int
+    moved_count: int
+    duplicate_count: int
+    def __init__(self, label: _Optional[_Union[Label, _Mapping]] = ..., revision: _Optional[int] = ..., moved_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ...) -> None: ...
 
 class NewExample(_message.Message):
     __slots__ = ("label_id", "input", "domain", "metadata", "group")

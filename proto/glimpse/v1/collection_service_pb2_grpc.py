@@ -88,6 +88,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelResponse.FromString,
                 _registered_method=True)
+        self.MergeLabels = channel.unary_unary(
+                '/glimpse.v1.CollectionService/MergeLabels',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsResponse.FromString,
+                _registered_method=True)
         self.EnrollExamples = channel.unary_unary(
                 '/glimpse.v1.CollectionService/EnrollExamples',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.EnrollExamplesRequest.SerializeToString,
@@ -254,7 +259,19 @@ class CollectionServiceServicer:
 
     def DeleteLabel(self, request, context):
         """DeleteLabel deletes a label. A label with examples needs `force`: without it the answer is FAILED_PRECONDITION
-        (LABEL_NOT_EMPTY).
+        (LABEL_NOT_EMPTY). A label that is the parent or a part of another label is FAILED_PRECONDITION (LABEL_IN_USE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeLabels(self, request, context):
+        """MergeLabels gives all examples of some labels to another label, deletes those labels, and makes their ids and
+        aliases its aliases, so that callers who use the old ids find it. All of it is one transaction. If two labels have
+        an example with the same content, one of the two examples stays. FAILED_PRECONDITION has these reasons:
+        EXAMPLE_IN_INDEX, if a label has rows of the index, which cannot change; LABELS_TOO_LARGE, if more than 10,000
+        examples would move: move some with UpdateExamples first; LABEL_IN_USE, as with DeleteLabel; LABEL_ROLES_DIFFER;
+        COMPOSED_LABEL, because a composed label has no examples. The resulting label has at most 64 aliases.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -491,6 +508,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.DeleteLabel,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelResponse.SerializeToString,
+            ),
+            'MergeLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeLabels,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsResponse.SerializeToString,
             ),
             'EnrollExamples': grpc.unary_unary_rpc_method_handler(
                     servicer.EnrollExamples,
@@ -857,6 +879,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/DeleteLabel',
             glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.DeleteLabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/MergeLabels',
+            glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.MergeLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,7 +61,15 @@ class CollectionServiceStub:
     """UpdateLabel changes the fields of a label that the update mask names."""
     DeleteLabel: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteLabelRequest, _collection_service_pb2.DeleteLabelResponse]
     """DeleteLabel deletes a label. A label with examples needs `force`: without it the answer is FAILED_PRECONDITION
-    (LABEL_NOT_EMPTY).
+    (LABEL_NOT_EMPTY). A label that is the parent or a part of another label is FAILED_PRECONDITION (LABEL_IN_USE).
+    """
+    MergeLabels: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.MergeLabelsRequest, _collection_service_pb2.MergeLabelsResponse]
+    """MergeLabels gives all examples of some labels to another label, deletes those labels, and makes their ids and
+    aliases its aliases, so that callers who use the old ids find it. All of it is one transaction. If two labels have
+    an example with the same content, one of the two examples stays. FAILED_PRECONDITION has these reasons:
+    EXAMPLE_IN_INDEX, if a label has rows of the index, which cannot change; LABELS_TOO_LARGE, if more than 10,000
+    examples would move: move some with UpdateExamples first; LABEL_IN_USE, as with DeleteLabel; LABEL_ROLES_DIFFER;
+    COMPOSED_LABEL, because a composed label has no examples. The resulting label has at most 64 aliases.
     """
     EnrollExamples: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EnrollExamplesRequest, _collection_service_pb2.EnrollExamplesResponse]
     """EnrollExamples embeds and enrolls a list of examples. Each example has its own status (EnrollResult.status). The
@@ -201,7 +209,15 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """UpdateLabel changes the fields of a label that the update mask names."""
     DeleteLabel: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteLabelRequest, _collection_service_pb2.DeleteLabelResponse]  # type: ignore[assignment]
     """DeleteLabel deletes a label. A label with examples needs `force`: without it the answer is FAILED_PRECONDITION
-    (LABEL_NOT_EMPTY).
+    (LABEL_NOT_EMPTY). A label that is the parent or a part of another label is FAILED_PRECONDITION (LABEL_IN_USE).
+    """
+    MergeLabels: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.MergeLabelsRequest, _collection_service_pb2.MergeLabelsResponse]  # type: ignore[assignment]
+    """MergeLabels gives all examples of some labels to another label, deletes those labels, and makes their ids and
+    aliases its aliases, so that callers who use the old ids find it. All of it is one transaction. If two labels have
+    an example with the same content, one of the two examples stays. FAILED_PRECONDITION has these reasons:
+    EXAMPLE_IN_INDEX, if a label has rows of the index, which cannot change; LABELS_TOO_LARGE, if more than 10,000
+    examples would move: move some with UpdateExamples first; LABEL_IN_USE, as with DeleteLabel; LABEL_ROLES_DIFFER;
+    COMPOSED_LABEL, because a composed label has no examples. The resulting label has at most 64 aliases.
     """
     EnrollExamples: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EnrollExamplesRequest, _collection_service_pb2.EnrollExamplesResponse]  # type: ignore[assignment]
     """EnrollExamples embeds and enrolls a list of examples. Each example has its own status (EnrollResult.status). The
@@ -398,7 +414,21 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.DeleteLabelResponse, _abc.Awaitable[_collection_service_pb2.DeleteLabelResponse]]:
         """DeleteLabel deletes a label. A label with examples needs `force`: without it the answer is FAILED_PRECONDITION
-        (LABEL_NOT_EMPTY).
+        (LABEL_NOT_EMPTY). A label that is the parent or a part of another label is FAILED_PRECONDITION (LABEL_IN_USE).
+        """
+
+    @_abc_1.abstractmethod
+    def MergeLabels(
+        self,
+        request: _collection_service_pb2.MergeLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.MergeLabelsResponse, _abc.Awaitable[_collection_service_pb2.MergeLabelsResponse]]:
+        """MergeLabels gives all examples of some labels to another label, deletes those labels, and makes their ids and
+        aliases its aliases, so that callers who use the old ids find it. All of it is one transaction. If two labels have
+        an example with the same content, one of the two examples stays. FAILED_PRECONDITION has these reasons:
+        EXAMPLE_IN_INDEX, if a label has rows of the index, which cannot change; LABELS_TOO_LARGE, if more than 10,000
+        examples would move: move some with UpdateExamples first; LABEL_IN_USE, as with DeleteLabel; LABEL_ROLES_DIFFER;
+        COMPOSED_LABEL, because a composed label has no examples. The resulting label has at most 64 aliases.
         """
 
     @_abc_1.abstractmethod

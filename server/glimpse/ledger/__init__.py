@@ -70,6 +70,7 @@ from glimpse.ledger.review.resolution import (
 from glimpse.ledger.writes.decision_counts import DecisionCount
 from glimpse.ledger.writes.examples import Updated
 from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.merging import Merged, merge_labels
 from glimpse.ledger.writes.originals import Original
 from glimpse.ledger.writes.writer import Writer
 
@@ -98,6 +99,7 @@ __all__ = [
     "LedgerInUse",
     "LedgerReplaced",
     "LedgerUnavailable",
+    "Merged",
     "NotFound",
     "Original",
     "PendingExample",
@@ -130,5 +132,6 @@ __all__ = [
     "Updated",
     "Writer",
     "listen",
+    "merge_labels",
     "sqlite_url",
 ]

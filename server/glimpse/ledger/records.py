@@ -72,6 +72,12 @@ class LabelRecord:
     Attributes:
         prompt_vector: mean of the prompts' vectors, float32 little-endian, length 1; None without prompts.
         role: number of the contract's enum; 0 is a class.
+        parent_id: id of the more general label above it; empty without one.
+        match_threshold: least cosine to the label's centre; None: the collection's policy decides.
+        false_reject_rate: the part of the label's own inputs that may be rejected; None: the collection's policy.
+        min_examples: with fewer examples the label is never accepted.
+        parts: ids of the labels that must hold for a composed label; not_parts: of those that must not.
+        aliases: other ids that find the label.
     """
 
     id: str
@@ -81,6 +87,18 @@ class LabelRecord:
     role: int = 0
     create_time: int = 0
     update_time: int = 0
+    parent_id: str = ""
+    match_threshold: float | None = None
+    false_reject_rate: float | None = None
+    min_examples: int = 0
+    parts: tuple[str, ...] = ()
+    not_parts: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def composed(self) -> bool:
+        """Whether the label is composed of other labels."""
+        return bool(self.parts or self.not_parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ def check_count(items: Sequence[object], most: int, field: str) -> None:
     """Checks that a list has 1 to `most` items."""
     if not items:
         raise invalid("EMPTY", f"{field} must not be empty", field)
+    check_at_most(items, most, field)
+
+
+def check_at_most(items: Sequence[object], most: int, field: str) -> None:
+    """Checks that a list has at most `most` items."""
     if len(items) > most:
         raise invalid("TOO_MANY", f"{field} has {len(items)} items; at most {most} items in one call", field)
 
@@ -81,6 +86,12 @@ def check_range(value: float, least: float, most: float, field: str) -> None:
     """Checks that a number is in the range from `least` to `most`; NaN is not."""
     if not least <= value <= most:
         raise invalid("OUT_OF_RANGE", f"{value} is out of range: it must be {least} to {most}", field)
+
+
+def check_rate(rate: float, field: str) -> None:
+    """Checks a rate of false rejects or false accepts."""
+    if not 0 < rate <= 0.5:
+        raise invalid("OUT_OF_RANGE", f"{rate} is out of range: it must be over 0 and at most 0.5", field)
 
 
 def check_prompts(prompts: Sequence[str], field: str) -> None:
@@ -129,9 +140,8 @@ def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> N
     if policy.HasField("match_margin"):
         check_range(policy.match_margin, 0, 2, f"{field}.match_margin")
     for rate in ("false_reject_rate", "false_accept_rate"):
-        if policy.HasField(rate) and not 0 < getattr(policy, rate) <= 0.5:
-            message = f"{getattr(policy, rate)} is out of range: it must be over 0 and at most 0.5"
-            raise invalid("OUT_OF_RANGE", message, f"{field}.{rate}")
+        if policy.HasField(rate):
+            check_rate(getattr(policy, rate), f"{field}.{rate}")
     if policy.HasField("coverage") and not 0.5 <= policy.coverage < 1:
         message = f"{policy.coverage} is out of range: it must be at least 0.5 and below 1"
         raise invalid("OUT_OF_RANGE", message, f"{field}.coverage")

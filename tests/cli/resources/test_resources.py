@@ -32,10 +32,10 @@ def test_a_collection_is_created_updated_and_deleted(run: Run) -> None:
 def test_a_label_is_created_updated_and_deleted(run: Run, collection: str) -> None:
     made = run("labels", "create", collection, "warm", "--prompt", "red", "--format", "json").objects[0]
     assert made["prompts"] == ["red"]
-    run("labels", "update", collection, "warm", "--display-name", "Warm ones", "--no-prompts")
+    run("labels", "update", collection, "warm", "--display-name", "Warm ones", "--remove", "prompts")
     shown = run("labels", "show", collection, "warm", "--format", "json").objects[0]
     assert (shown["display_name"], shown["prompts"]) == ("Warm ones", [])
-    contradiction = run("labels", "update", collection, "warm", "--no-prompts", "--prompt", "x")
+    contradiction = run("labels", "update", collection, "warm", "--remove", "prompts", "--prompt", "x")
     assert contradiction.code == 2
     deleted = run("labels", "delete", collection, "warm")
     assert (deleted.code, deleted.out.split()[:3]) == (0, ["deleted", "warm", "revision"])
@@ -43,6 +43,26 @@ def test_a_label_is_created_updated_and_deleted(run: Run, collection: str) -> No
     assert refused.code == 1
     assert "--force" in refused.err
     assert run("labels", "delete", collection, "red", "--force").code == 0
+
+
+def test_a_label_has_a_parent_a_policy_and_aliases(run: Run, collection: str) -> None:
+    run("labels", "create", collection, "colour")
+    options = ["--parent", "colour", "--alias", "rot", "--false-reject-rate", "0.1", "--min-examples", "2"]
+    changed = run("labels", "update", collection, "red", *options, "--format", "json").objects[0]
+    assert (changed["parent"], changed["aliases"]) == ("colour", ["rot"])
+    assert (changed["match_threshold"], changed["false_reject_rate"], changed["min_examples"]) == (None, 0.1, 2)
+    assert run("labels", "show", collection, "rot", "--format", "json").objects[0]["id"] == "red"
+    removed = ["--remove", "parent", "--remove", "policy", "--remove", "aliases"]
+    left = run("labels", "update", collection, "red", *removed, "--format", "json").objects[0]
+    assert (left["parent"], left["aliases"], left["false_reject_rate"]) == ("", [], None)
+
+
+def test_labels_are_merged(run: Run, collection: str) -> None:
+    count = run("labels", "show", collection, "red", "--format", "json").objects[0]["examples"]
+    run("labels", "create", collection, "rouge")
+    merged = run("labels", "merge", collection, "red", "--into", "rouge", "--format", "json").objects[0]
+    assert (merged["moved"], merged["duplicates"], merged["aliases"]) == (count, 0, ["red"])
+    assert "red" not in [label["id"] for label in run("labels", "list", collection, "--format", "json").objects]
 
 
 def test_an_example_is_listed_shown_and_deleted(run: Run, collection: str) -> None:

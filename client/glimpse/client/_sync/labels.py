@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from glimpse.client.requests import _resource_requests as requests
 from glimpse.client.requests._enums import LabelRole
+from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._names import CollectionRef, Names
-from glimpse.client.results._resources import Label
+from glimpse.client.results._resources import Label, MergedLabels
 from glimpse.client.transport._sync_core import SyncCore
 
 
@@ -22,6 +23,10 @@ class LabelMethods(SyncCore):
         display_name: str = "",
         prompts: Names = (),
         role: LabelRole = LabelRole.CLASS,
+        parent: str = "",
+        policy: LabelPolicy | None = None,
+        composition: Composition | None = None,
+        aliases: Names = (),
         timeout: float | None = None,
     ) -> Label:
         """Creates a label. A label with prompts can be an answer before it has examples.
@@ -34,6 +39,10 @@ class LabelMethods(SyncCore):
                 reads text.
             role: What the examples of the label are; it cannot be changed later. Labels of the roles NEGATIVE and
                 UNLABELED are never an answer.
+            parent: Id of the more general label above it. Empty: none.
+            policy: What replaces parts of the collection's policy for this label. None: nothing.
+            composition: The labels that this label is composed of. None: it is learned from its own examples.
+            aliases: Other ids that find the label, at most 64.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -42,10 +51,21 @@ class LabelMethods(SyncCore):
         Raises:
             AlreadyExists: If the collection has a label of this id.
             NotFound: If the collection does not exist.
-            InvalidArgument: If the id is malformed, or the backbone cannot read the prompts.
+            InvalidArgument: If a field is malformed, or the backbone cannot read the prompts.
             GlimpseError: If the call fails for another reason.
         """
-        return self._run(requests.create_label(collection, label_id, display_name, prompts, role), timeout)
+        call = requests.create_label(
+            collection,
+            label_id,
+            role,
+            display_name=display_name,
+            prompts=prompts,
+            parent=parent,
+            policy=policy,
+            composition=composition,
+            aliases=aliases,
+        )
+        return self._run(call, timeout)
 
     def get_label(self, collection: CollectionRef, label: str, *, timeout: float | None = None) -> Label:
         """Returns one label.
@@ -90,15 +110,23 @@ class LabelMethods(SyncCore):
         *,
         display_name: str | None = None,
         prompts: Names | None = None,
+        parent: str | None = None,
+        policy: LabelPolicy | None = None,
+        composition: Composition | None = None,
+        aliases: Names | None = None,
         timeout: float | None = None,
     ) -> Label:
-        """Changes the display name of a label, its prompts, or both.
+        """Changes some fields of a label.
 
         Args:
             collection: The collection of the label.
             label: Id or full name of the label.
             display_name: New name for people. None: no change.
             prompts: New prompts, which replace the old ones; an empty list removes all prompts. None: no change.
+            parent: Id of the new label above it; an empty text removes it from the tree. None: no change.
+            policy: New policy, which replaces the old one; `LabelPolicy()` removes it. None: no change.
+            composition: New composition; `Composition()` removes it. None: no change.
+            aliases: New aliases, which replace the old ones. None: no change.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -106,10 +134,42 @@ class LabelMethods(SyncCore):
 
         Raises:
             NotFound: If the collection or the label does not exist.
-            InvalidArgument: If the backbone cannot read the prompts.
+            InvalidArgument: If a field is malformed, or the backbone cannot read the prompts.
             GlimpseError: If the call fails for another reason.
         """
-        return self._run(requests.update_label(collection, label, display_name, prompts), timeout)
+        call = requests.update_label(
+            collection,
+            label,
+            display_name=display_name,
+            prompts=prompts,
+            parent=parent,
+            policy=policy,
+            composition=composition,
+            aliases=aliases,
+        )
+        return self._run(call, timeout)
+
+    def merge_labels(
+        self, collection: CollectionRef, labels: Names, into: str, *, timeout: float | None = None
+    ) -> MergedLabels:
+        """Gives all examples of some labels to another label, deletes those labels, and makes their ids its aliases.
+
+        Args:
+            collection: The collection of the labels.
+            labels: Ids of the 1 to 16 labels that are deleted. They have at most 10,000 examples together.
+            into: Id of the label that gets the examples.
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The label, and how many examples moved.
+
+        Raises:
+            FailedPrecondition: If a label has rows of the index, is used by another label, or the labels differ in
+                their roles.
+            NotFound: If the collection or a label does not exist.
+            GlimpseError: If the call fails for another reason.
+        """
+        return self._run(requests.merge_labels(collection, labels, into), timeout)
 
     def delete_label(
         self, collection: CollectionRef, label: str, *, force: bool = False, timeout: float | None = None

@@ -1,11 +1,13 @@
 """Builds the requests for backbones, labels and examples, one function for each method of the services."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client.requests._enums import LabelRole
+from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, label_name, names
 from glimpse.client.results import _parse_resources as parse
 from glimpse.client.results import _resources as types
@@ -30,11 +32,10 @@ def get_backbone(name: str) -> Unary[types.Backbone]:
     return Unary("embedding.GetBackbone", request, lambda r: parse.backbone(r.backbone))
 
 
-def create_label(
-    collection: CollectionRef, label_id: str, display_name: str, prompts: Names, role: LabelRole
-) -> Unary[types.Label]:
-    """Builds the request of CreateLabel."""
-    label = pb.Label(display_name=display_name, prompts=names(prompts), role=role.value)  # type: ignore[arg-type]
+def create_label(collection: CollectionRef, label_id: str, role: LabelRole, **fields: Any) -> Unary[types.Label]:
+    """Builds the request of CreateLabel; `fields` are those of `_label`."""
+    label, _ = _label(**fields)
+    label.role = role.value  # type: ignore[assignment]
     request = pb.CreateLabelRequest(parent=collection_name(collection), label_id=label_id, label=label)
     return Unary("collections.CreateLabel", request, lambda r: parse.label(r.label, r.revision))
 
@@ -55,19 +56,43 @@ def list_labels(collection: CollectionRef, page_size: int) -> Listing[types.Labe
     )
 
 
-def update_label(
-    collection: CollectionRef, label: str, display_name: str | None, prompts: Names | None
-) -> Unary[types.Label]:
-    """Builds the request of UpdateLabel. Its mask names the fields that change."""
-    message, mask = pb.Label(name=label_name(collection, label)), FieldMask()
-    if display_name is not None:
-        message.display_name = display_name
-        mask.paths.append("display_name")
-    if prompts is not None:
-        message.prompts.extend(names(prompts))
-        mask.paths.append("prompts")
-    request = pb.UpdateLabelRequest(label=message, update_mask=mask)
+def update_label(collection: CollectionRef, label: str, **fields: Any) -> Unary[types.Label]:
+    """Builds the request of UpdateLabel; `fields` are those of `_label`. Its mask names the fields that change."""
+    message, paths = _label(**fields)
+    message.name = label_name(collection, label)
+    request = pb.UpdateLabelRequest(label=message, update_mask=FieldMask(paths=paths))
     return Unary("collections.UpdateLabel", request, lambda r: parse.label(r.label, r.revision))
+
+
+def _label(
+    display_name: str | None,
+    prompts: Names | None,
+    parent: str | None,
+    policy: LabelPolicy | None,
+    composition: Composition | None,
+    aliases: Names | None,
+) -> tuple[pb.Label, list[str]]:
+    """Returns a label with the fields that are not None, and their paths."""
+    fields: dict[str, Any] = {
+        "display_name": display_name,
+        "prompts": None if prompts is None else names(prompts),
+        "parent_label_id": parent,
+        "policy": None if policy is None else pb.LabelPolicy(**asdict(policy)),
+        "composition": None if composition is None else _composition(composition),
+        "aliases": None if aliases is None else names(aliases),
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return pb.Label(**given), list(given)
+
+
+def _composition(composition: Composition) -> pb.Composition:
+    return pb.Composition(label_ids=names(composition.labels), not_label_ids=names(composition.not_labels))
+
+
+def merge_labels(collection: CollectionRef, labels: Names, into: str) -> Unary[types.MergedLabels]:
+    """Builds the request of MergeLabels."""
+    request = pb.MergeLabelsRequest(parent=collection_name(collection), label_ids=names(labels), into_label_id=into)
+    return Unary("collections.MergeLabels", request, parse.merged_labels)
 
 
 def delete_label(collection: CollectionRef, label: str, force: bool) -> Unary[int]:

@@ -8,6 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, member
+from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results import _collection_report as reports
 from glimpse.client.results import _resources as resources
@@ -115,7 +116,26 @@ def label(message: pb.Label, revision: int = 0) -> resources.Label:
         create_time=time_of(message.create_time),
         update_time=time_of(message.update_time),
         revision=revision,
+        parent=message.parent_label_id,
+        policy=_label_policy(message.policy) if message.HasField("policy") else None,
+        composition=_composition(message.composition) if message.HasField("composition") else None,
+        aliases=tuple(message.aliases),
     )
+
+
+def _label_policy(message: pb.LabelPolicy) -> LabelPolicy:
+    threshold, rate = optional(message, "match_threshold"), optional(message, "false_reject_rate")
+    return LabelPolicy(threshold, rate, message.min_examples)
+
+
+def _composition(message: pb.Composition) -> Composition:
+    return Composition(tuple(message.label_ids), tuple(message.not_label_ids))
+
+
+def merged_labels(message: pb.MergeLabelsResponse) -> resources.MergedLabels:
+    """Reads a MergeLabelsResponse message."""
+    merged = label(message.label, message.revision)
+    return resources.MergedLabels(merged, message.moved_count, message.duplicate_count)
 
 
 def example(message: pb.Example) -> resources.Example:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glimpse.client.requests._enums import Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 
 
@@ -183,6 +184,10 @@ class Label:
         create_time: When the label was created.
         update_time: When the label last changed.
         revision: Revision of the write that returned the label. 0 if the label was only read.
+        parent: Id of the more general label above it. Empty: none.
+        policy: What replaces parts of the collection's policy for this label. None: nothing.
+        composition: The labels that it is composed of. None: it is not composed.
+        aliases: Other ids that find the label.
     """
 
     name: str
@@ -193,11 +198,30 @@ class Label:
     create_time: datetime
     update_time: datetime
     revision: int = 0
+    parent: str = ""
+    policy: LabelPolicy | None = None
+    composition: Composition | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """The id: the last segment of the name."""
         return last_segment(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedLabels:
+    """The result of merging labels.
+
+    Attributes:
+        label: The label that got the examples.
+        moved_count: Number of examples that moved.
+        duplicate_count: Number of examples that were deleted, because another one with the same content stays.
+    """
+
+    label: Label
+    moved_count: int
+    duplicate_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from glimpse.ledger.records import Change, CollectionRecord, ExampleRecord, Labe
 # Columns that never change after creation, and the revision, which the transaction writes.
 _FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "side", "revision", "create_time")
 
+# Columns of a label that are JSON lists of texts.
+_LISTS = ("prompts", "parts", "not_parts", "aliases")
+
 
 def changeable(record: CollectionRecord) -> dict[str, Any]:
     """Returns the values that an update of a collection stores."""
@@ -18,15 +21,15 @@ def changeable(record: CollectionRecord) -> dict[str, Any]:
 
 def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:
     """Returns a label's row."""
-    return {**asdict(record), "prompts": list(record.prompts), "collection_id": collection_id}
+    lists = {name: list(getattr(record, name)) for name in _LISTS}
+    return {**asdict(record), **lists, "collection_id": collection_id}
 
 
 def label_record(row: Row[Any]) -> LabelRecord:
     """Builds a label from its row."""
     values = dict(row._mapping)
     del values["collection_id"]
-    values["prompts"] = tuple(values["prompts"])
-    return LabelRecord(**values)
+    return LabelRecord(**values | {name: tuple(values[name]) for name in _LISTS})
 
 
 def example_row(collection_id: str, record: ExampleRecord, side: int) -> dict[str, Any]:

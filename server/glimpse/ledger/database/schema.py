@@ -100,6 +100,15 @@ labels = Table(
     Column("role", Integer, nullable=False, server_default=text("0")),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
+    Column("parent_id", Text, nullable=False, server_default=text("''")),
+    # The label's own policy; NULL or 0 where the collection's holds.
+    Column("match_threshold", Float),
+    Column("false_reject_rate", Float),
+    Column("min_examples", Integer, nullable=False, server_default=text("0")),
+    # The ids of the labels that a composed label needs, and of those that must not hold.
+    Column("parts", JSON, nullable=False, server_default=text("'[]'")),
+    Column("not_parts", JSON, nullable=False, server_default=text("'[]'")),
+    Column("aliases", JSON, nullable=False, server_default=text("'[]'")),
 )
 
 examples = Table(

@@ -13,7 +13,11 @@ _FLOATS: Final = pa.list_(pa.float32())
 _TEXTS: Final = pa.list_(pa.string())
 _MAP: Final = pa.map_(pa.string(), pa.string())
 # JSON with a fixed shape, and bytes that are floats; other JSON and bytes stay as they are stored.
-_NAMED = {"prompts": _TEXTS, "metadata": _MAP, "prompt_vector": _FLOATS}
+_NAMED = {
+    **dict.fromkeys(("prompts", "parts", "not_parts", "aliases"), _TEXTS),
+    "metadata": _MAP,
+    "prompt_vector": _FLOATS,
+}
 _TYPES = {
     Boolean: pa.bool_(),
     BigInteger: pa.int64(),

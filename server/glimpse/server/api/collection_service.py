@@ -9,6 +9,7 @@ from glimpse.server.api.collections.example_changes import ExampleChangeCalls
 from glimpse.server.api.collections.example_content import ExampleContentCalls
 from glimpse.server.api.collections.examples import ExampleCalls
 from glimpse.server.api.collections.indexes import IndexCalls
+from glimpse.server.api.collections.label_merging import LabelMergingCalls
 from glimpse.server.api.collections.labels import LabelCalls
 from glimpse.server.api.collections.reembedding import ReembeddingCalls
 from glimpse.server.api.collections.report import ReportCalls
@@ -30,6 +31,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         self.settings = runtime.settings
         self._collections = CollectionCalls(runtime)
         self._labels = LabelCalls(runtime)
+        self._merging = LabelMergingCalls(runtime)
         self._examples = ExampleCalls(runtime)
         self._example_changes = ExampleChangeCalls(runtime)
         self._example_content = ExampleContentCalls(runtime)
@@ -92,6 +94,11 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
     async def DeleteLabel(self, request: pb.DeleteLabelRequest, context: Context) -> pb.DeleteLabelResponse:
         """Deletes a label and, with `force`, its examples."""
         return await self._labels.delete(request)
+
+    @unary
+    async def MergeLabels(self, request: pb.MergeLabelsRequest, context: Context) -> pb.MergeLabelsResponse:
+        """Moves the examples of labels to another label, and deletes the labels."""
+        return await self._merging.merge(request)
 
     @unary
     async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:

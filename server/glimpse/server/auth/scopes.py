@@ -80,6 +80,7 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "CreateLabel": Need(Scope.ENROLL),
         "UpdateLabel": Need(Scope.ENROLL),
         "DeleteLabel": Need(Scope.ENROLL),
+        "MergeLabels": Need(Scope.ENROLL),
         "CreateCollection": Need(Scope.ADMIN),
         "UpdateCollection": Need(Scope.ADMIN),
         "DeleteCollection": Need(Scope.ADMIN),

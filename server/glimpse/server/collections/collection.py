@@ -57,7 +57,7 @@ class CollectionView:
         #: Whether the review policy keeps queries; an attribute, because each Classify reads it.
         self.keeps_queries = record.keeps_queries
         self.labels: dict[str, LabelRecord] = {}
-        # Ids that are not in normal form, which older servers accepted, by their normal form.
+        # Labels by other spellings: their aliases, and the normal form of ids that older servers accepted without it.
         self._respelled: dict[str, str] = {}
         self.classifier = FewShotClassifier(record.dimension)
         self.indexes = RoleIndexes(record.dimension)
@@ -142,9 +142,12 @@ class CollectionView:
 
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label, or replaces its record."""
+        if former := self.labels.get(label.id):
+            self._forget_spellings(former)
         self.labels[label.id] = label
         if (normal_id := normal(label.id)) != label.id:
             self._respelled[normal_id] = label.id
+        self._respelled.update(dict.fromkeys(label.aliases, label.id))
         vector = label.prompt_vector
         if can_answer(label) and (vector is not None or self.classifier.can_score(label.id)):
             self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
@@ -153,7 +156,7 @@ class CollectionView:
         """Removes a label and its examples."""
         index, removed_ids = self.index_of(label_id), self.examples.remove_label(label_id)
         label = self.labels.pop(label_id)
-        self._respelled.pop(normal(label_id), None)
+        self._forget_spellings(label)
         if len(removed_ids):
             index.remove(removed_ids)
         if can_answer(label):
@@ -162,6 +165,11 @@ class CollectionView:
         else:
             self.classifier.mark_outdated()
         self._changed(self)
+
+    def _forget_spellings(self, label: LabelRecord) -> None:
+        for spelling in (normal(label.id), *label.aliases):
+            if self._respelled.get(spelling) == label.id:
+                del self._respelled[spelling]
 
     def add_examples(self, examples: Sequence[ExampleRecord]) -> None:
         """Adds enrolled examples, whose labels exist."""

@@ -2,7 +2,7 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from glimpse.ledger import ExampleRecord
+from glimpse.ledger import ExampleRecord, LabelRecord
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.review_policy import review_policy
@@ -72,7 +72,21 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
         role=record.role,  # type: ignore[arg-type]
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
+        parent_label_id=record.parent_id,
+        policy=_label_policy(record),
+        composition=pb.Composition(label_ids=record.parts, not_label_ids=record.not_parts) if record.composed else None,
+        aliases=record.aliases,
     )
+
+
+def _label_policy(record: LabelRecord) -> pb.LabelPolicy | None:
+    """Returns a label's own policy; None if the collection's holds."""
+    policy = pb.LabelPolicy(
+        match_threshold=record.match_threshold,
+        false_reject_rate=record.false_reject_rate,
+        min_examples=record.min_examples,
+    )
+    return policy if policy.ByteSize() else None
 
 
 def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:

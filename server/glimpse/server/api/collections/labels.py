@@ -8,6 +8,7 @@ from typing import Any
 from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
+from glimpse.server.api.collections.label_relations import check_relations, check_unused, relation_fields
 from glimpse.server.api.pages import page_of
 from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.collection import CollectionView
@@ -16,6 +17,9 @@ from glimpse.server.errors import already_exists, exhausted, failed_precondition
 from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.v1 import collection_service_pb2 as pb
+
+# The fields that an update can change; a creation reads these and the role.
+_FIELDS = ("display_name", "prompts", "parent_label_id", "policy", "composition", "aliases")
 
 
 class LabelCalls(ResourceCalls):
@@ -30,7 +34,7 @@ class LabelCalls(ResourceCalls):
         """
         view = self.view(request.parent, "parent")
         label_id = validation.check_label_id(request.label_id, "label_id")
-        fields = await self._fields(view, request, ("display_name", "prompts"), deadline)
+        fields = await self._fields(view, request, _FIELDS, deadline)
         validation.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
         record = LabelRecord(label_id, role=request.label.role, **fields)
 
@@ -42,6 +46,7 @@ class LabelCalls(ResourceCalls):
             if len(view.labels) >= (limit := self.settings.max_labels):
                 message = f"collection {view.record.id!r} has {len(view.labels)} labels; the limit is {limit}"
                 raise exhausted("TOO_MANY_LABELS", message)
+            check_relations(view, record)
             return lambda writer: writer.create_label(view.record.id, record)
 
         _, revision = await self.catalog.write(plan, _putting(view))
@@ -72,13 +77,14 @@ class LabelCalls(ResourceCalls):
         """
         view, label_id = self.label(request.label.name, "label.name")
         paths = validation.mask_paths(request.update_mask.paths)
-        if unknown := set(paths) - {"display_name", "prompts"}:
+        if unknown := set(paths) - set(_FIELDS):
             raise invalid("UNKNOWN_FIELD", f"{sorted(unknown)[0]!r} cannot be updated", "update_mask")
         changes = await self._fields(view, request, paths, deadline)
 
         def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.check_label(view, label_id, "label.name")
             changed = replace(view.labels[label_id], **changes)
+            check_relations(view, changed)
             return lambda writer: writer.update_label(view.record.id, changed)
 
         _, revision = await self.catalog.write(plan, _putting(view))
@@ -90,6 +96,7 @@ class LabelCalls(ResourceCalls):
 
         def plan() -> Callable[[Writer], int]:
             self.check_label(view, label_id, "name")
+            check_unused(view, label_id, "name")
             if (count := view.examples.count(label_id)) and not request.force:
                 message = f"label {label_id!r} has {count} examples, which would be deleted too; say force"
                 raise failed_precondition("LABEL_NOT_EMPTY", message, "force")
@@ -112,7 +119,7 @@ class LabelCalls(ResourceCalls):
         deadline: float,
     ) -> dict[str, Any]:
         """Checks the fields of a request's label that `paths` name, and returns them as the record has them."""
-        label, fields = request.label, dict[str, Any]()
+        label, fields = request.label, relation_fields(view, request.label, paths)
         if "display_name" in paths:
             validation.check_length(label.display_name, "label.display_name")
             fields["display_name"] = resource_names.normal(label.display_name)
