@@ -133,6 +133,7 @@ def valid(rpc: Rpc, stubs: Stubs) -> Message:
             "example": {"label_id": "red"},
             "update_mask": {"paths": ["label_id"]},
         },
+        "MergeLabels": {"parent": name, "label_ids": ["none"], "into_label_id": "red"},
         "DeleteExamples": {"parent": name, "names": [example]},
         "ListExamples": {"parent": name},
         "AttachIndex": {"collection": name, "index": "indexes/none"},

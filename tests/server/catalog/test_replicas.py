@@ -145,6 +145,16 @@ def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> N
     assert b.collections.UpdateExamples(update).updated_count == 2
     a.collections.DeleteExamples(col.DeleteExamplesRequest(parent="collections/birds", names=names[2:4]))
     assert listed(a) == listed(b)
+    merged = col.MergeLabelsRequest(parent="collections/birds", label_ids=["robin"], into_label_id="wren")
+    with refused(Code.FAILED_PRECONDITION, "LABEL_ROLES_DIFFER", "label_ids"):
+        b.collections.MergeLabels(merged)
+    enroll(b, "redbreast", [10, 11])
+    merged.label_ids[:], merged.into_label_id = ["redbreast"], "robin"
+    assert b.collections.MergeLabels(merged).moved_count == 2
+    a.collections.DeleteExamples(
+        col.DeleteExamplesRequest(parent="collections/birds", names=[name for name, _ in listed(a)[-2:]])
+    )
+    assert listed(a) == listed(b)
     changed = col.Collection(name="collections/birds", display_name="Birds")
     changed.policy.match_threshold = 0.9
     request = col.UpdateCollectionRequest(collection=changed)

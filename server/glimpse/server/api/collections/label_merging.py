@@ -6,7 +6,7 @@ from dataclasses import replace
 from glimpse.ledger import LabelRecord, Merged, Writer, merge_labels
 from glimpse.server import validation
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.api.collections.label_relations import MAX_ALIASES, check_unused
+from glimpse.server.api.collections.label_relations import MAX_ALIASES, check_unused, named_label
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import label_message
 from glimpse.server.errors import failed_precondition, invalid
@@ -50,7 +50,7 @@ class LabelMergingCalls(ResourceCalls):
         )
 
     def _find(self, view: CollectionView, label_id: str, field: str) -> LabelRecord:
-        kept_id = view.find_label(label_id) or label_id
+        kept_id = named_label(view, label_id, field)
         self.check_label(view, kept_id, field)
         return view.labels[kept_id]
 

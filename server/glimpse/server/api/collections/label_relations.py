@@ -27,7 +27,7 @@ def relation_fields(view: CollectionView, label: pb.Label, paths: Sequence[str])
     fields = dict[str, Any]()
     if "parent_label_id" in paths:
         parent = label.parent_label_id
-        fields["parent_id"] = _named(view, parent, "label.parent_label_id") if parent else ""
+        fields["parent_id"] = named_label(view, parent, "label.parent_label_id") if parent else ""
     if "policy" in paths:
         fields |= _policy(label.policy)
     if "composition" in paths:
@@ -91,7 +91,7 @@ def _composition(view: CollectionView, composition: pb.Composition) -> dict[str,
     names = [*composition.label_ids, *composition.not_label_ids]
     validation.check_at_most(names, _MAX_PARTS, "label.composition")
     parts, not_parts = (
-        tuple(_named(view, name, f"label.composition.{field}[{place}]") for place, name in enumerate(ids))
+        tuple(named_label(view, name, f"label.composition.{field}[{place}]") for place, name in enumerate(ids))
         for field, ids in (("label_ids", composition.label_ids), ("not_label_ids", composition.not_label_ids))
     )
     if len({*parts, *not_parts}) < len(names):
@@ -99,7 +99,7 @@ def _composition(view: CollectionView, composition: pb.Composition) -> dict[str,
     return {"parts": parts, "not_parts": not_parts}
 
 
-def _named(view: CollectionView, label_id: str, field: str) -> str:
+def named_label(view: CollectionView, label_id: str, field: str) -> str:
     """Returns the id of a label in the spelling of the ledger; an unknown one in its normal form."""
     return view.find_label(label_id) or validation.check_label_id(label_id, field)
 
