@@ -27,7 +27,7 @@ from glimpse.v1 import types_pb2 as glimpse_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fglimpse/v1/review_service.proto\x12\nglimpse.v1\x1a\'glimpse/v1/classification_service.proto\x1a\x16glimpse/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x03\n\nReviewItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\x10\n\x08label_id\x18\x03 \x01(\t\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x13\n\x0buncertainty\x18\x05 \x01(\x01\x12&\n\x08modality\x18\x06 \x01(\x0e\x32\x14.glimpse.v1.Modality\x12\x16\n\x0e\x63ontent_digest\x18\x07 \x01(\t\x12\x15\n\rcontent_bytes\x18\x08 \x01(\x03\x12\r\n\x05\x63ount\x18\t \x01(\x05\x12\x17\n\x0f\x65mbedding_space\x18\n \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x0b \x01(\t\x12\x0e\n\x06\x64omain\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x0bReviewGroup\x12\x0c\n\x04\x65tag\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x13\n\x0bquery_count\x18\x04 \x01(\x03\x12\x0e\n\x06spread\x18\x05 \x01(\x01\x12\x19\n\x11proposed_label_id\x18\x06 \x01(\t\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\'\n\x05names\x18\x08 \x03(\x0b\x32\x18.glimpse.v1.ProposedName\",\n\x0cProposedName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x01\"x\n\x16ListReviewItemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\'\n\tdecisions\x18\x04 \x03(\x0e\x32\x14.glimpse.v1.Decision\"n\n\x17ListReviewItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.glimpse.v1.ReviewItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\"d\n\x17ListReviewGroupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\nvocabulary\x18\x04 \x03(\t\"\xa7\x01\n\x18ListReviewGroupsResponse\x12\'\n\x06groups\x18\x01 \x03(\x0b\x32\x17.glimpse.v1.ReviewGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x30\n\x0c\x63ompute_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fungrouped_count\x18\x04 \x01(\x05\"\xd1\x01\n\x19ResolveReviewItemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x12\n\ngroup_etag\x18\x03 \x01(\t\x12\x12\n\x08label_id\x18\x04 \x01(\tH\x00\x12\x16\n\x0cnew_label_id\x18\x05 \x01(\tH\x00\x12\x12\n\x08negative\x18\x06 \x01(\x08H\x00\x12\x0e\n\x04skip\x18\x07 \x01(\x08H\x00\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x0f\n\x07measure\x18\t \x01(\x08\x42\x0c\n\nresolution\"\xc5\x02\n\x1aResolveReviewItemsResponse\x12\x12\n\nresolution\x18\x01 \x01(\t\x12-\n\x07results\x18\x02 \x03(\x0b\x32\x1c.glimpse.v1.ReviewItemResult\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x1c\n\x0f\x61\x63\x63uracy_before\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x61\x63\x63uracy_after\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12 \n\x13unknown_rate_before\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x1f\n\x12unknown_rate_after\x18\x07 \x01(\x01H\x03\x88\x01\x01\x42\x12\n\x10_accuracy_beforeB\x11\n\x0f_accuracy_afterB\x16\n\x14_unknown_rate_beforeB\x15\n\x13_unknown_rate_after\"\x89\x01\n\x10ReviewItemResult\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x0f\n\x07\x65xample\x18\x03 \x01(\t\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x19\n\x11resolved_label_id\x18\x05 \x01(\t\"!\n\x11UndoReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"Q\n\x12UndoReviewResponse\x12\x12\n\nitem_count\x18\x01 \x01(\x05\x12\x15\n\rexample_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\"P\n\x17GetReviewContentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x16\n\x0ethumbnail_size\x18\x03 \x01(\x05\"A\n\x18GetReviewContentResponse\x12%\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x13.glimpse.v1.Content\"R\n\x17GetReviewSummaryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaf\x02\n\x18GetReviewSummaryResponse\x12*\n\x07waiting\x18\x01 \x03(\x0b\x32\x19.glimpse.v1.DecisionCount\x12\x16\n\x0eresolved_count\x18\x02 \x01(\x05\x12\x15\n\rdropped_count\x18\x03 \x01(\x05\x12+\n\x0cunknown_rate\x18\x04 \x01(\x0b\x32\x10.glimpse.v1.RateH\x00\x88\x01\x01\x12/\n\x10unknown_rate_now\x18\x05 \x01(\x0b\x32\x10.glimpse.v1.RateH\x01\x88\x01\x01\x12\'\n\x08\x61\x63\x63uracy\x18\x06 \x01(\x0b\x32\x10.glimpse.v1.RateH\x02\x88\x01\x01\x42\x0f\n\r_unknown_rateB\x13\n\x11_unknown_rate_nowB\x0b\n\t_accuracy\"F\n\rDecisionCount\x12&\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"E\n\x04Rate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\x13\n\x0bsample_size\x18\x04 \x01(\x05\"8\n\x12PurgeReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cstop_keeping\x18\x02 \x01(\x08\"?\n\x13PurgeReviewResponse\x12\x12\n\nitem_count\x18\x01 \x01(\x05\x12\x14\n\x0csample_count\x18\x02 \x01(\x05\x32\x8a\x05\n\rReviewService\x12Z\n\x0fListReviewItems\x12\".glimpse.v1.ListReviewItemsRequest\x1a#.glimpse.v1.ListReviewItemsResponse\x12]\n\x10ListReviewGroups\x12#.glimpse.v1.ListReviewGroupsRequest\x1a$.glimpse.v1.ListReviewGroupsResponse\x12\x63\n\x12ResolveReviewItems\x12%.glimpse.v1.ResolveReviewItemsRequest\x1a&.glimpse.v1.ResolveReviewItemsResponse\x12K\n\nUndoReview\x12\x1d.glimpse.v1.UndoReviewRequest\x1a\x1e.glimpse.v1.UndoReviewResponse\x12]\n\x10GetReviewContent\x12#.glimpse.v1.GetReviewContentRequest\x1a$.glimpse.v1.GetReviewContentResponse\x12]\n\x10GetReviewSummary\x12#.glimpse.v1.GetReviewSummaryRequest\x1a$.glimpse.v1.GetReviewSummaryResponse\x12N\n\x0bPurgeReview\x12\x1e.glimpse.v1.PurgeReviewRequest\x1a\x1f.glimpse.v1.PurgeReviewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fglimpse/v1/review_service.proto\x12\nglimpse.v1\x1a\'glimpse/v1/classification_service.proto\x1a\x16glimpse/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x03\n\nReviewItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\x10\n\x08label_id\x18\x03 \x01(\t\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x13\n\x0buncertainty\x18\x05 \x01(\x01\x12&\n\x08modality\x18\x06 \x01(\x0e\x32\x14.glimpse.v1.Modality\x12\x16\n\x0e\x63ontent_digest\x18\x07 \x01(\t\x12\x15\n\rcontent_bytes\x18\x08 \x01(\x03\x12\r\n\x05\x63ount\x18\t \x01(\x05\x12\x17\n\x0f\x65mbedding_space\x18\n \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x0b \x01(\t\x12\x0e\n\x06\x64omain\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwith_previous\x18\x10 \x01(\x08\"\xb6\x01\n\x0bReviewGroup\x12\x0c\n\x04\x65tag\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x13\n\x0bquery_count\x18\x04 \x01(\x03\x12\x0e\n\x06spread\x18\x05 \x01(\x01\x12\x19\n\x11proposed_label_id\x18\x06 \x01(\t\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\'\n\x05names\x18\x08 \x03(\x0b\x32\x18.glimpse.v1.ProposedName\",\n\x0cProposedName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x01\"\x87\x01\n\x16ListReviewItemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\'\n\tdecisions\x18\x04 \x03(\x0e\x32\x14.glimpse.v1.Decision\x12\r\n\x05pairs\x18\x05 \x01(\x08\"n\n\x17ListReviewItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.glimpse.v1.ReviewItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\"d\n\x17ListReviewGroupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\nvocabulary\x18\x04 \x03(\t\"\xa7\x01\n\x18ListReviewGroupsResponse\x12\'\n\x06groups\x18\x01 \x03(\x0b\x32\x17.glimpse.v1.ReviewGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x30\n\x0c\x63ompute_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fungrouped_count\x18\x04 \x01(\x05\"\xd1\x01\n\x19ResolveReviewItemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x12\n\ngroup_etag\x18\x03 \x01(\t\x12\x12\n\x08label_id\x18\x04 \x01(\tH\x00\x12\x16\n\x0cnew_label_id\x18\x05 \x01(\tH\x00\x12\x12\n\x08negative\x18\x06 \x01(\x08H\x00\x12\x0e\n\x04skip\x18\x07 \x01(\x08H\x00\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x0f\n\x07measure\x18\t \x01(\x08\x42\x0c\n\nresolution\"\xc5\x02\n\x1aResolveReviewItemsResponse\x12\x12\n\nresolution\x18\x01 \x01(\t\x12-\n\x07results\x18\x02 \x03(\x0b\x32\x1c.glimpse.v1.ReviewItemResult\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x1c\n\x0f\x61\x63\x63uracy_before\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x61\x63\x63uracy_after\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12 \n\x13unknown_rate_before\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x1f\n\x12unknown_rate_after\x18\x07 \x01(\x01H\x03\x88\x01\x01\x42\x12\n\x10_accuracy_beforeB\x11\n\x0f_accuracy_afterB\x16\n\x14_unknown_rate_beforeB\x15\n\x13_unknown_rate_after\"\x89\x01\n\x10ReviewItemResult\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x0f\n\x07\x65xample\x18\x03 \x01(\t\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x19\n\x11resolved_label_id\x18\x05 \x01(\t\"!\n\x11UndoReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"Q\n\x12UndoReviewResponse\x12\x12\n\nitem_count\x18\x01 \x01(\x05\x12\x15\n\rexample_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\"P\n\x17GetReviewContentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x16\n\x0ethumbnail_size\x18\x03 \x01(\x05\"A\n\x18GetReviewContentResponse\x12%\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x13.glimpse.v1.Content\"R\n\x17GetReviewSummaryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaf\x02\n\x18GetReviewSummaryResponse\x12*\n\x07waiting\x18\x01 \x03(\x0b\x32\x19.glimpse.v1.DecisionCount\x12\x16\n\x0eresolved_count\x18\x02 \x01(\x05\x12\x15\n\rdropped_count\x18\x03 \x01(\x05\x12+\n\x0cunknown_rate\x18\x04 \x01(\x0b\x32\x10.glimpse.v1.RateH\x00\x88\x01\x01\x12/\n\x10unknown_rate_now\x18\x05 \x01(\x0b\x32\x10.glimpse.v1.RateH\x01\x88\x01\x01\x12\'\n\x08\x61\x63\x63uracy\x18\x06 \x01(\x0b\x32\x10.glimpse.v1.RateH\x02\x88\x01\x01\x42\x0f\n\r_unknown_rateB\x13\n\x11_unknown_rate_nowB\x0b\n\t_accuracy\"F\n\rDecisionCount\x12&\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"E\n\x04Rate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\x13\n\x0bsample_size\x18\x04 \x01(\x05\"8\n\x12PurgeReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cstop_keeping\x18\x02 \x01(\x08\"?\n\x13PurgeReviewResponse\x12\x12\n\nitem_count\x18\x01 \x01(\x05\x12\x14\n\x0csample_count\x18\x02 \x01(\x05\x32\x8a\x05\n\rReviewService\x12Z\n\x0fListReviewItems\x12\".glimpse.v1.ListReviewItemsRequest\x1a#.glimpse.v1.ListReviewItemsResponse\x12]\n\x10ListReviewGroups\x12#.glimpse.v1.ListReviewGroupsRequest\x1a$.glimpse.v1.ListReviewGroupsResponse\x12\x63\n\x12ResolveReviewItems\x12%.glimpse.v1.ResolveReviewItemsRequest\x1a&.glimpse.v1.ResolveReviewItemsResponse\x12K\n\nUndoReview\x12\x1d.glimpse.v1.UndoReviewRequest\x1a\x1e.glimpse.v1.UndoReviewResponse\x12]\n\x10GetReviewContent\x12#.glimpse.v1.GetReviewContentRequest\x1a$.glimpse.v1.GetReviewContentResponse\x12]\n\x10GetReviewSummary\x12#.glimpse.v1.GetReviewSummaryRequest\x1a$.glimpse.v1.GetReviewSummaryResponse\x12N\n\x0bPurgeReview\x12\x1e.glimpse.v1.PurgeReviewRequest\x1a\x1f.glimpse.v1.PurgeReviewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,45 +35,45 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'glimpse.v1.review_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REVIEWITEM']._serialized_start=146
-  _globals['_REVIEWITEM']._serialized_end=576
-  _globals['_REVIEWGROUP']._serialized_start=579
-  _globals['_REVIEWGROUP']._serialized_end=761
-  _globals['_PROPOSEDNAME']._serialized_start=763
-  _globals['_PROPOSEDNAME']._serialized_end=807
-  _globals['_LISTREVIEWITEMSREQUEST']._serialized_start=809
-  _globals['_LISTREVIEWITEMSREQUEST']._serialized_end=929
-  _globals['_LISTREVIEWITEMSRESPONSE']._serialized_start=931
-  _globals['_LISTREVIEWITEMSRESPONSE']._serialized_end=1041
-  _globals['_LISTREVIEWGROUPSREQUEST']._serialized_start=1043
-  _globals['_LISTREVIEWGROUPSREQUEST']._serialized_end=1143
-  _globals['_LISTREVIEWGROUPSRESPONSE']._serialized_start=1146
-  _globals['_LISTREVIEWGROUPSRESPONSE']._serialized_end=1313
-  _globals['_RESOLVEREVIEWITEMSREQUEST']._serialized_start=1316
-  _globals['_RESOLVEREVIEWITEMSREQUEST']._serialized_end=1525
-  _globals['_RESOLVEREVIEWITEMSRESPONSE']._serialized_start=1528
-  _globals['_RESOLVEREVIEWITEMSRESPONSE']._serialized_end=1853
-  _globals['_REVIEWITEMRESULT']._serialized_start=1856
-  _globals['_REVIEWITEMRESULT']._serialized_end=1993
-  _globals['_UNDOREVIEWREQUEST']._serialized_start=1995
-  _globals['_UNDOREVIEWREQUEST']._serialized_end=2028
-  _globals['_UNDOREVIEWRESPONSE']._serialized_start=2030
-  _globals['_UNDOREVIEWRESPONSE']._serialized_end=2111
-  _globals['_GETREVIEWCONTENTREQUEST']._serialized_start=2113
-  _globals['_GETREVIEWCONTENTREQUEST']._serialized_end=2193
-  _globals['_GETREVIEWCONTENTRESPONSE']._serialized_start=2195
-  _globals['_GETREVIEWCONTENTRESPONSE']._serialized_end=2260
-  _globals['_GETREVIEWSUMMARYREQUEST']._serialized_start=2262
-  _globals['_GETREVIEWSUMMARYREQUEST']._serialized_end=2344
-  _globals['_GETREVIEWSUMMARYRESPONSE']._serialized_start=2347
-  _globals['_GETREVIEWSUMMARYRESPONSE']._serialized_end=2650
-  _globals['_DECISIONCOUNT']._serialized_start=2652
-  _globals['_DECISIONCOUNT']._serialized_end=2722
-  _globals['_RATE']._serialized_start=2724
-  _globals['_RATE']._serialized_end=2793
-  _globals['_PURGEREVIEWREQUEST']._serialized_start=2795
-  _globals['_PURGEREVIEWREQUEST']._serialized_end=2851
-  _globals['_PURGEREVIEWRESPONSE']._serialized_start=2853
-  _globals['_PURGEREVIEWRESPONSE']._serialized_end=2916
-  _globals['_REVIEWSERVICE']._serialized_start=2919
-  _globals['_REVIEWSERVICE']._serialized_end=3569
+  _globals['_REVIEWITEM']._serialized_end=599
+  _globals['_REVIEWGROUP']._serialized_start=602
+  _globals['_REVIEWGROUP']._serialized_end=784
+  _globals['_PROPOSEDNAME']._serialized_start=786
+  _globals['_PROPOSEDNAME']._serialized_end=830
+  _globals['_LISTREVIEWITEMSREQUEST']._serialized_start=833
+  _globals['_LISTREVIEWITEMSREQUEST']._serialized_end=968
+  _globals['_LISTREVIEWITEMSRESPONSE']._serialized_start=970
+  _globals['_LISTREVIEWITEMSRESPONSE']._serialized_end=1080
+  _globals['_LISTREVIEWGROUPSREQUEST']._serialized_start=1082
+  _globals['_LISTREVIEWGROUPSREQUEST']._serialized_end=1182
+  _globals['_LISTREVIEWGROUPSRESPONSE']._serialized_start=1185
+  _globals['_LISTREVIEWGROUPSRESPONSE']._serialized_end=1352
+  _globals['_RESOLVEREVIEWITEMSREQUEST']._serialized_start=1355
+  _globals['_RESOLVEREVIEWITEMSREQUEST']._serialized_end=1564
+  _globals['_RESOLVEREVIEWITEMSRESPONSE']._serialized_start=1567
+  _globals['_RESOLVEREVIEWITEMSRESPONSE']._serialized_end=1892
+  _globals['_REVIEWITEMRESULT']._serialized_start=1895
+  _globals['_REVIEWITEMRESULT']._serialized_end=2032
+  _globals['_UNDOREVIEWREQUEST']._serialized_start=2034
+  _globals['_UNDOREVIEWREQUEST']._serialized_end=2067
+  _globals['_UNDOREVIEWRESPONSE']._serialized_start=2069
+  _globals['_UNDOREVIEWRESPONSE']._serialized_end=2150
+  _globals['_GETREVIEWCONTENTREQUEST']._serialized_start=2152
+  _globals['_GETREVIEWCONTENTREQUEST']._serialized_end=2232
+  _globals['_GETREVIEWCONTENTRESPONSE']._serialized_start=2234
+  _globals['_GETREVIEWCONTENTRESPONSE']._serialized_end=2299
+  _globals['_GETREVIEWSUMMARYREQUEST']._serialized_start=2301
+  _globals['_GETREVIEWSUMMARYREQUEST']._serialized_end=2383
+  _globals['_GETREVIEWSUMMARYRESPONSE']._serialized_start=2386
+  _globals['_GETREVIEWSUMMARYRESPONSE']._serialized_end=2689
+  _globals['_DECISIONCOUNT']._serialized_start=2691
+  _globals['_DECISIONCOUNT']._serialized_end=2761
+  _globals['_RATE']._serialized_start=2763
+  _globals['_RATE']._serialized_end=2832
+  _globals['_PURGEREVIEWREQUEST']._serialized_start=2834
+  _globals['_PURGEREVIEWREQUEST']._serialized_end=2890
+  _globals['_PURGEREVIEWRESPONSE']._serialized_start=2892
+  _globals['_PURGEREVIEWRESPONSE']._serialized_end=2955
+  _globals['_REVIEWSERVICE']._serialized_start=2958
+  _globals['_REVIEWSERVICE']._serialized_end=3608
 # @@protoc_insertion_point(module_scope)

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReviewItem(_message.Message):
-    __slots__ = ("name", "decision", "label_id", "probability", "uncertainty", "modality", "content_digest", "content_bytes", "count", "embedding_space", "caller", "domain", "create_time", "last_time", "expire_time")
+    __slots__ = ("name", "decision", "label_id", "probability", "uncertainty", "modality", "content_digest", "content_bytes", "count", "embedding_space", "caller", "domain", "create_time", "last_time", "expire_time", "with_previous")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,7 @@ class ReviewItem(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_TIME_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WITH_PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     name: str
     decision: _classification_service_pb2.Decision
     label_id: str
@@ -43,7 +44,8 @@ class ReviewItem(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     last_time: _timestamp_pb2.Timestamp
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., decision: _Optional[_Union[_classification_service_pb2.Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., uncertainty: _Optional[float] = ..., modality: _Optional[_Union[_types_pb2.Modality, str]] = ..., content_digest: _Optional[str] = ..., content_bytes: _Optional[int] = ..., count: _Optional[int] = ..., embedding_space: _Optional[str] = ..., caller: _Optional[str] = ..., domain: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    with_previous: bool
+    def __init__(self, name: _Optional[str] = ..., decision: _Optional[_Union[_classification_service_pb2.Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., uncertainty: _Optional[float] = ..., modality: _Optional[_Union[_types_pb2.Modality, str]] = ..., content_digest: _Optional[str] = ..., content_bytes: _Optional[int] = ..., count: _Optional[int] = ..., embedding_space: _Optional[str] = ..., caller: _Optional[str] = ..., domain: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., with_previous: _Optional[bool] = ...) -> None: ...
 
 class ReviewGroup(_message.Message):
     __slots__ = ("etag", "items", "size", "query_count", "spread", "proposed_label_id", "probability", "names")
@@ -74,16 +76,18 @@ class ProposedName(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cosine: _Optional[float] = ...) -> None: ...
 
 class ListReviewItemsRequest(_message.Message):
-    __slots__ = ("parent", "page_size", "page_token", "decisions")
+    __slots__ = ("parent", "page_size", "page_token", "decisions", "pairs")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
     parent: str
     page_size: int
     page_token: str
     decisions: _containers.RepeatedScalarFieldContainer[_classification_service_pb2.Decision]
-    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., decisions: _Optional[_Iterable[_Union[_classification_service_pb2.Decision, str]]] = ...) -> None: ...
+    pairs: bool
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., decisions: _Optional[_Iterable[_Union[_classification_service_pb2.Decision, str]]] = ..., pairs: _Optional[bool] = ...) -> None: ...
 
 class ListReviewItemsResponse(_message.Message):
     __slots__ = ("items", "next_page_token", "total_count")

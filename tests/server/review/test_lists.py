@@ -1,6 +1,7 @@
 """Pages of review items: one ranking for all of them, and tokens that are checked."""
 
 import base64
+import itertools
 import zlib
 
 import grpc
@@ -85,3 +86,27 @@ def test_a_page_token_is_checked(reviewed: Reviewed, collection: str) -> None:
     request.decisions.append(99)  # type: ignore[arg-type]
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "decisions[0]"):
         reviewed.stubs.review.ListReviewItems(request)
+
+
+def test_pairs_bring_items_together_that_one_answer_names(stubs: Stubs) -> None:
+    near = spread(10)
+    aside = np.roll(near, 1, axis=0)
+    aside -= np.einsum("ij,ij->i", aside, near)[:, None] * near
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    # Below cosine 0.98, from which on a query only raises the count of another.
+    twins = 0.96 * near + 0.28 * aside
+    reviewed = Ready(stubs, np.concatenate([near, twins]), at_once=1).take()
+    plain = [item.name for item in reviewed.items()]
+    request = rev.ListReviewItemsRequest(parent=reviewed.name, pairs=True)
+    paired = list(reviewed.stubs.review.ListReviewItems(request).items)
+    assert sorted(item.name for item in paired) == sorted(plain)
+    groups = reviewed.stubs.review.ListReviewGroups(rev.ListReviewGroupsRequest(parent=reviewed.name)).groups
+    group_of = {name: number for number, group in enumerate(groups) for name in group.items}
+    joined = [(one, two) for one, two in itertools.pairwise(paired) if two.with_previous]
+    assert joined
+    assert all(group_of[one.name] == group_of[two.name] for one, two in joined)
+    assert not any(one.with_previous for one, _ in joined)
+    # The first of each pair, and the items without one, keep the order of the ranking.
+    first = [item.name for item in paired if not item.with_previous]
+    assert first == [name for name in plain if name in first]
+    assert not any(item.with_previous for item in reviewed.items())

@@ -19,6 +19,7 @@ from glimpse.cli.review.records import (
     GROUP_FIELDS,
     ITEM_COLUMNS,
     ITEM_FIELDS,
+    PAIR_COLUMNS,
     group_record,
     group_row,
     item_record,
@@ -41,16 +42,22 @@ def list_(
             help=f"List only items with this decision: {', '.join(_DECISIONS)}. Repeatable.",
         ),
     ] = None,
+    pairs: Annotated[
+        bool,
+        typer.Option("--pairs", help="Bring two items of a page together if one answer probably names both."),
+    ] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """List the items that wait, those first that teach the collection most."""
     with connected(server) as client:
         with spinner("reading items"):
-            items = list(client.list_review_items(collection, decisions=decisions or (), page_size=PAGE))
+            wanted = decisions or ()
+            items = list(client.list_review_items(collection, decisions=wanted, pairs=pairs, page_size=PAGE))
         if not items:
             watch.note_if_nothing_is_kept(client, collection)
-    print_records(output, map(item_record, items), ITEM_COLUMNS, ITEM_FIELDS)
+    columns = PAIR_COLUMNS if pairs else ITEM_COLUMNS
+    print_records(output, map(item_record, items), columns, ITEM_FIELDS)
 
 
 @app.command(short_help="List groups of items that are alike.")

@@ -12,9 +12,12 @@ _ID = 16  # characters of an item's id, which is never cut: other commands need 
 ITEM_FIELDS = (
     *("id", "item", "decision", "label", "probability", "uncertainty", "modality", "count", "content_bytes"),
     *("content_digest", "embedding_space", "caller", "domain", "create_time", "last_time", "expire_time"),
+    "with_previous",
 )
 _FIRST = (Column("ID", _ID), Column("DECISION", 9), Column("LABEL"), Column("PROBABILITY", 11, right=True))
 ITEM_COLUMNS = (*_FIRST, Column("MODALITY", 8), Column("COUNT", 5, right=True))
+#: The columns of a list of pairs.
+PAIR_COLUMNS = (*ITEM_COLUMNS, Column("WITH PREVIOUS", 13))
 #: The fields and columns of an item with its content.
 CONTENT_FIELDS = (*ITEM_FIELDS, "text", "file")
 CONTENT_COLUMNS = (*_FIRST, Column("CONTENT", share=2))
@@ -46,6 +49,7 @@ def item_record(item: ReviewItem) -> dict[str, Any]:
         "create_time": item.create_time.isoformat(timespec="seconds"),
         "last_time": item.last_time.isoformat(timespec="seconds"),
         "expire_time": item.expire_time.isoformat(timespec="seconds"),
+        "with_previous": item.with_previous,
     }
 
 

@@ -25,6 +25,7 @@ class ReviewMethods(SyncCore):
         collection: CollectionRef,
         *,
         decisions: Decision | Sequence[Decision] = (),
+        pairs: bool = False,
         page_size: int = 0,
         timeout: float | None = None,
     ) -> Iterator[ReviewItem]:
@@ -35,6 +36,8 @@ class ReviewMethods(SyncCore):
         Args:
             collection: The collection to review.
             decisions: List only items with one of these decisions. Empty: all.
+            pairs: Whether an item is followed by the next one of its page that has the same group and best label, so
+                that one answer probably names both. `ReviewItem.with_previous` marks the second of such a pair.
             page_size: Number of items in one request, at most 1,000. 0: the server's default of 100.
             timeout: Seconds for each request, retries included. None: the client's timeout.
 
@@ -46,7 +49,7 @@ class ReviewMethods(SyncCore):
             InvalidArgument: If ten minutes have passed (PAGE_TOKEN_EXPIRED), when the iterator is read. List again.
             GlimpseError: If a request fails for another reason, when the iterator is read.
         """
-        return self._pages(requests.list_review_items(collection, decisions, page_size), timeout)
+        return self._pages(requests.list_review_items(collection, decisions, pairs, page_size), timeout)
 
     def list_review_groups(
         self,

@@ -67,14 +67,16 @@ def _trailers(error: Any) -> list[tuple[str, str | bytes]]:
 
 
 def list_review_items(
-    collection: CollectionRef, decisions: Decision | Sequence[Decision], page_size: int
+    collection: CollectionRef, decisions: Decision | Sequence[Decision], pairs: bool, page_size: int
 ) -> Listing[results.ReviewItem]:
     """Builds the requests of ListReviewItems."""
     parent = collection_name(collection)
     wanted: Any = [one.value for one in ([decisions] if isinstance(decisions, Decision) else decisions)]
     return Listing(
         "review.ListReviewItems",
-        lambda token: pb.ListReviewItemsRequest(parent=parent, page_size=page_size, page_token=token, decisions=wanted),
+        lambda token: pb.ListReviewItemsRequest(
+            parent=parent, page_size=page_size, page_token=token, decisions=wanted, pairs=pairs
+        ),
         lambda page: [parse.review_item(message) for message in page.items],
     )
 

@@ -29,6 +29,7 @@ def review_item(message: pb.ReviewItem) -> results.ReviewItem:
         create_time=time_of(message.create_time),
         last_time=time_of(message.last_time),
         expire_time=time_of(message.expire_time),
+        with_previous=message.with_previous,
     )
 
 

@@ -31,6 +31,7 @@ class ReviewItem:
         create_time: When the query was kept.
         last_time: When the newest query that it stands for came.
         expire_time: When the item is deleted.
+        with_previous: Whether one answer probably names this item and the one before it in the list.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ReviewItem:
     create_time: datetime
     last_time: datetime
     expire_time: datetime
+    with_previous: bool = False
 
     @property
     def id(self) -> str:

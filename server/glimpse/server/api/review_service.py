@@ -27,7 +27,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         self.runtime = runtime
         self.settings = runtime.settings
         groupings = Groupings(runtime.catalog)
-        self._items = ReviewItemCalls(runtime)
+        self._items = ReviewItemCalls(runtime, groupings)
         self._groups = ReviewGroupCalls(runtime, groupings)
         self._resolutions = ResolutionCalls(runtime, groupings)
         self._content = ReviewContentCalls(runtime)
@@ -36,7 +36,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
     @unary
     async def ListReviewItems(self, request: pb.ListReviewItemsRequest, context: Context) -> pb.ListReviewItemsResponse:
         """Ranks the items that wait, or finds the ranking of a page token, and returns a page."""
-        return await self._items.list_page(request)
+        return await self._items.list_page(request, deadline_of(context))
 
     @unary
     async def ListReviewGroups(

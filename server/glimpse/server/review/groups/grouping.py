@@ -87,6 +87,15 @@ class Grouping(Sequence[Group]):
         places = np.flatnonzero(self.item_ids == item_id.encode())
         return self[int(np.searchsorted(self.starts, places[0], side="right")) - 1] if len(places) else None
 
+    def numbers_of(self, item_ids: Sequence[str]) -> dict[str, int]:
+        """Returns the numbers of the groups of those items that are in one, by their ids."""
+        places = np.flatnonzero(np.isin(self.item_ids, np.array([item_id.encode() for item_id in item_ids], "S16")))
+        numbers = np.searchsorted(self.starts, places, side="right") - 1
+        return {
+            item_id.decode(): number
+            for item_id, number in zip(self.item_ids[places].tolist(), numbers.tolist(), strict=True)
+        }
+
 
 def make_grouping(waiting: Waiting, enrolled: EnrolledSample) -> Grouping:
     """Groups items; the enrolled examples say where to cut.
