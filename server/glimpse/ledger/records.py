@@ -97,7 +97,7 @@ class LabelRecord:
 
     @property
     def composed(self) -> bool:
-        """Whether the label is composed of other labels."""
+        """True if the label is composed of other labels."""
         return bool(self.parts or self.not_parts)
 
 

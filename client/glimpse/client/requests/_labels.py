@@ -1,4 +1,4 @@
-"""What a label has beside its name and prompts: a policy of its own, and what it is composed of."""
+"""The policy of a label, and the labels that it is composed of."""
 
 from dataclasses import dataclass
 

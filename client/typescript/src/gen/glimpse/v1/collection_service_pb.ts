@@ -495,8 +495,8 @@ export type LabelPolicy = Message<"glimpse.v1.LabelPolicy"> & {
   falseRejectRate?: number | undefined;
 
   /**
-   * With fewer examples than this, up to 1,000,000, the label is never a MATCH: an input whose best label it is is
-   * UNKNOWN, and the reason says how many examples are missing.
+   * The label is never a MATCH while it has fewer examples than this, up to 1,000,000: an input whose best label it is
+   * is UNKNOWN, and the reason says how many examples are missing.
    *
    * @generated from field: int32 min_examples = 3;
    */
