@@ -56,7 +56,7 @@ MinExamples = Annotated[
 
 
 class Removable(StrEnum):
-    """What `update --remove` removes."""
+    """The fields of a label that `update --remove` removes."""
 
     PROMPTS = "prompts"
     PARENT = "parent"
