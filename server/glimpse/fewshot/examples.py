@@ -38,6 +38,8 @@ class Examples:
         groups: `(N,)`, equal numbers mark examples that are left out together, such as frames of a clip; None if there
             are no such groups. Near copies are found by the fit and need no number.
         dimension: the dimension of the embedding space if all vectors are coordinates in a subspace of it, else None.
+        adapt_to_unlabeled: True if `unlabeled` has about the labels of the examples in the same parts, so that examples
+            of one domain may be adapted to it.
     """
 
     vectors: Array
@@ -50,6 +52,7 @@ class Examples:
     contents: Rows | None = None
     groups: Rows | None = None
     dimension: int | None = None
+    adapt_to_unlabeled: bool = False
 
     @property
     def unlabeled_vectors(self) -> Array:

@@ -14,6 +14,7 @@ from glimpse.fewshot.calibration.open_set import PooledGaussian, Typicality, max
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
 from glimpse.fewshot.domains.domains import Adaptation
+from glimpse.fewshot.domains.unlabelled_target import Agreement
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.batch_heads import BatchHead, fit_batch_heads
 from glimpse.fewshot.heads.class_mean import ClassMeanHead, leave_one_out_class_mean
@@ -38,6 +39,8 @@ class Fitted:
     #: The domain adaptation that was kept, and all that were tried.
     adaptation: Adaptation | None
     adaptation_trials: Sequence[AdaptationTrial]
+    #: How the unlabelled domains answer, if the adaptation to them is allowed and nothing could be tried.
+    agreement: Agreement | None
     pooled: PooledGaussian
     #: The examples that were left out, and the score columns of their labels: (n,) each.
     sampled: Rows
@@ -124,6 +127,7 @@ def fit(
         context.lda,
         context.choice.kept,
         context.choice.trials,
+        context.choice.agreement,
         context.pooled,
         context.sampled,
         measures.rows,

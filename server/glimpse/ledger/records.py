@@ -21,6 +21,7 @@ class CollectionRecord:
         label_mode: number of the contract's enum; 0 if unset.
         pinned_head: number of the contract's enum; 0 if unset.
         keep_inputs: whether the original inputs are stored.
+        adapt_to_unlabeled: whether examples of one domain are adapted to unlabelled examples of others.
         review_unknown: whether queries with the decision UNKNOWN are kept for review.
         review_ambiguous: whether those with the decision AMBIGUOUS are.
         review_match_rate: the part of those with the decision MATCH that is, 0 to 1.
@@ -58,6 +59,7 @@ class CollectionRecord:
     review_max_items: int = 0
     review_keep_days: int = 0
     content_readable: bool = False
+    adapt_to_unlabeled: bool = False
 
     @property
     def keeps_queries(self) -> bool:

@@ -58,6 +58,7 @@ def full() -> pb.GetCollectionReportResponse:
             pb.AdaptationFigures(method="none", accuracy=part(0.6)),
             pb.AdaptationFigures(method="coral", accuracy=part(0.7), kept=True),
         ],
+        agreement=pb.AgreementFigures(method="coral", without=0.62, adapted=0.71, unlabeled_count=40, kept=True),
         advice=["look at the example that looks mislabelled, " * 4, "add owls"],
         grouped_count=12,
         left_out=[

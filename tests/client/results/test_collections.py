@@ -9,6 +9,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from glimpse.client import (
     AdaptationFigures,
+    AgreementFigures,
     Client,
     CollectionReport,
     Confusion,
@@ -142,6 +143,7 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
                 decision=classification_service_pb2.DECISION_AMBIGUOUS,
             )
         ],
+        agreement=pb.AgreementFigures(method="coral", without=0.5, adapted=0.75, unlabeled_count=40, kept=True),
     )
 
     def estimate(value: float) -> Estimate:
@@ -166,6 +168,7 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         advice=("add wrens",),
         grouped_count=5,
         left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
+        agreement=AgreementFigures("coral", 0.5, 0.75, 40, True),
     )
     assert script.requests == [
         pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
@@ -190,6 +193,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (LeftOutExample, pb.LeftOutExample),
         (LabelFigures, pb.LabelFigures),
         (AdaptationFigures, pb.AdaptationFigures),
+        (AgreementFigures, pb.AgreementFigures),
     ],
 )
 def test_a_report_has_every_field_of_the_contract(ours: Any, message: Any) -> None:

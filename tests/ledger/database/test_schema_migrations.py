@@ -51,6 +51,7 @@ _COLLECTION = {
     "review_max_items": 5_000,
     "review_keep_days": 14,
     "content_readable": True,
+    "adapt_to_unlabeled": True,
     "side": 1,
     "revision": 6,
     "create_time": 11,

@@ -224,6 +224,39 @@ def test_adaptation_removes_differences_between_domains(vectors: Vectors) -> Non
     assert {answer.label_id for answer in one} == {"l0"}
 
 
+def test_examples_of_one_domain_are_adapted_to_unlabeled_ones_if_the_collection_says_so(stubs: Stubs) -> None:
+    shift = 2.5 * np.random.default_rng(1).normal(size=D)
+
+    def some(seed: int, moved: float) -> Array:
+        noise = np.random.default_rng(seed).normal(size=(48, D))
+        return normalize((CENTRES[[0, 1, 2, 3] * 12] + moved * shift + 0.15 * noise).astype(np.float32))
+
+    collection, labels = Vectors(stubs), named([0, 1, 2, 3] * 12)
+    collection.create_label("loose", col.LABEL_ROLE_UNLABELED)
+    collection.enroll(some(0, 0), labels, ["photo"] * 48)
+    collection.enroll(some(1, 1), ["loose"] * 48, ["drawing"] * 48)
+
+    def accuracy() -> float:
+        answers = collection.classify(some(2, 1), domain="drawing")
+        return float(np.mean([one.label_id == label for one, label in zip(answers, labels, strict=True)]))
+
+    assert not collection.report().HasField("agreement")
+    without = accuracy()
+    update = col.UpdateCollectionRequest(
+        collection=col.Collection(name=collection.name, adapt_to_unlabeled=True),
+        update_mask=FieldMask(paths=["adapt_to_unlabeled"]),
+    )
+    assert stubs.collections.UpdateCollection(update).collection.adapt_to_unlabeled
+    found = collection.report().agreement
+    assert (found.method, found.unlabeled_count, found.kept) == ("coral", 48, True)
+    assert found.adapted >= found.without
+    assert accuracy() > max(0.9, without)
+    update.collection.adapt_to_unlabeled = False
+    stubs.collections.UpdateCollection(update)
+    assert not collection.report().HasField("agreement")
+    assert accuracy() == without
+
+
 def test_unlabeled_vectors_are_never_an_answer(fitted: Vectors) -> None:
     fitted.create_label("loose", col.LABEL_ROLE_UNLABELED)
     fitted.enroll(blobs([7] * 5, seed=3), ["loose"] * 5, measure=True)

@@ -116,6 +116,11 @@ def _print_adaptations(report: CollectionReport) -> None:
         for adaptation in report.adaptations:
             kept = "kept" if adaptation.kept else ""
             table.row(adaptation.method, percent(adaptation.accuracy.value), interval(adaptation.accuracy), kept)
+    if found := report.agreement:
+        title = f"Agreement on {found.unlabeled_count} unlabelled examples of other domains"
+        table = _section(title, [Column("ADAPTATION"), Column("SAME ANSWER", 11, right=True), Column("", 4)])
+        table.row("none", percent(found.without), "" if found.kept else "kept")
+        table.row(found.method, percent(found.adapted), "kept" if found.kept else "")
 
 
 def _print_advice(advice: Sequence[str]) -> None:

@@ -28,6 +28,9 @@ MultiLabel = Annotated[
     ),
 ]
 
+ADAPT_TO_UNLABELED = (
+    "Adapt examples of one domain to unlabelled examples of others. Only if these have about the same mix of labels."
+)
 KEEP_INPUTS = "Store the bytes of examples enrolled from now on, so that another backbone can embed them."
 NAMES_AS_PROMPTS = "Use a label's name as its prompt if it has no prompts."
 _THRESHOLD = (

@@ -10,7 +10,7 @@ from glimpse.client import Collection, LabelMode
 FIELDS = (
     *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
     *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
-    *("review_policy", "content_readable"),
+    *("review_policy", "content_readable", "adapt_to_unlabeled"),
     *("labels", "examples", "index", "revision", "create_time", "update_time"),
 )
 
@@ -34,6 +34,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "head": pinned_head_name(collection.pinned_head),
         "review_policy": collection.review_policy and asdict(collection.review_policy),
         "content_readable": collection.content_readable,
+        "adapt_to_unlabeled": collection.adapt_to_unlabeled,
         "labels": collection.label_count,
         "examples": collection.example_count,
         "index": collection.index and collection.index.id,

@@ -33,6 +33,7 @@ def create(
     content_readable: policy.ContentReadable = None,
     multi_label: policy.MultiLabel = False,
     head: policy.PinnedHead = None,
+    adapt_to_unlabeled: Annotated[bool, typer.Option("--adapt-to-unlabeled", help=policy.ADAPT_TO_UNLABELED)] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -56,6 +57,7 @@ def create(
             content_readable=content_readable or False,
             label_mode=LabelMode.INDEPENDENT if multi_label else LabelMode.EXCLUSIVE,
             pinned_head=head or Head.UNSPECIFIED,
+            adapt_to_unlabeled=adapt_to_unlabeled,
         )
     print_record(output, record(created))
 
@@ -83,6 +85,9 @@ def update(
     no_review: policy.NoReview = False,
     content_readable: policy.ContentReadable = None,
     head: policy.PinnedHead = None,
+    adapt_to_unlabeled: Annotated[
+        bool | None, typer.Option("--adapt-to-unlabeled/--no-adapt-to-unlabeled", help=policy.ADAPT_TO_UNLABELED)
+    ] = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -113,6 +118,7 @@ def update(
         "keep_inputs": keep_inputs,
         "content_readable": content_readable,
         "pinned_head": head,
+        "adapt_to_unlabeled": adapt_to_unlabeled,
     }
     if all(value is None for value in changes.values()):
         raise typer.BadParameter("nothing to change; give an option such as --display-name (--help lists them)")

@@ -33,6 +33,7 @@ class AsyncCollectionMethods(AsyncCore):
         content_readable: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
         pinned_head: Head = Head.UNSPECIFIED,
+        adapt_to_unlabeled: bool = False,
         timeout: float | None = None,
     ) -> Collection:
         """Creates an empty collection in the embedding space of one backbone.
@@ -53,6 +54,8 @@ class AsyncCollectionMethods(AsyncCore):
             label_mode: Whether exactly one label is right or any number of labels may be. It cannot be changed later.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 by leave-one-out accuracy.
+            adapt_to_unlabeled: Whether examples of one domain are adapted to unlabelled examples of others. Set it only
+                if these have about the same mix of labels as the examples.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -76,6 +79,7 @@ class AsyncCollectionMethods(AsyncCore):
             content_readable,
             label_mode,
             pinned_head,
+            adapt_to_unlabeled,
         )
         return await self._run(call, timeout)
 
@@ -123,6 +127,7 @@ class AsyncCollectionMethods(AsyncCore):
         keep_inputs: bool | None = None,
         content_readable: bool | None = None,
         pinned_head: Head | None = None,
+        adapt_to_unlabeled: bool | None = None,
         timeout: float | None = None,
     ) -> Collection:
         """Changes settings of a collection. An argument that is None changes nothing.
@@ -141,6 +146,8 @@ class AsyncCollectionMethods(AsyncCore):
                 the scope admin.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 again.
+            adapt_to_unlabeled: Whether examples of one domain are adapted to unlabelled examples of others. Set it only
+                if these have about the same mix of labels as the examples.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -163,6 +170,7 @@ class AsyncCollectionMethods(AsyncCore):
             keep_inputs,
             content_readable,
             pinned_head,
+            adapt_to_unlabeled,
         )
         return await self._run(call, timeout)
 

@@ -31,6 +31,7 @@ class CollectionMethods(SyncCore):
         content_readable: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
         pinned_head: Head = Head.UNSPECIFIED,
+        adapt_to_unlabeled: bool = False,
         timeout: float | None = None,
     ) -> Collection:
         """Creates an empty collection in the embedding space of one backbone.
@@ -51,6 +52,8 @@ class CollectionMethods(SyncCore):
             label_mode: Whether exactly one label is right or any number of labels may be. It cannot be changed later.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 by leave-one-out accuracy.
+            adapt_to_unlabeled: Whether examples of one domain are adapted to unlabelled examples of others. Set it only
+                if these have about the same mix of labels as the examples.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -74,6 +77,7 @@ class CollectionMethods(SyncCore):
             content_readable,
             label_mode,
             pinned_head,
+            adapt_to_unlabeled,
         )
         return self._run(call, timeout)
 
@@ -121,6 +125,7 @@ class CollectionMethods(SyncCore):
         keep_inputs: bool | None = None,
         content_readable: bool | None = None,
         pinned_head: Head | None = None,
+        adapt_to_unlabeled: bool | None = None,
         timeout: float | None = None,
     ) -> Collection:
         """Changes settings of a collection. An argument that is None changes nothing.
@@ -139,6 +144,8 @@ class CollectionMethods(SyncCore):
                 the scope admin.
             pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses
                 again.
+            adapt_to_unlabeled: Whether examples of one domain are adapted to unlabelled examples of others. Set it only
+                if these have about the same mix of labels as the examples.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -161,6 +168,7 @@ class CollectionMethods(SyncCore):
             keep_inputs,
             content_readable,
             pinned_head,
+            adapt_to_unlabeled,
         )
         return self._run(call, timeout)
 

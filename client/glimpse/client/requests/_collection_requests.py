@@ -35,6 +35,7 @@ def create_collection(
     content_readable: bool,
     label_mode: LabelMode,
     pinned_head: Head,
+    adapt_to_unlabeled: bool,
 ) -> Unary[Collection]:
     """Builds the request of CreateCollection."""
     collection = pb.Collection(
@@ -48,6 +49,7 @@ def create_collection(
         content_readable=content_readable,
         label_mode=label_mode.value,  # type: ignore[arg-type]
         pinned_head=pinned_head.value,  # type: ignore[arg-type]
+        adapt_to_unlabeled=adapt_to_unlabeled,
     )
     request = pb.CreateCollectionRequest(collection_id=collection_id, collection=collection)
     return Unary("collections.CreateCollection", request, lambda r: parse.collection(r.collection))
@@ -79,6 +81,7 @@ def update_collection(
     keep_inputs: bool | None,
     content_readable: bool | None,
     pinned_head: Head | None,
+    adapt_to_unlabeled: bool | None,
 ) -> Unary[Collection]:
     """Builds the request of UpdateCollection. Its mask names the fields that change."""
     policies = (policy, embedding_space_policy, review_policy)
@@ -90,6 +93,7 @@ def update_collection(
         "keep_inputs": keep_inputs,
         "content_readable": content_readable,
         "pinned_head": head,
+        "adapt_to_unlabeled": adapt_to_unlabeled,
     }
     changes = {name: value for name, value in settings.items() if value is not None}
     fields = [name for one in policies for name in set_fields(one)]

@@ -126,6 +126,26 @@ class AdaptationFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementFigures:
+    """How an adaptation to unlabelled examples changes their answers. No accuracy is known: none of them has a label.
+
+    Attributes:
+        method: `coral`.
+        without: Share of the unlabelled examples that get the same label from two random halves of the examples,
+            without the adaptation.
+        adapted: The same with the adaptation.
+        unlabeled_count: Number of unlabelled examples that were compared, at most 256.
+        kept: Whether the collection answers with this method. Not if the halves clearly agree less with it.
+    """
+
+    method: str
+    without: float
+    adapted: float
+    unlabeled_count: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -150,6 +170,8 @@ class CollectionReport:
         advice: What to do next, for people, the most useful first.
         grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
         left_out: The measured examples, if you asked for them: at most 4,000 or 2 MiB, in no particular order.
+        agreement: The effect of adapting one domain to unlabelled examples of others. None: the collection does not
+            do it, or nothing was compared.
     """
 
     revision: int
@@ -170,3 +192,4 @@ class CollectionReport:
     advice: tuple[str, ...]
     grouped_count: int
     left_out: tuple[LeftOutExample, ...]
+    agreement: AgreementFigures | None = None

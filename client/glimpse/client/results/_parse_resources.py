@@ -64,6 +64,7 @@ def collection(message: pb.Collection) -> resources.Collection:
         index=_attached(message.index) if message.HasField("index") else None,
         review_policy=review_policy(message.review_policy) if message.HasField("review_policy") else None,
         content_readable=message.content_readable,
+        adapt_to_unlabeled=message.adapt_to_unlabeled,
     )
 
 
@@ -209,6 +210,13 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             )
             for one in message.left_out
         ),
+        agreement=_agreement(message.agreement) if message.HasField("agreement") else None,
+    )
+
+
+def _agreement(message: pb.AgreementFigures) -> reports.AgreementFigures:
+    return reports.AgreementFigures(
+        message.method, message.without, message.adapted, message.unlabeled_count, message.kept
     )
 
 

@@ -144,6 +144,7 @@ class Collection:
         index: The index whose rows are examples too. None: there is none.
         review_policy: Which queries are kept for review. None: none is.
         content_readable: Whether callers with the scope enroll may read kept originals and kept queries.
+        adapt_to_unlabeled: Whether examples of one domain are adapted to unlabelled examples of others.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Collection:
     index: AttachedIndex | None
     review_policy: ReviewPolicy | None = None
     content_readable: bool = False
+    adapt_to_unlabeled: bool = False
 
     @property
     def id(self) -> str:

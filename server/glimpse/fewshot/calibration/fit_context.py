@@ -16,6 +16,7 @@ from glimpse.fewshot.calibration.open_set import PooledGaussian, nearest_other_s
 from glimpse.fewshot.calibration.text_weight import select_text_weight
 from glimpse.fewshot.domains.adaptation_selection import AdaptationChoice, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
+from glimpse.fewshot.domains.unlabelled_target import adapt_to_unlabelled
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.heads.head_evaluation import FitMeasures, LeftOutMeasures
 from glimpse.fewshot.heads.head_selection import HeadKind
@@ -58,7 +59,7 @@ class FitContext:
     @classmethod
     def of(cls, examples: Examples) -> Self:
         """Adapts to domains, inverts the covariance and leaves each example out. O(d³ + N d²)."""
-        choice = select_adaptation(*_with_domains(examples)) if any(examples.domains) else AdaptationChoice((), None)
+        choice = _choose_adaptation(examples)
         vectors = _adapted(choice.kept, examples.vectors, examples.domains)
         moments = _moments(examples, vectors)
         rows = np.array([moments.row(label) for label in examples.labels], np.intp)[examples.rows]
@@ -144,6 +145,16 @@ class FitContext:
 
 def _sample_size(vectors: Array, labels: int) -> int:
     return int(np.clip(min(_LOOKS / max(1, vectors.size), _SCORES / max(1, labels)), _LEAST, _SAMPLE))
+
+
+def _choose_adaptation(examples: Examples) -> AdaptationChoice:
+    if not any(examples.domains):
+        return AdaptationChoice((), None)
+    choice = select_adaptation(*_with_domains(examples))
+    if examples.adapt_to_unlabeled and not choice.trials:
+        agreement, kept = adapt_to_unlabelled(*_with_domains(examples))
+        return AdaptationChoice((), kept, agreement)
+    return choice
 
 
 def _adapted(adaptation: Adaptation | None, vectors: Array, domains: Sequence[str]) -> Array:

@@ -6,7 +6,8 @@ correctly, by more than a standard error of the paired difference. It is not kep
 themselves, each left out alone: new domains would then be paid for with the existing ones. Adaptations are tried from
 the gentlest to the strongest, and each has to be better than the one before by as much.
 
-If labels exist in one domain only, nothing can be measured and nothing is kept, although it might have helped. PACS, 5
+If labels exist in one domain only, nothing can be measured and nothing is kept unless the collection allows it
+(domains/unlabelled_target.py), although it might have helped. PACS, 5
 shots of photo, 175 unlabelled vectors of either target with all labels alike, LDA: art 48.6 % without, 52.6 with
 Centring, 58.3 with Coral; cartoon 33.9, 37.8, 42.1 (bench/domains.py). No statistic that needs no target label could
 predict this gain. Only the part of the domain shift that lies among the label means matters to class means, and a
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from glimpse.fewshot.calibration.leave_one_out import leave_one_out
 from glimpse.fewshot.domains.domains import Adaptation, Centring, Coral, Leace
+from glimpse.fewshot.domains.unlabelled_target import Agreement
 from glimpse.fewshot.heads.head_selection import is_better
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.class_statistics import Moments
@@ -59,6 +61,8 @@ class AdaptationChoice:
 
     trials: tuple[AdaptationTrial, ...]
     kept: Adaptation | None
+    #: Set if labels exist in one domain only, and the collection allows to adapt to others (see unlabelled_target.py).
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)

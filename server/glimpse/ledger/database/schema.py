@@ -81,6 +81,7 @@ collections = Table(
     Column("review_max_items", Integer, nullable=False, server_default=text("0")),
     Column("review_keep_days", Integer, nullable=False, server_default=text("0")),
     Column("content_readable", Boolean, nullable=False, server_default=false()),
+    Column("adapt_to_unlabeled", Boolean, nullable=False, server_default=false()),
     # Which of two backbones answers: see reembedding/reads.py.
     Column("side", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),

@@ -40,6 +40,7 @@ def build_report(
     fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
     if fitted:
         response.grouped_count = fitted.grouped
+        _add_agreement(response, fitted)
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
@@ -75,6 +76,12 @@ def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chos
     for trial in fitted.adaptation_trials:
         kept = trial.name == (fitted.adaptation.name if fitted.adaptation else "none")
         response.adaptations.add(method=trial.name, accuracy=proportion(trial.right, trial.total), kept=kept)
+
+
+def _add_agreement(response: pb.GetCollectionReportResponse, fitted: Fitted) -> None:
+    if found := fitted.agreement:
+        figures = {"without": found.without, "adapted": found.adapted, "unlabeled_count": found.count}
+        response.agreement.MergeFrom(pb.AgreementFigures(method=found.name, kept=found.kept, **figures))
 
 
 def _add_examples(

@@ -111,7 +111,8 @@ class CollectionView:
             named = [label.id for label in self.labels.values() if label.prompt_vector is None and can_answer(label)]
             self.classifier.remove_texts(named)
             self.label_index.put(self.classifier, named)
-        if record.pinned_head != self.record.pinned_head:
+        settings = record.pinned_head, record.adapt_to_unlabeled
+        if settings != (self.record.pinned_head, self.record.adapt_to_unlabeled):
             self.classifier.mark_outdated()
         self.record, self.keeps_queries = record, record.keeps_queries
         self._changed(self)

@@ -38,6 +38,7 @@ def collection_message(view: CollectionView) -> pb.Collection:
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
         keep_inputs=record.keep_inputs,
+        adapt_to_unlabeled=record.adapt_to_unlabeled,
         review_policy=review_policy(record),
         content_readable=record.content_readable,
         label_count=len(view.labels),

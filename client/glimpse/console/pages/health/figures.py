@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from nicegui import ui
 
 from glimpse.client import Collection, CollectionReport, Label, LabelFigures
-from glimpse.console.components import Tag, counted, estimate, figure, figures, head_name, heading, note, table
+from glimpse.console.components import Tag, counted, estimate, figure, figures, head_name, heading, note, percent, table
 
 _LABELS = 15  # rows of the table at first
 
@@ -68,6 +68,15 @@ def show_tables(report: CollectionReport, labels: Mapping[str, Label]) -> None:
             note("Accuracy when each domain is answered by the others.")
             adapted = [(one.method, estimate(one.accuracy), "yes" if one.kept else "") for one in report.adaptations]
             table("Domain adaptations", ("Method", "Accuracy", "In use"), adapted, numbers=(1,))
+    if found := report.agreement:
+        with ui.element("section").classes("panel"):
+            heading("Unlabelled domains", 2)
+            note("How often two halves of the examples give an unlabelled example the same label.")
+            compared = [
+                ("none", percent(found.without), "" if found.kept else "yes"),
+                (found.method, percent(found.adapted), "yes" if found.kept else ""),
+            ]
+            table("Adaptation to unlabelled domains", ("Method", "Same answer", "In use"), compared, numbers=(1,))
 
 
 def _label_table(rows: Sequence[LabelFigures], labels: Mapping[str, Label]) -> None:

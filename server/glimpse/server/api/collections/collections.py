@@ -118,6 +118,7 @@ class CollectionCalls(ResourceCalls):
             resource_names.normal(new.display_name),
             names_as_prompts=new.names_as_prompts,
             keep_inputs=new.keep_inputs,
+            adapt_to_unlabeled=new.adapt_to_unlabeled,
             content_readable=new.content_readable,
             label_mode=new.label_mode,
             pinned_head=new.pinned_head,
@@ -150,7 +151,7 @@ def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
         match path.split("."):
             case ["display_name"]:
                 changes[path] = resource_names.normal(new.display_name)
-            case ["names_as_prompts" | "keep_inputs" | "content_readable" | "pinned_head"]:
+            case ["names_as_prompts" | "keep_inputs" | "adapt_to_unlabeled" | "content_readable" | "pinned_head"]:
                 changes[path] = getattr(new, path)
             case ["review_policy"]:
                 changes |= review_fields(new.review_policy)
