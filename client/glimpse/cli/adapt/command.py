@@ -27,8 +27,8 @@ def adapt(
         typer.Argument(
             metavar="FOLDER|TABLE|COLLECTION",
             help="A folder with one subfolder of pictures (or .txt files) per label; a table with the column `label` "
-            "and one of `text`, `path`, `image`; or the name of a collection on a server (collections/NAME, if a folder "
-            "has that name).",
+            "and one of `text`, `path`, `image`; or the name of a collection on a server (collections/NAME, if a "
+            "folder has that name).",
         ),
     ],
     backbone: Annotated[str, typer.Option("--backbone", metavar="DIR", help=f"The frozen backbone. {PLACES}")],

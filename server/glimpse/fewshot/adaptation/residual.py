@@ -2,9 +2,9 @@
 
 The loss is the cross-entropy of cosines to the label means, the example itself left out of its label's mean, plus
 strength / N |W|²: the layer is pulled towards the frozen weights, W = 0, the less the more examples there are (ProLIP,
-Fahes et al. 2024, arXiv 2410.05270, which does so for the last projection of CLIP). The scale of the cosines is the temperature that
-leave-one-out finds on the frozen embeddings. Adam (Kingma and Ba 2015) takes a fixed number of steps, so the result
-depends on nothing but the examples.
+Fahes et al. 2024, arXiv 2410.05270, which does so for the last projection of CLIP). The scale of the cosines is that of
+the temperature which leave-one-out finds on the frozen embeddings. Adam (Kingma and Ba 2015) takes a fixed number of
+steps, so the result depends on nothing but the examples.
 """
 
 import numpy as np
