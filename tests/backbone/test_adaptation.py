@@ -170,7 +170,5 @@ def test_a_large_distribution_is_thinned(adapted: Bundle) -> None:
 
 def test_the_graph_holds_the_trained_weights(adapted: Bundle) -> None:
     weights = {tensor.name: tensor for tensor in onnx.load(adapted.path / "image.onnx").graph.initializer}
-    for name, part in zip(
-        ("glimpse_adapter_1", "glimpse_adapter_2"), residual(adapted.manifest.dimension, 2), strict=True
-    ):
-        assert (numpy_helper.to_array(weights[name]) == part).all()
+    for number, part in enumerate(residual(adapted.manifest.dimension, 2), 1):
+        assert (numpy_helper.to_array(weights[f"glimpse_adapter_{number}"]) == part).all()
