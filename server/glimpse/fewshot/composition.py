@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from glimpse.fewshot.decision import LIKELY, top_columns
+from glimpse.fewshot.decision import LIKELY
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ComposedLabels:
         for factor in self.factors.T[1:]:
             result *= columns[:, factor]
         known = np.flatnonzero(~np.isnan(result).any(0))
-        return ComposedAnswers([self.labels[row] for row in known], result[:, known])
+        return ComposedAnswers([self.labels[row] for row in known.tolist()], result[:, known])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class ComposedAnswers:
         A composed label is never more probable than its parts. Where it is as probable, its part comes first, so the
         best label stays what it was.
         """
-        best = top_columns(self.probabilities, top_k)
+        best = (-self.probabilities).argsort(axis=1, kind="stable")[:, :top_k]
         values = np.take_along_axis(self.probabilities, best, 1).tolist()
         for prediction, columns, own in zip(predictions, best.tolist(), values, strict=True):
             plain = zip(prediction.labels, prediction.scores, prediction.probabilities, strict=True)

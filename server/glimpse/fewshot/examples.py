@@ -38,6 +38,7 @@ class Examples:
         groups: `(N,)`, equal numbers mark examples that are left out together, such as frames of a clip; None if there
             are no such groups. Near copies are found by the fit and need no number.
         dimension: the dimension of the embedding space if all vectors are coordinates in a subspace of it, else None.
+        are_attributes: whether labels are composed of these, which are then attributes of the inputs.
     """
 
     vectors: Array
@@ -50,6 +51,7 @@ class Examples:
     contents: Rows | None = None
     groups: Rows | None = None
     dimension: int | None = None
+    are_attributes: bool = False
 
     @property
     def unlabeled_vectors(self) -> Array:

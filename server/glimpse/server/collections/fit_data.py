@@ -43,6 +43,7 @@ class FitData:
         contents: A number for each example's content, equal for equal contents, `(n,)`; None unless labels are
             independent.
         groups: A number for each example, equal for examples of one group, `(n,)`; None if no example is in a group.
+        are_attributes: Whether labels are composed of the labels.
     """
 
     token: int
@@ -55,6 +56,7 @@ class FitData:
     unlabeled: StoredVectors
     contents: Rows | None
     groups: Rows | None
+    are_attributes: bool
 
     def read(self) -> Examples:
         """Reads the vectors from the indexes. Raises KeyError if one has been deleted."""
@@ -68,6 +70,7 @@ class FitData:
             self.unlabeled.read(),
             self.contents,
             self.groups,
+            are_attributes=self.are_attributes,
         )
 
 
@@ -98,6 +101,7 @@ def gather(view: CollectionView) -> FitData:
         _of_role(view, view.indexes.unlabeled),
         _contents(view, ids),
         _groups(view, ids),
+        view.composed.labels is not None,
     )
 
 
