@@ -11,8 +11,8 @@ thing, and asks about their pictures or texts (bench/attributes_sets.py). A coll
 
 Right is the part of the queries whose own composed label is the most probable one of the withheld things. Holds is the
 part whose own composed label has at least 1/2, and false holds the number of others that have. ECE is that of the most
-probable composed label. The rivals are the cosine to the sum of the attributes' means, and, not without examples of the
-withheld things, LDA of 4 examples of each of them.
+probable composed label. Loss is the log-loss of the attributes. The rivals are kernel ridge without the additive model,
+the cosine to the sum of the attributes' means, and LDA of 4 examples of each withheld thing itself.
 """
 
 import argparse
@@ -48,7 +48,11 @@ _SETS: dict[str, Callable[[Path], Things]] = {
     "questions": questions,
     "animals": animals,
 }
-_COLUMNS = ["set", "withheld", "taught", "examples", "right %", "holds %", "false holds", "ECE %", "means %", "own %"]
+_COLUMNS = ["set", "withheld", "taught", "examples", "right %", "holds %", "false holds", "ECE %", "loss"]
+_COLUMNS += ["ridge: right %", "holds %", "loss", "means: right %", "own: right %"]
+
+
+Floats = np.typing.NDArray[np.float64]
 
 
 class Taught(NamedTuple):
@@ -66,6 +70,10 @@ class Figures(NamedTuple):
     holds: float
     false_holds: float
     ece: float
+    loss: float
+    ridge_right: float
+    ridge_holds: float
+    ridge_loss: float
     means: float
     own: float
 
@@ -107,15 +115,19 @@ def _draw(
     column = {thing: number for number, thing in enumerate(asked.tolist())}
     truth = np.array([column[thing] for thing in things.thing[queries].tolist()])
     vectors, each = things.vectors[queries], np.arange(len(queries))
-    composed = _composed_probabilities(things, taught, asked, vectors)
-    best = composed.argmax(1)
-    holding = composed >= 0.5
+    composed, loss = _ask(things, taught, asked, vectors, things.thing[queries])
+    rival, rival_loss = _ask(things, taught, asked, vectors, things.thing[queries], are_attributes=False)
+    best, holding = composed.argmax(1), composed >= 0.5
     return Figures(
         len(np.unique(taught.places)),
         float((best == truth).mean()),
         float(holding[each, truth].mean()),
         float(holding.sum(1).mean() - holding[each, truth].mean()),
         calibration_error(reliability(composed[each, best], best == truth)),
+        loss,
+        float((rival.argmax(1) == truth).mean()),
+        float((rival[each, truth] >= 0.5).mean()),
+        rival_loss,
         float((_by_means(things, taught, asked, vectors).argmax(1) == truth).mean()),
         float((_by_own(things, own, column, vectors) == truth).mean()),
     )
@@ -152,25 +164,38 @@ def _one(things: Things, pool: Rows, _: np.random.Generator) -> Taught:
     return Taught(np.array(places), np.array(holds))
 
 
-def _composed_probabilities(
-    things: Things, taught: Taught, asked: Rows, queries: Array
-) -> np.typing.NDArray[np.float64]:
-    """Returns the probability of the composed label of each thing asked about: `(n, d)` → `(n, K)`."""
-    contents, rows = np.nonzero(taught.holds)
+def _ask(
+    things: Things, taught: Taught, asked: Rows, queries: Array, shown: Rows, *, are_attributes: bool = True
+) -> tuple[Floats, float]:
+    """Returns the probability of the composed label of each thing asked about, and the log-loss of the attributes.
+
+    Args:
+        things: The set.
+        taught: The enrolled examples.
+        asked: `(K,)`, the things asked about.
+        queries: `(n, d)`.
+        shown: `(n,)`, the thing that each query shows.
+        are_attributes: Whether the fit is that of a collection with composed labels.
+
+    Returns:
+        `(n, K)`, and the log-loss.
+    """
+    contents, rows = (part.astype(np.intp) for part in np.nonzero(taught.holds))
     vectors = things.vectors[taught.places[contents]]
     classifier = FewShotClassifier(vectors.shape[1])
     classifier.add([things.attributes[row] for row in rows], vectors)
     token = classifier.begin()
-    examples = Examples(
-        vectors, rows.astype(np.intp), things.attributes, contents=contents.astype(np.intp), are_attributes=True
-    )
+    examples = Examples(vectors, rows, things.attributes, contents=contents, are_attributes=are_attributes)
     classifier.adopt(fit(examples, independent=True), token)
     composed = ComposedLabels.of([_composition(things, thing) for thing in asked.tolist()])
     settings = DecisionSettings(Policy(), EXAMPLE_SCALE, independent=True, composed=composed)
     count = len(things.attributes) + len(asked)
     answers = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, count).predictions
     found = [dict(zip(one.labels, one.probabilities, strict=True)) for one in answers]
-    return np.array([[one[str(thing)] for thing in asked.tolist()] for one in found])
+    attributes = np.array([[one[name] for name in things.attributes] for one in found])
+    of_truth = np.where(things.described[shown], attributes, 1 - attributes)
+    composed_labels = np.array([[one[str(thing)] for thing in asked.tolist()] for one in found])
+    return composed_labels, float(-np.log(np.maximum(of_truth, 1e-9)).mean())
 
 
 def _composition(things: Things, thing: int) -> Composition:
@@ -204,8 +229,9 @@ def _row(name: str, way: str, withheld: int, mean: Figures, error: Figures) -> l
     def cell(figure: str, scale: float = 100) -> str:
         return f"{scale * getattr(mean, figure):.1f} ± {scale * getattr(error, figure):.1f}"
 
-    figures = [cell("right"), cell("holds"), f"{mean.false_holds:.2f}", f"{100 * mean.ece:.1f}"]
-    return [name, str(withheld), way, f"{mean.examples:.0f}", *figures, cell("means"), cell("own")]
+    ours = [cell("right"), cell("holds"), f"{mean.false_holds:.2f}", f"{100 * mean.ece:.1f}", f"{mean.loss:.3f}"]
+    ridge = [cell("ridge_right"), cell("ridge_holds"), f"{mean.ridge_loss:.3f}"]
+    return [name, str(withheld), way, f"{mean.examples:.0f}", *ours, *ridge, cell("means"), cell("own")]
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ import numpy as np
 from glimpse.fewshot.calibration.calibration import logistic
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.examples import Examples
-from glimpse.fewshot.heads.additive_model import MOST_EXAMPLES as MOST_ADDITIVE
-from glimpse.fewshot.heads.additive_model import AdditiveModel
+from glimpse.fewshot.heads.additive_model import MOST_EXAMPLES as MOST_OF_ATTRIBUTES
+from glimpse.fewshot.heads.additive_model import AttributeRegression
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.kernel_ridge import MOST_EXAMPLES, KernelRidge
 from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
@@ -82,7 +82,7 @@ class IndependentRegression:
     """The regression on several-hot targets.
 
     Attributes:
-        kind: kernel ridge, of which the additive model is a form, or projected ridge.
+        kind: kernel ridge, to which the additive model is added for attributes, or projected ridge.
         head: the regression.
         calibration: its logistic curve.
         left_out: `(n, C)`, scores of the context's sampled examples, each without its content.
@@ -90,7 +90,7 @@ class IndependentRegression:
     """
 
     kind: HeadKind
-    head: AdditiveModel | KernelRidge | ProjectedRidge
+    head: AttributeRegression | KernelRidge | ProjectedRidge
     calibration: IndependentCalibration
     left_out: Array | Floats
     better: bool
@@ -108,10 +108,13 @@ class IndependentRegression:
         holds = np.zeros((len(first), len(context.lda.labels)), bool)
         holds[content, context.rows] = True
         vectors = context.vectors[first]
-        head: AdditiveModel | KernelRidge | ProjectedRidge
+        head: AttributeRegression | KernelRidge | ProjectedRidge
         groups = None if context.groups is None else context.groups[first]
-        if examples.are_attributes and len(first) <= MOST_ADDITIVE:
-            kind, head = HeadKind.KERNEL_RIDGE, AdditiveModel.fit_targets(vectors, holds.astype(np.float64), groups)
+        if examples.are_attributes and len(first) <= MOST_OF_ATTRIBUTES:
+            kind, head = (
+                HeadKind.KERNEL_RIDGE,
+                AttributeRegression.fit_targets(vectors, holds.astype(np.float64), groups),
+            )
         elif len(first) <= MOST_EXAMPLES:
             kind, head = HeadKind.KERNEL_RIDGE, KernelRidge.fit_targets(vectors, holds.astype(np.float64), groups)
         else:

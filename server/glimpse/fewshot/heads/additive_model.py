@@ -10,9 +10,17 @@ the linear estimate of h with the least squared error (linear discriminant analy
 
     f(x) = p (1 - p) B T^-1 (x - m),   T = S + B^T diag(p (1 - p)) B
 
-Kernel ridge takes the variation by other labels for noise. With few examples of each attribute, this model explains it:
-on scenes of 5 colours, 5 shapes and 3 fills with 4 examples of each (bench/attributes.py), the left-out log-loss of an
-attribute is 0.18 instead of 0.25.
+Kernel ridge takes the variation by other labels for noise; this model explains it. `AttributeRegression` is the mean of
+both, which is near the better one everywhere. Attributes of things never enrolled, with 4 examples chosen for each
+(bench/attributes.py, 5 draws): composed labels right, and log-loss of an attribute, by kernel ridge, this model and
+their mean:
+
+| set | right % | log-loss |
+|---|---|---|
+| scenes of 5 colours, 5 shapes, 3 fills | 93.9, 90.9, 93.1 | 0.218, 0.097, 0.118 |
+| scenes of 12 colours, 16 shapes, 3 fills | 93.9, 92.9, 95.0 | 0.130, 0.123, 0.116 |
+| questions of banking77 | 85.6, 86.8, 87.5 | 0.304, 0.218, 0.229 |
+| animals of caltech101 | 49.9, 45.1, 47.5 | 0.430, 0.500, 0.486 |
 
 Everything is computed from the cosines between examples, because B and the rest are combinations of the examples: for
 T = a I + X^T Q X, T^-1 X^T = X^T (a I + Q X X^T)^-1.
@@ -23,6 +31,7 @@ from typing import Self
 
 import numpy as np
 
+from glimpse.fewshot.heads.kernel_ridge import KernelRidge
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 #: Leaving out each of N examples takes O(N⁴): some seconds for this many.
@@ -68,6 +77,32 @@ class AdditiveModel:
     def scores(self, queries: Array) -> Array:
         """Scores queries: `(n, d)` → `(n, C)` float32."""
         return np.asarray((queries @ self.vectors.T) @ self.weights - self.centre, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRegression:
+    """The mean of the additive model and kernel ridge, fitted to the same inputs.
+
+    Attributes:
+        additive: the additive model.
+        ridge: kernel ridge.
+        left_out: `(N, C)`, scores of each input without it.
+    """
+
+    additive: AdditiveModel
+    ridge: KernelRidge
+    left_out: Floats
+
+    @classmethod
+    def fit_targets(cls, vectors: Array, holds: Floats, groups: Rows | None = None) -> Self:
+        """Fits both. The arguments are those of `AdditiveModel.fit_targets`."""
+        additive = AdditiveModel.fit_targets(vectors, holds, groups)
+        ridge = KernelRidge.fit_targets(vectors, holds, groups)
+        return cls(additive, ridge, (additive.left_out + ridge.left_out) / 2)
+
+    def scores(self, queries: Array) -> Array:
+        """Scores queries: `(n, d)` → `(n, C)` float32."""
+        return (self.additive.scores(queries) + self.ridge.scores(queries)) / 2
 
 
 def _weights(cosines: Floats, holds: Floats, dimension: int) -> tuple[Floats, Floats]:
