@@ -7,6 +7,7 @@ equations, their sources and their defaults.
 
 from glimpse.fewshot.calibration.background_vocabulary import Background, BackgroundRule, Vocabulary
 from glimpse.fewshot.classifier import FewShotClassifier
+from glimpse.fewshot.composition import ComposedLabels, Composition
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
@@ -20,6 +21,8 @@ __all__ = [
     "PINNABLE",
     "Background",
     "BackgroundRule",
+    "ComposedLabels",
+    "Composition",
     "Decision",
     "DecisionSettings",
     "DomainVectors",

@@ -40,6 +40,7 @@ class Examples:
         dimension: the dimension of the embedding space if all vectors are coordinates in a subspace of it, else None.
         adapt_to_unlabeled: True if `unlabeled` has about the labels of the examples in the same parts, so that examples
             of one domain may be adapted to it.
+        are_attributes: whether labels are composed of these, which are then attributes of the inputs.
     """
 
     vectors: Array
@@ -53,6 +54,7 @@ class Examples:
     groups: Rows | None = None
     dimension: int | None = None
     adapt_to_unlabeled: bool = False
+    are_attributes: bool = False
 
     @property
     def unlabeled_vectors(self) -> Array:

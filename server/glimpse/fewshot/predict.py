@@ -12,6 +12,7 @@ from glimpse.fewshot.calibration.background_vocabulary import Competition
 from glimpse.fewshot.calibration.calibration import set_floor, set_sizes
 from glimpse.fewshot.calibration.independent_labels import likelihood_ratios
 from glimpse.fewshot.classifier import FewShotClassifier
+from glimpse.fewshot.composition import ComposedAnswers
 from glimpse.fewshot.decision import (
     EXAMPLE_SCALE,
     Decision,
@@ -69,11 +70,14 @@ def predict(
     each, best = np.arange(len(scores))[:, None], top_columns(scores, max(top_k, 2))
     rows = best if candidates is None else candidates[each, best]
     calibrated = _Calibrated.of(call, scores)
+    composed = _composed(call, calibrated, is_complete=candidates is None)
     # Lists, because single numbers of an array are slow to read.
     top_scores, probabilities = scores[each, best].tolist(), calibrated.probabilities[each, best].tolist()
     evidence = _evidence(call, calibrated, rows, probabilities)
     columns = (rows[:, :top_k].tolist(), top_scores, probabilities, evidence)
     predictions = [_prediction(classifier.labels, settings, *query) for query in zip(*columns, strict=True)]
+    if composed:
+        composed.rank(predictions, top_k)
     return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
@@ -94,7 +98,7 @@ class _Calibrated:
     """Comparable scores: probabilities `(n, C)`, prediction set sizes and measures of fit `(n,)`."""
 
     probabilities: Floats
-    sizes: Sequence[int]
+    sizes: list[int]
     fits: Fits
     competition: Competition | None
 
@@ -115,6 +119,31 @@ class _Calibrated:
             rejection = Rejection(RejectBy.BACKGROUND, competition.min_fit, 0)
             fits = replace(fits, fits=competition.fits.tolist(), rejection=rejection)
         return cls(probabilities, sizes, fits, competition)
+
+
+def _composed(call: _Call, calibrated: _Calibrated, *, is_complete: bool) -> ComposedAnswers | None:
+    """Answers the composed labels, and counts those that hold in the sizes of the prediction sets.
+
+    Args:
+        call: the call.
+        calibrated: its comparable scores.
+        is_complete: whether these are of all labels, and not of candidates alone.
+    """
+    composed, classifier = call.settings.composed, call.classifier
+    if composed is None:
+        return None
+    found = [classifier.lda.moments.row(label) for label in composed.parts]
+    known = [place for place, row in enumerate(found) if row is not None]
+    rows = np.array([row for row in found if row is not None], np.intp)
+    parts = np.full((len(call.queries), len(found)), np.nan)
+    if is_complete:
+        parts[:, known] = calibrated.probabilities[:, rows]
+    else:
+        each = np.broadcast_to(rows, (len(parts), len(rows)))
+        parts[:, known], _ = _independent(call, classifier.scores(call.kind, call.queries, each, centred=False))
+    answers = composed.answer(parts)
+    calibrated.sizes[:] = map(sum, zip(calibrated.sizes, answers.held(), strict=True))
+    return answers
 
 
 def _evidence(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot.calibration.background_vocabulary import Background
+from glimpse.fewshot.composition import ComposedLabels
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
@@ -23,6 +24,7 @@ class DecisionSettings:
         background: what competes with labels while prompts alone answer; None lets every input match.
         unknown_tokens: the part of each query's tokens that the backbone's vocabulary lacks, n of them; empty if no
             query is a text. While prompts alone answer, a query with more than half is UNKNOWN.
+        composed: the labels that are composed of others, which must be independent; None if there are none.
     """
 
     policy: Policy
@@ -31,6 +33,7 @@ class DecisionSettings:
     logit_bias: float | None = None
     background: Background | None = None
     unknown_tokens: Sequence[float] = ()
+    composed: ComposedLabels | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,3 +219,19 @@ def test_as_json_a_classification_has_its_reasons(ask: Run, fake: FakeServer) ->
     fake.classification = classification.Classification()
     [bare] = ask("classify", "birds", "--text", "tjip", "--format", "json").objects
     assert (bare["p_value"], bare["head"], bare["set_size"]) == (None, None, 0)
+
+
+def test_every_independent_label_that_holds_is_printed(ask: Run, fake: FakeServer) -> None:
+    scores = {"red": 0.9, "star": 0.8, "red star": 0.72, "large": 0.3}
+    labels = [classification.LabelScore(label_id=label, probability=value) for label, value in scores.items()]
+    fake.classification = classification.Classification(
+        decision=classification.DECISION_MATCH, label_id="red", probability=0.9, labels=labels, set_size=3
+    )
+    assert "red, star, red star" in ask("classify", "toys", "--text", "a toy").out
+    # Of exclusive labels, one alone is the answer, whatever the size of the prediction set.
+    for label in labels[1:]:
+        label.probability = 0.05
+    fake.classification = classification.Classification(
+        decision=classification.DECISION_MATCH, label_id="red", probability=0.9, labels=labels, set_size=3
+    )
+    assert "star" not in ask("classify", "toys", "--text", "a toy").out

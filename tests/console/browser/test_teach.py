@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from glimpse.client import Client, NewExample
+from glimpse.client import Client, LabelMode, NewExample
 from support.browser import HOSTILE, NARROW, Shoot, check_axe, open_page, settled
 from support.browser_files import choose_files, choose_folder, drop, open_zone, paste
 from support.console import ConsoleProcess
@@ -161,3 +161,31 @@ def test_a_key_of_a_lower_scope_may_ask_and_not_teach(page: Page, tmp_path: Path
         expect(answer.locator(".decision")).to_contain_text("star")
         # The originals of examples need the scope enroll, and the page says why one is missing.
         expect(answer.get_by_text("lacks the scope enroll")).to_be_visible()
+
+
+def test_a_label_is_composed_of_others(
+    page: Page, console: ConsoleProcess, client: Client, pictures: Path, shoot: Shoot
+) -> None:
+    client.create_collection("toys", label_mode=LabelMode.INDEPENDENT)
+    examples = [NewExample(file, part) for file in sorted((pictures / STAR).iterdir()) for part in STAR.split()]
+    client.enroll("toys", examples, create_labels=True)
+    open_zone(page, console, "teach", "toys")
+    page.get_by_role("button", name="Compose a label").click()
+    dialog = page.get_by_role("dialog", name="Compose a label")
+    compose = dialog.get_by_role("button", name="Compose")
+    dialog.get_by_label("Label", exact=True).fill(STAR)
+    expect(compose).to_be_disabled()
+    for part in STAR.split():
+        dialog.get_by_label("All of these hold").fill(part)
+        page.get_by_role("option", name=part).click()
+    page.keyboard.press("Escape")
+    check_axe(page)
+    shoot(page, "teach-compose")
+    compose.click()
+    expect(row(page, STAR)).to_have_text(f"{STAR}composed")
+    composition = client.get_label("toys", STAR).composition
+    assert composition
+    assert sorted(composition.labels) == sorted(STAR.split())
+    row(page, STAR).click()
+    expect(page.get_by_text("It is composed of")).to_be_visible()
+    client.delete_collection("toys", force=True)

@@ -113,6 +113,29 @@ def test_a_composed_label_takes_no_examples(stubs: Stubs, independent: str) -> N
         create(stubs, independent, "zebra", col.Label(composition=too_many))
 
 
+def test_a_composed_label_and_its_parts_are_classes(stubs: Stubs, independent: str) -> None:
+    create(stubs, independent, "yellow")
+    create(stubs, independent, "clutter", col.Label(role=col.LABEL_ROLE_NEGATIVE))
+    composition, code = col.Composition(label_ids=["yellow"]), Code.FAILED_PRECONDITION
+    for label, reason_code, reason, field in (
+        (
+            col.Label(composition=col.Composition(not_label_ids=["yellow"])),
+            Code.INVALID_ARGUMENT,
+            "EMPTY",
+            ".label_ids",
+        ),
+        (col.Label(composition=col.Composition(label_ids=["clutter"])), code, "COMPOSED_LABEL", ""),
+        (col.Label(composition=composition, prompts=["a giraffe"]), code, "COMPOSED_LABEL", ""),
+    ):
+        with refused(reason_code, reason, f"label.composition{field}"):
+            create(stubs, independent, "giraffe", label)
+    with refused(code, "COMPOSED_LABEL", "label.role"):
+        create(stubs, independent, "giraffe", col.Label(composition=composition, role=col.LABEL_ROLE_UNLABELED))
+    create(stubs, independent, "giraffe", col.Label(composition=composition))
+    with refused(code, "COMPOSED_LABEL", "label.composition"):
+        update(stubs, independent, "giraffe", "prompts", col.Label(prompts=["a giraffe"]))
+
+
 def test_a_label_of_a_collection_of_exclusive_labels_cannot_be_composed(stubs: Stubs, collection: str) -> None:
     create(stubs, collection, "yellow")
     with refused(Code.FAILED_PRECONDITION, "LABELS_EXCLUSIVE", "label.composition"):

@@ -12,6 +12,7 @@ import pytest
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
 from support.compactions import compact, ended
 from support.http_calls import TRANSPORTS
 from support.indexes import make_index
@@ -104,6 +105,17 @@ def test_rows_are_examples_and_their_labels_labels(attached: Attached) -> None:
     found = attached.search(QUERIES[3])
     assert [one for one, _ in found] == [name(row) for row in order]
     assert [cosine for _, cosine in found] == pytest.approx((VECTORS @ QUERIES[3])[order], abs=1e-5)
+
+
+def test_an_index_with_examples_of_a_composed_label_is_refused(here: Stubs, indexes: Path) -> None:
+    collection = Attached(here, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
+    for label_id, parts in (("part", ()), ("l0", ("part",))):
+        label = col.Label(composition=col.Composition(label_ids=parts)) if parts else None
+        here.collections.CreateLabel(col.CreateLabelRequest(parent=collection.name, label_id=label_id, label=label))
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, VECTORS, LABELS)
+    with refused(Code.FAILED_PRECONDITION, "COMPOSED_LABEL", "index"):
+        collection.attach(index)
 
 
 def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, here: Stubs) -> None:

@@ -34,8 +34,9 @@ def classify(
 
     Prints one line per input: the decision (MATCH, UNKNOWN or AMBIGUOUS), the best label, its probability, the p-value
     (the fraction of the collection's examples that fit their label no better; only if it is calibrated), and the
-    similarity of the nearest example. JSON also contains the reasons. An input that cannot be read is reported, and
-    the others are classified; the exit code is then 1.
+    similarity of the nearest example. If labels are independent, it prints all that hold, composed ones too. JSON also
+    contains the reasons. An input that cannot be read is reported, and the others are classified; the exit code is
+    then 1.
     """
     columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
     sources = read_sources(paths, texts, TableOptions(columns, allow_outside))

@@ -30,6 +30,8 @@ _FIELDS = (
     *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
 )
+# An independent label of this probability holds. Of exclusive labels, no two have more.
+_HOLDS = 0.5
 _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
 
 
@@ -79,11 +81,19 @@ class ResultPrinter:
         self._table.row(*self._row(source, classification), colour=_COLOURS.get(classification.decision, ""))
 
     def _row(self, source: Source, classification: Classification) -> list[object]:
-        common = [source.name, classification.decision.name, classification.label or None, classification.probability]
+        common = [source.name, classification.decision.name, _labels(classification), classification.probability]
         if not self._nearest:
             return [*common, classification.margin]
         nearest = classification.evidence[0].similarity if classification.evidence else None
         return [*common, classification.p_value, nearest]
+
+
+def _labels(classification: Classification) -> str | None:
+    """Returns the best label, or all labels that hold if several do, which are independent of each other."""
+    held = [one.label for one in classification.labels[: classification.set_size] if one.probability >= _HOLDS]
+    if classification.decision is Decision.MATCH and len(held) > 1:
+        return ", ".join(held)
+    return classification.label or None
 
 
 def report_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:

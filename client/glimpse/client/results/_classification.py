@@ -31,7 +31,7 @@ class Classification:
             A small value means that the input is out of distribution. None if the answer is not calibrated, or
             if the label has no example.
         set_size: The first `set_size` labels are the prediction set; with independent labels, they are the labels that
-            hold. 0: too few examples.
+            hold, composed ones included. 0: too few examples.
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
         background_probability: Probability of what none of the labels describes; the labels share the rest. None if no
             background competed: a label has examples, or the call switched it off.

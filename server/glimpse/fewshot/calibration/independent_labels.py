@@ -23,6 +23,8 @@ import numpy as np
 from glimpse.fewshot.calibration.calibration import logistic
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.examples import Examples
+from glimpse.fewshot.heads.additive_model import MOST_EXAMPLES as MOST_OF_ATTRIBUTES
+from glimpse.fewshot.heads.additive_model import AttributeRegression
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.kernel_ridge import MOST_EXAMPLES, KernelRidge
 from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
@@ -80,7 +82,7 @@ class IndependentRegression:
     """The regression on several-hot targets.
 
     Attributes:
-        kind: kernel ridge or projected ridge.
+        kind: kernel ridge, to which the additive model is added for attributes, or projected ridge.
         head: the regression.
         calibration: its logistic curve.
         left_out: `(n, C)`, scores of the context's sampled examples, each without its content.
@@ -88,14 +90,17 @@ class IndependentRegression:
     """
 
     kind: HeadKind
-    head: KernelRidge | ProjectedRidge
+    head: AttributeRegression | KernelRidge | ProjectedRidge
     calibration: IndependentCalibration
     left_out: Array | Floats
     better: bool
 
     @classmethod
     def fit(cls, examples: Examples, context: FitContext) -> Self | None:
-        """Fits the regression; None if a label has no example, or all examples of a label are equal. O(N³)."""
+        """Fits the regression; None if a label has no example, or all examples of a label are equal.
+
+        O(N³); O(N⁴) if the labels are attributes and N is at most 200.
+        """
         if not context.lda.metric.freedom or not context.lda.moments.counts.all():
             return None
         each = np.arange(len(context.rows)) if examples.contents is None else examples.contents
@@ -103,9 +108,14 @@ class IndependentRegression:
         holds = np.zeros((len(first), len(context.lda.labels)), bool)
         holds[content, context.rows] = True
         vectors = context.vectors[first]
-        head: KernelRidge | ProjectedRidge
+        head: AttributeRegression | KernelRidge | ProjectedRidge
         groups = None if context.groups is None else context.groups[first]
-        if len(first) <= MOST_EXAMPLES:
+        if examples.are_attributes and len(first) <= MOST_OF_ATTRIBUTES:
+            kind, head = (
+                HeadKind.KERNEL_RIDGE,
+                AttributeRegression.fit_targets(vectors, holds.astype(np.float64), groups),
+            )
+        elif len(first) <= MOST_EXAMPLES:
             kind, head = HeadKind.KERNEL_RIDGE, KernelRidge.fit_targets(vectors, holds.astype(np.float64), groups)
         else:
             kind, head = (

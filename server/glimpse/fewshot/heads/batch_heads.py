@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from glimpse.fewshot.heads.additive_model import AttributeRegression
 from glimpse.fewshot.heads.head_selection import MANY_SHOTS, MIN_SHOTS_TO_COMPARE, HeadKind, median_shots
 from glimpse.fewshot.heads.joined_heads import JoinedHeads
 from glimpse.fewshot.heads.kernel_ridge import MOST_EXAMPLES, KernelRidge
@@ -13,7 +14,7 @@ from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 #: A head that is fitted to all examples at once.
-BatchHead = JoinedHeads | KernelRidge | ProjectedRidge | Neighbors
+BatchHead = AttributeRegression | JoinedHeads | KernelRidge | ProjectedRidge | Neighbors
 # The fewest labels, and shots of each, from which one example of every label is left out.
 _FEWEST_LABELS, _FEWEST_SHOTS = 2, 2
 # Under 8 shots kernel ridge is fitted only to be reported, where that takes a fraction of a second.

@@ -1,6 +1,7 @@
 """Advice on a collection: what to do next, as sentences, the most useful first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -17,6 +18,7 @@ def advice(
     by_rates: bool,
     false_reject: float,
     unlabeled: int,
+    missing: Mapping[str, str],
 ) -> Iterator[str]:
     """Yields advice on a collection.
 
@@ -26,6 +28,7 @@ def advice(
         by_rates: Whether the policy's rates decide.
         false_reject: The rate of false rejects that the policy asks for; 1 if it asks for a rate of false accepts.
         unlabeled: The number of vectors in the attached index that have no label.
+        missing: A part that cannot be an answer yet, by the composed label that needs it.
     """
     single = sum(count == 1 for count in counts)
     if unlabeled:
@@ -38,6 +41,8 @@ def advice(
         return
     if len(counts) == 1:
         yield "Add a second label, or negative examples: one label alone cannot be distinguished from anything."
+    for label, part in islice(missing.items(), _MAX_NAMED):
+        yield f"{label!r} is never an answer: its part {part!r} has neither examples nor prompts."
     if single:
         have = "has" if single == 1 else "have"
         yield f"{single} of {len(counts)} labels {have} one example: a second one for each calibrates the answers."

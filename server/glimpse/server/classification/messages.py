@@ -5,16 +5,16 @@ from typing import Any
 
 from glimpse.fewshot import DecisionSettings, Policy, Predictions
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
+from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import DECISIONS, HEADS
-from glimpse.v1 import types_pb2
 
 
-def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
+def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
     """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
+    record, composed = view.record, view.composed.labels
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
     rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
@@ -24,10 +24,10 @@ def decision_settings(record: CollectionRecord, source: Source) -> DecisionSetti
         false_accept=record.false_accept_rate,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
-    independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
     if backbone is None:
-        return DecisionSettings(policy, EXAMPLE_SCALE, independent)
-    return DecisionSettings(policy, backbone.prompt_scale, independent, backbone.manifest.logit_bias)
+        return DecisionSettings(policy, EXAMPLE_SCALE, view.independent, composed=composed)
+    bias = backbone.manifest.logit_bias
+    return DecisionSettings(policy, backbone.prompt_scale, view.independent, bias, composed=composed)
 
 
 def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:

@@ -57,7 +57,16 @@ def build_report(
     counts, attached = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
     unlabeled = attached.unlabeled_count if attached else 0
     rate = policy.false_reject if policy.false_accept is None else 1.0
-    response.advice.extend(advice(response, counts, by_rates=by_rates, false_reject=rate, unlabeled=unlabeled))
+    response.advice.extend(
+        advice(
+            response,
+            counts,
+            by_rates=by_rates,
+            false_reject=rate,
+            unlabeled=unlabeled,
+            missing=view.composed.missing_parts(view.classifier.can_score),
+        )
+    )
     return response
 
 

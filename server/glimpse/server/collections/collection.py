@@ -11,6 +11,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Device, Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
 from glimpse.server.collections.attached_index import AttachedIndex
+from glimpse.server.collections.composed_labels import ComposedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.server.collections.example_store import ExampleStore
 from glimpse.server.collections.label_index import LabelIndex
@@ -63,6 +64,8 @@ class CollectionView:
         self.classifier = FewShotClassifier(record.dimension)
         self.indexes = RoleIndexes(record.dimension)
         self.examples = ExampleStore(contents=self.independent)
+        #: The labels that are composed of others.
+        self.composed = ComposedIndex()
         #: Why the collection is unusable, and the id of the attached index that is missing; None and "" otherwise.
         self.problem: RequestError | None = None
         self.missing_index_id = ""
@@ -156,15 +159,24 @@ class CollectionView:
         if (normal_id := normal(label.id)) != label.id:
             self._respelled[normal_id] = label.id
         self._respelled.update(dict.fromkeys(label.aliases, label.id))
+        if self.composed.put(label):
+            self.classifier.mark_outdated()
+            self._changed(self)
         vector = label.prompt_vector
         if can_answer(label) and (vector is not None or self.classifier.can_score(label.id)):
             self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
+        elif label.composed and self.classifier.can_score(label.id):  # by its name, before it was composed
+            self.classifier.drop(label.id)
+            self.label_index.remove(label.id)
+            self._changed(self)
 
     def remove_label(self, label_id: str) -> None:
         """Removes a label and its examples."""
         index, removed_ids = self.index_of(label_id), self.examples.remove_label(label_id)
         label = self.labels.pop(label_id)
         self._forget_spellings(label)
+        if self.composed.remove(label_id):
+            self.classifier.mark_outdated()
         if len(removed_ids):
             index.remove(removed_ids)
         if can_answer(label):

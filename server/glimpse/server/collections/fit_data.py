@@ -44,6 +44,7 @@ class FitData:
             independent.
         groups: A number for each example, equal for examples of one group, `(n,)`; None if no example is in a group.
         adapt_to_unlabeled: The collection's setting.
+        are_attributes: Whether labels are composed of the labels.
     """
 
     token: int
@@ -57,6 +58,7 @@ class FitData:
     contents: Rows | None
     groups: Rows | None
     adapt_to_unlabeled: bool
+    are_attributes: bool
 
     def read(self) -> Examples:
         """Reads the vectors from the indexes. Raises KeyError if one has been deleted."""
@@ -71,6 +73,7 @@ class FitData:
             self.contents,
             self.groups,
             adapt_to_unlabeled=self.adapt_to_unlabeled,
+            are_attributes=self.are_attributes,
         )
 
 
@@ -102,6 +105,7 @@ def gather(view: CollectionView) -> FitData:
         _contents(view, ids),
         _groups(view, ids),
         view.record.adapt_to_unlabeled,
+        view.composed.labels is not None,
     )
 
 

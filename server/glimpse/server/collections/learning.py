@@ -15,8 +15,11 @@ _BATCH = 50_000
 
 
 def can_answer(label: LabelRecord) -> bool:
-    """Returns whether a label can be the answer to an input: negative and unlabeled ones cannot."""
-    return label.role not in (pb.LABEL_ROLE_NEGATIVE, pb.LABEL_ROLE_UNLABELED)
+    """Returns whether a label can be an answer that the classifier learns.
+
+    Negative and unlabeled ones are no answer. Composed ones follow from the answers of their parts.
+    """
+    return label.role not in (pb.LABEL_ROLE_NEGATIVE, pb.LABEL_ROLE_UNLABELED) and not label.composed
 
 
 def new_classifier(

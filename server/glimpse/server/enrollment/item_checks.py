@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from glimpse.server import validation
 from glimpse.server.catalog.write_plan import PendingEnrollments
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.composed_labels import check_takes_examples
 from glimpse.server.enrollment.results import EnrollmentItem
-from glimpse.server.errors import RequestError, exhausted, failed_precondition, invalid, not_found
+from glimpse.server.errors import RequestError, exhausted, invalid, not_found
 from glimpse.server.inference.embedding_spaces import Source, mismatch
 from glimpse.server.settings import Settings
 from glimpse.v1 import collection_service_pb2 as pb
@@ -61,10 +62,8 @@ class ItemChecks:
         validation.check_metadata(example.metadata, f"{field}.metadata")
 
     def _check_label(self, label_id: str, field: str) -> None:
-        if (label := self._view.labels.get(label_id)) and label.composed:
-            message = f"label {label_id!r} is composed of other labels; enroll under those"
-            raise failed_precondition("COMPOSED_LABEL", message, field)
-        if label or label_id in self._new_labels:
+        check_takes_examples(self._view.labels, label_id, field)
+        if label_id in self._view.labels or label_id in self._new_labels:
             return
         if not self._request.create_labels:
             message = f"collection {self._view.record.id!r} has no label {label_id!r}; create it, or say create_labels"

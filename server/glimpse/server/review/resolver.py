@@ -12,6 +12,7 @@ from glimpse.server.auth.caller import current_caller
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
+from glimpse.server.collections.composed_labels import check_takes_examples
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.errors import RequestError, already_exists, exhausted, not_found
 from glimpse.server.inference.backbones import Backbones
@@ -117,6 +118,7 @@ class Resolver:
                 if (known := view.find_label(request.label_id)) is None:
                     message = f"collection {view.record.id!r} has no label {request.label_id!r}"
                     raise not_found("LABEL_NOT_FOUND", message, "label_id")
+                check_takes_examples(view.labels, known, "label_id")
                 return ResolutionKind.LABEL, view.labels[known]
             case "new_label_id":
                 label_id = validation.check_label_id(request.new_label_id, "new_label_id")

@@ -1,11 +1,11 @@
 """The labels of the collection: to choose from, and to drop onto."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from nicegui import ui
 
-from glimpse.client import Collection, Label, LabelRole
+from glimpse.client import Collection, Label, LabelMode, LabelRole
 from glimpse.console.components import Tag, counted, heading, label_dot
 from glimpse.console.context import Context
 
@@ -17,13 +17,20 @@ _ROLES = {LabelRole.NEGATIVE: "none of these", LabelRole.UNLABELED: "label not k
 class LabelList:
     """The labels with their numbers of examples, filtered by what is typed."""
 
-    def __init__(self, context: Context, collection: Collection, on_choose: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        collection: Collection,
+        on_choose: Callable[[str], None],
+        on_compose: Callable[[], Awaitable[None]],
+    ) -> None:
         """Adds the list. It is empty until `load`.
 
         Args:
             context: The page.
             collection: The collection.
             on_choose: Called with the id of a label that somebody chooses.
+            on_compose: Awaited when somebody wants to compose a label, which needs independent labels.
         """
         self._context = context
         self._collection = collection
@@ -34,6 +41,8 @@ class LabelList:
             heading("Labels", 2)
             self._rows = ui.element("div").classes("label-rows")
             self._hint = Tag("p", "").classes("note")
+            if collection.label_mode is LabelMode.INDEPENDENT:
+                ui.button("Compose a label", on_click=on_compose).props("outline no-caps")
         self._shown: dict[str, _Row] = {}
 
     @property
@@ -51,10 +60,24 @@ class LabelList:
         known = self._labels.get(label)
         return known.example_count if known else None
 
+    def parts_of(self, label: str) -> str:
+        """Returns what a label is composed of: `yellow and spotted, not striped`. Empty: it is not composed."""
+        known = self._labels.get(label)
+        if known is None or known.composition is None:
+            return ""
+        parts = " and ".join(map(self.name_of, known.composition.labels))
+        return ", not ".join([parts, *map(self.name_of, known.composition.not_labels)])
+
+    @property
+    def possible_parts(self) -> dict[str, str]:
+        """Names for people of the labels that a composed one can have as parts, by their ids."""
+        learned = (one for one in self._labels.values() if one.role not in _ROLES and one.composition is None)
+        return {one.id: one.display_name or one.id for one in learned}
+
     @property
     def can_be_measured(self) -> bool:
         """True if each label has two examples or more, so that one of them can be left out."""
-        return all(one.example_count > 1 for one in self._labels.values() if one.role not in _ROLES)
+        return all(self._labels[label].example_count > 1 for label in self.possible_parts)
 
     async def load(self) -> None:
         """Reads the labels, as they are now."""
@@ -108,6 +131,8 @@ class _Row:
             self._name = Tag("span", "").classes("label-row-name")
             if label.role in _ROLES:
                 Tag("span", _ROLES[label.role]).classes("chip-note")
+            if label.composition:
+                Tag("span", "composed").classes("chip-note")
             self._count = Tag("span", "").classes("label-row-count").props("aria-hidden=true")
         self._button.props["data-drop"] = label.id
         self._button.on("click", on_click)
@@ -115,6 +140,7 @@ class _Row:
     def update(self, label: Label, *, chosen: bool) -> None:
         """Shows the name and the number of examples as they are now."""
         self._name.text = label.display_name or label.id
-        self._count.text = f"{label.example_count:,}"
-        self._button.props["aria-label"] = f"{self._name.text}, {counted(label.example_count, 'example')}"
+        self._count.text = "" if label.composition else f"{label.example_count:,}"
+        what = "composed" if label.composition else counted(label.example_count, "example")
+        self._button.props["aria-label"] = f"{self._name.text}, {what}"
         self._button.props["aria-pressed"] = "true" if chosen else "false"

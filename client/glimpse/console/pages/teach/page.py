@@ -5,6 +5,7 @@ from nicegui import ui
 from glimpse.client import Collection, Modality, NotFound, Scope
 from glimpse.console.components import Batch, DropZone, Tag, counted, empty_state, heading, label_problem
 from glimpse.console.context import Context
+from glimpse.console.pages.teach.compose_dialog import compose_label
 from glimpse.console.pages.teach.drops import Drop
 from glimpse.console.pages.teach.examples import LabelExamples
 from glimpse.console.pages.teach.inputs import resolve_label, sort_uploads, split_texts
@@ -84,7 +85,7 @@ class Teach:
                 )
                 if texts:
                     self._add_text_form()
-            self._labels = LabelList(context, collection, self._choose)
+            self._labels = LabelList(context, collection, self._choose, self._compose)
         self._drops = ui.element("div").classes("drops")
         self._examples = LabelExamples(context, collection, self._labels, self._choose)
 
@@ -100,13 +101,18 @@ class Teach:
 
     @property
     def _problem(self) -> str | None:
-        """The problem of the new label that was typed. None: it is valid, or no label was typed."""
+        """The problem of the label that was typed. None: it takes examples, or no label was typed."""
         label = self._label
+        if parts := self._labels.parts_of(label):
+            return f"It is composed of {parts}. Teach those."
         return label_problem(label) or None if label and label not in self._labels.names else None
 
     def _choose(self, label: str) -> None:
         self._typed.value = label
         self._show_label()
+
+    async def _compose(self) -> None:
+        await compose_label(self._context, self._collection, self._labels)
 
     def _show_label(self) -> None:
         label, name = self._label, self._labels.name_of(self._label)
@@ -148,12 +154,12 @@ class Teach:
             self._text.error = "Type or paste a text first."
 
     async def _take_files(self, batch: Batch) -> None:
-        known = batch.target in self._labels.names
-        if self._problem and not known:
-            ui.notify("Nothing was taught: the label is not valid.")
+        label = batch.target if batch.target in self._labels.names else self._label
+        if self._labels.parts_of(label) or (self._problem and label == self._label):
+            ui.notify("Nothing was taught: the label is not valid, or it is composed of others.")
             return
         if batch.done == 0 or self._drop is None:
-            self._drop = self._start(batch.target if known else self._label)
+            self._drop = self._start(label)
         uploads = sort_uploads(batch.files, self._drop.label)
         self._drop.leave_out(uploads)
         last = batch.done + len(batch.files) >= batch.total

@@ -7,6 +7,7 @@ from glimpse.ledger import ContentExists, Updated, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.composed_labels import check_takes_examples
 from glimpse.server.errors import already_exists, failed_precondition, invalid
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -30,6 +31,7 @@ class ExampleChangeCalls(ResourceCalls):
                     raise failed_precondition("EXAMPLE_IN_INDEX", message, f"names[{position}]")
             if "label_id" in values:
                 self.check_label(view, values["label_id"], "example.label_id")
+                check_takes_examples(view.labels, values["label_id"], "example.label_id")
             return lambda writer: writer.update_examples(view.record.id, example_ids, values)
 
         def apply(updated: Updated) -> int:

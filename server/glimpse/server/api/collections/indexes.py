@@ -8,6 +8,7 @@ from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.composed_labels import check_takes_examples
 from glimpse.server.collections.messages import collection_message, timestamp
 from glimpse.server.errors import exhausted, failed_precondition, item_status
 from glimpse.server.maintenance.compaction import Compaction
@@ -96,6 +97,8 @@ class IndexCalls(ResourceCalls):
             raise failed_precondition("REEMBEDDING_EXISTS", message, "collection")
         self.runtime.index_directory.check_exists(opened.record.index_id, "index")
         _check_spelling(view, opened)
+        for label in opened.labels:
+            check_takes_examples(view.labels, label, "index")
         count, limit = len(view.labels.keys() | set(opened.labels)), self.settings.max_labels
         if count > limit:
             message = f"collection {view.record.id!r} would have {count} labels with this index; the limit is {limit}"

@@ -6,6 +6,7 @@ from typing import Any
 from glimpse.ledger import LabelRecord
 from glimpse.server import validation
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.learning import can_answer
 from glimpse.server.errors import already_exists, failed_precondition, invalid, not_found
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -143,11 +144,19 @@ def _check_composed(view: CollectionView, record: LabelRecord) -> None:
     if not view.independent:
         message = "a composed label needs a collection of independent labels, of which several can hold"
         raise failed_precondition("LABELS_EXCLUSIVE", message, field)
+    if not record.parts:
+        message = "a composed label needs a label that holds: else it would hold for every input unlike the collection"
+        raise invalid("EMPTY", message, f"{field}.label_ids")
+    if record.role not in (pb.LABEL_ROLE_UNSPECIFIED, pb.LABEL_ROLE_CLASS):
+        raise failed_precondition("COMPOSED_LABEL", "a composed label must have the role of a class", "label.role")
     if record.prompts or view.examples.count(record.id):
         raise failed_precondition("COMPOSED_LABEL", "a composed label has neither examples nor prompts", field)
     for part in (*record.parts, *record.not_parts):
         if part == record.id or view.labels[part].composed:
             raise failed_precondition("COMPOSED_LABEL", f"the part {part!r} must not be a composed label", field)
+        if not can_answer(view.labels[part]):
+            message = f"the part {part!r} is never an answer: its examples are negative or unlabeled"
+            raise failed_precondition("COMPOSED_LABEL", message, field)
     if any(record.id in (*label.parts, *label.not_parts) for label in view.labels.values()):
         message = f"label {record.id!r} is a part of another label, so it cannot be composed itself"
         raise failed_precondition("COMPOSED_LABEL", message, field)

@@ -32,7 +32,7 @@ export type LabelScore = Message<"glimpse.v1.LabelScore"> & {
   /**
    * The score is in the unit of the head: a cosine in [-1, 1] for HEAD_PROMPTS and HEAD_CLASS_MEAN; a log-likelihood,
    * up to a constant that all labels share, for HEAD_LDA; for the other heads, about 1 for a label that fits and
-   * about 0 for one that does not.
+   * about 0 for one that does not. The score of a composed label is its probability.
    *
    * @generated from field: double score = 2;
    */
@@ -40,7 +40,8 @@ export type LabelScore = Message<"glimpse.v1.LabelScore"> & {
 
   /**
    * The probability is in [0, 1], over all labels of the collection and not only those returned. With more than
-   * 10,000 labels, it is over the 256 candidates.
+   * 10,000 labels, it is over the 256 candidates. The probability of a composed label (Label.composition) is the product
+   * of those of its parts; it is returned only if every part has an example or a prompt.
    *
    * @generated from field: double probability = 3;
    */
@@ -111,7 +112,8 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
 
   /**
    * The best label is given by its id, whatever the decision is. It is empty if no label of the collection can
-   * score.
+   * score. It is never a composed label, because none is more probable than its parts: those that hold are among the
+   * first `set_size` of `labels`.
    *
    * @generated from field: string label_id = 3;
    */
@@ -125,14 +127,15 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
   probability: number;
 
   /**
-   * The margin is the lead in score of the best label over the second. It is unset if there is no second label.
+   * The margin is the lead in score of the best label over the second, composed labels apart. It is unset if there is no
+   * second label.
    *
    * @generated from field: optional double margin = 5;
    */
   margin?: number | undefined;
 
   /**
-   * The best labels come best first.
+   * The best labels come best first. Composed labels rank beside the others, by probability.
    *
    * @generated from field: repeated glimpse.v1.LabelScore labels = 6;
    */
@@ -194,7 +197,8 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
   /**
    * The size of the prediction set counts labels from the start of `labels`' order. With exclusive labels, the set
    * contains the right label with the coverage of the policy, as far as new inputs are like the examples; 0 means
-   * that there are too few examples to say. With independent labels, the set is the labels that hold.
+   * that there are too few examples to say. With independent labels, the set is the labels that hold, composed ones
+   * included.
    *
    * @generated from field: int32 set_size = 14;
    */

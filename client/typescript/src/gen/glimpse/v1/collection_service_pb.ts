@@ -520,13 +520,15 @@ export const LabelPolicySchema: GenMessage<LabelPolicy> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_collection_service, 6);
 
 /**
- * Composition makes a label hold where all of some labels hold and none of some others.
+ * Composition makes a label hold where all of some labels hold and none of some others. Its probability is the product
+ * of the probabilities of `label_ids`, and of 1 minus the probability for each of `not_label_ids`.
  *
  * @generated from message glimpse.v1.Composition
  */
 export type Composition = Message<"glimpse.v1.Composition"> & {
   /**
-   * These labels hold. A composition names 1 to 32 labels in all, each of them once, and no composed label.
+   * These labels hold; there is at least one. A composition names 1 to 32 labels in all, each of them once. They are
+   * classes, and not composed themselves.
    *
    * @generated from field: repeated string label_ids = 1;
    */
