@@ -19,6 +19,7 @@ from glimpse.client.results._collection_report import (
     Estimate,
     HeadAccuracy,
     LabelFigures,
+    LabelTreeFigures,
     LeftOutExample,
     SuspectExample,
 )
@@ -43,6 +44,7 @@ from glimpse.client.results._results import (
     LabelScore,
     SearchExamplesResult,
     SimilarExample,
+    Subtree,
     Timings,
 )
 from glimpse.client.results._review import (
@@ -130,6 +132,7 @@ __all__ = [
     "LabelPolicy",
     "LabelRole",
     "LabelScore",
+    "LabelTreeFigures",
     "LeftOutExample",
     "MergedLabels",
     "Modality",
@@ -158,6 +161,7 @@ __all__ = [
     "ServerInfo",
     "SimilarExample",
     "StageFigures",
+    "Subtree",
     "SuspectExample",
     "SwitchResult",
     "Text",

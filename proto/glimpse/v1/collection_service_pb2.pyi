@@ -632,7 +632,7 @@ class AdaptationFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "label_tree")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -651,6 +651,7 @@ class GetCollectionReportResponse(_message.Message):
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TREE_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -669,7 +670,22 @@ class GetCollectionReportResponse(_message.Message):
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
     left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ...) -> None: ...
+    label_tree: LabelTreeFigures
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., label_tree: _Optional[_Union[LabelTreeFigures, _Mapping]] = ...) -> None: ...
+
+class LabelTreeFigures(_message.Message):
+    __slots__ = ("held", "single_label", "mean_depth", "mean_label_depth", "level_accuracies")
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    MEAN_LABEL_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_ACCURACIES_FIELD_NUMBER: _ClassVar[int]
+    held: Proportion
+    single_label: Proportion
+    mean_depth: float
+    mean_label_depth: float
+    level_accuracies: _containers.RepeatedCompositeFieldContainer[Proportion]
+    def __init__(self, held: _Optional[_Union[Proportion, _Mapping]] = ..., single_label: _Optional[_Union[Proportion, _Mapping]] = ..., mean_depth: _Optional[float] = ..., mean_label_depth: _Optional[float] = ..., level_accuracies: _Optional[_Iterable[_Union[Proportion, _Mapping]]] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")

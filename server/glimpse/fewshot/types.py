@@ -8,6 +8,7 @@ import numpy as np
 from glimpse.fewshot.calibration.background_vocabulary import Background
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
+from glimpse.fewshot.label_tree import LabelTree, Subtree
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 
@@ -23,6 +24,7 @@ class DecisionSettings:
         background: what competes with labels while prompts alone answer; None lets every input match.
         unknown_tokens: the part of each query's tokens that the backbone's vocabulary lacks, n of them; empty if no
             query is a text. While prompts alone answer, a query with more than half is UNKNOWN.
+        tree: the tree of the labels; None if no label has a parent. Independent labels have no use for it.
     """
 
     policy: Policy
@@ -31,6 +33,7 @@ class DecisionSettings:
     logit_bias: float | None = None
     background: Background | None = None
     unknown_tokens: Sequence[float] = ()
+    tree: LabelTree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Prediction:
         p_value: the fraction of the examples that fit no better; None if not calibrated or if the label has none.
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
         background: the probability of the background; None if none competed. The labels share the rest.
+        subtree: the part of the labels' tree that holds the prediction set; None without a tree.
     """
 
     decision: Decision
@@ -74,6 +78,7 @@ class Prediction:
     p_value: float | None = None
     set_size: int = 0
     background: float | None = None
+    subtree: Subtree | None = None
 
 
 @dataclass(frozen=True, slots=True)

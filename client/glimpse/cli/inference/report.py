@@ -20,6 +20,7 @@ _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
 _FIELDS = (
     *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
+    *within("label_tree", "held", "single_label", "mean_depth", "mean_label_depth", "level_accuracies"),
     *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice"),
 )
 _MAX_FILES = 20  # suspects whose files are requested

@@ -126,6 +126,26 @@ class AdaptationFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelTreeFigures:
+    """How well the subtrees of answers do.
+
+    Attributes:
+        held: Share of the subtrees that hold the example's own label. It should reach the coverage of the policy.
+        single_label: Share of the prediction sets that have a single label.
+        mean_depth: Mean number of labels on the path to the subtree. 0 would be the whole tree.
+        mean_label_depth: Mean number of labels on the path to the example's own label.
+        level_accuracies: Share of the best labels that lie under the same label as the example's own, for each level
+            from the roots down.
+    """
+
+    held: Estimate
+    single_label: Estimate
+    mean_depth: float
+    mean_label_depth: float
+    level_accuracies: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -150,6 +170,7 @@ class CollectionReport:
         advice: What to do next, for people, the most useful first.
         grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
         left_out: The measured examples, if you asked for them: at most 4,000 or 2 MiB, in no particular order.
+        label_tree: The figures of the tree of labels. None if no label has a parent, or if labels are independent.
     """
 
     revision: int
@@ -170,3 +191,4 @@ class CollectionReport:
     advice: tuple[str, ...]
     grouped_count: int
     left_out: tuple[LeftOutExample, ...]
+    label_tree: LabelTreeFigures | None = None

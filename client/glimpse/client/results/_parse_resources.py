@@ -209,6 +209,17 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             )
             for one in message.left_out
         ),
+        label_tree=_label_tree(message.label_tree) if message.HasField("label_tree") else None,
+    )
+
+
+def _label_tree(message: pb.LabelTreeFigures) -> reports.LabelTreeFigures:
+    return reports.LabelTreeFigures(
+        held=_estimate(message.held),
+        single_label=_estimate(message.single_label),
+        mean_depth=message.mean_depth,
+        mean_label_depth=message.mean_label_depth,
+        level_accuracies=tuple(_estimate(level) for level in message.level_accuracies),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from glimpse.fewshot import DecisionSettings, Policy, Predictions
+from glimpse.fewshot import DecisionSettings, LabelTree, Policy, Predictions, Subtree
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
@@ -12,9 +12,18 @@ from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import DECISIONS, HEADS
 from glimpse.v1 import types_pb2
 
+# The most labels of a subtree's prediction set in an answer.
+_MAX_SUBTREE_LABELS = 32
 
-def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
-    """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
+
+def decision_settings(record: CollectionRecord, source: Source, tree: LabelTree | None = None) -> DecisionSettings:
+    """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs.
+
+    Args:
+        record: The collection.
+        source: The source of its vectors.
+        tree: The tree of its labels; None without one.
+    """
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
     rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
@@ -26,8 +35,8 @@ def decision_settings(record: CollectionRecord, source: Source) -> DecisionSetti
     )
     independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
     if backbone is None:
-        return DecisionSettings(policy, EXAMPLE_SCALE, independent)
-    return DecisionSettings(policy, backbone.prompt_scale, independent, backbone.manifest.logit_bias)
+        return DecisionSettings(policy, EXAMPLE_SCALE, independent, tree=tree)
+    return DecisionSettings(policy, backbone.prompt_scale, independent, backbone.manifest.logit_bias, tree=tree)
 
 
 def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
@@ -56,7 +65,19 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
             "similarity": prediction.similarity,
             "margin": prediction.margin,
             "background_probability": prediction.background,
+            "subtree": _subtree_fields(prediction.subtree) if prediction.subtree else None,
         }
+
+
+def _subtree_fields(subtree: Subtree) -> dict[str, Any]:
+    """Returns the fields of a Subtree."""
+    return {
+        "label_id": subtree.path[-1] if subtree.path else "",
+        "path": "/".join(subtree.path),
+        "probability": subtree.probability,
+        "label_ids": subtree.labels[:_MAX_SUBTREE_LABELS],
+        "label_count": len(subtree.labels),
+    }
 
 
 def evidence_fields(prefix: str, neighbors: Sequence[Neighbor]) -> list[dict[str, Any]]:

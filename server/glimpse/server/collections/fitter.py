@@ -103,7 +103,9 @@ class Fitter:
                 examples = await run_in_background(data.read)
             except KeyError:  # an example was deleted before it was read; the next round collects the data again
                 return
-            fitted = await run_in_background(partial(fit, examples, pinned, independent=view.independent))
+            fitted = await run_in_background(
+                partial(fit, examples, pinned, independent=view.independent, keep_likeliest=view.tree is not None)
+            )
             if view.classifier is not classifier or view.examples.attached_index is not index:
                 return  # the ids or the classifier are other ones now; the next round collects the data again
             classifier.adopt(fitted, data.token, complete=data.whole)
