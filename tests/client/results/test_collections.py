@@ -21,6 +21,7 @@ from glimpse.client import (
     LabelFigures,
     LabelMode,
     LabelRole,
+    LabelTreeFigures,
     LeftOutExample,
     Modality,
     Reembedding,
@@ -142,6 +143,13 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
                 decision=classification_service_pb2.DECISION_AMBIGUOUS,
             )
         ],
+        label_tree=pb.LabelTreeFigures(
+            held=proportion(0.95),
+            single_label=proportion(0.65),
+            mean_depth=1.5,
+            mean_label_depth=2.5,
+            level_accuracies=[proportion(0.75), proportion(0.55)],
+        ),
     )
 
     def estimate(value: float) -> Estimate:
@@ -166,6 +174,7 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         advice=("add wrens",),
         grouped_count=5,
         left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
+        label_tree=LabelTreeFigures(estimate(0.95), estimate(0.65), 1.5, 2.5, (estimate(0.75), estimate(0.55))),
     )
     assert script.requests == [
         pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
@@ -189,6 +198,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (SuspectExample, pb.SuspectExample),
         (LeftOutExample, pb.LeftOutExample),
         (LabelFigures, pb.LabelFigures),
+        (LabelTreeFigures, pb.LabelTreeFigures),
         (AdaptationFigures, pb.AdaptationFigures),
     ],
 )

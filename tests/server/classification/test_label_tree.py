@@ -90,7 +90,7 @@ def test_the_report_measures_the_subtrees(wild: Vectors) -> None:
     assert np.mean(held) == pytest.approx(figures.held.value, abs=0.06)
     assert 1 < figures.mean_depth < figures.mean_label_depth == (3 + 3 + 2 + 1) / 4
     assert [level.count for level in figures.level_accuracies] == [48, 36, 24]
-    assert figures.level_accuracies[0].value > report.accuracy.value
+    assert figures.level_accuracies[0].value >= report.accuracy.value > 0.8
     assert figures.single_label.value == pytest.approx(np.mean([answer.set_size == 1 for answer in answers]), abs=0.15)
     assert {label.label_id for label in report.labels} == set(named(range(4)))  # groups need no examples
 
