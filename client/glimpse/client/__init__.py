@@ -21,6 +21,7 @@ from glimpse.client.results._collection_report import (
     Estimate,
     HeadAccuracy,
     LabelFigures,
+    LabelTreeFigures,
     LeftOutExample,
     SuspectExample,
 )
@@ -45,6 +46,7 @@ from glimpse.client.results._results import (
     LabelScore,
     SearchExamplesResult,
     SimilarExample,
+    Subtree,
     Timings,
 )
 from glimpse.client.results._review import (
@@ -134,6 +136,7 @@ __all__ = [
     "LabelPolicy",
     "LabelRole",
     "LabelScore",
+    "LabelTreeFigures",
     "LeftOutExample",
     "MergedLabels",
     "Modality",
@@ -162,6 +165,7 @@ __all__ = [
     "ServerInfo",
     "SimilarExample",
     "StageFigures",
+    "Subtree",
     "SuspectExample",
     "SwitchResult",
     "Text",

@@ -12,6 +12,7 @@ from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
+from glimpse.fewshot.label_tree import LabelTree, Subtree
 from glimpse.fewshot.left_out import decide_left_out
 from glimpse.fewshot.predict import predict
 from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
@@ -30,10 +31,12 @@ __all__ = [
     "FewShotClassifier",
     "Fitted",
     "HeadKind",
+    "LabelTree",
     "NearestSimilarities",
     "Policy",
     "Prediction",
     "Predictions",
+    "Subtree",
     "Vocabulary",
     "decide_left_out",
     "fit",

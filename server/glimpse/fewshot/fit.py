@@ -10,6 +10,7 @@ from glimpse.fewshot.calibration.calibration import best_temperature
 from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.calibration.independent_labels import IndependentCalibration, IndependentRegression
 from glimpse.fewshot.calibration.left_out_cosines import LeftOutCosines
+from glimpse.fewshot.calibration.likeliest_labels import LikeliestLabels
 from glimpse.fewshot.calibration.open_set import PooledGaussian, Typicality, max_softmax, nearest_other_similarities
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
@@ -68,6 +69,8 @@ class Fitted:
     cosines: LeftOutCosines | None
     #: The number of examples that are left out together with another.
     grouped: int
+    #: The likeliest labels of the examples left out by the chosen head; None if they were not asked for.
+    likeliest: LikeliestLabels | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,12 @@ class _Candidate:
 
 
 def fit(
-    examples: Examples, pinned: HeadKind | None = None, *, independent: bool = False, choice_only: bool = False
+    examples: Examples,
+    pinned: HeadKind | None = None,
+    *,
+    independent: bool = False,
+    choice_only: bool = False,
+    keep_likeliest: bool = False,
 ) -> Fitted:
     """Fits and evaluates every head that the examples allow, and selects one.
 
@@ -92,6 +100,7 @@ def fit(
         independent: True if any number of labels may hold for one input; then a regression on several-hot targets
             answers, or LDA, and nothing can be pinned.
         choice_only: True leaves out heads that would be reported and cannot be selected.
+        keep_likeliest: True keeps the likeliest labels of the examples left out (see tree_figures.py).
 
     Returns:
         The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 4,000 examples), O(N m² +
@@ -146,6 +155,9 @@ def fit(
         if evaluation
         else None,
         int(is_grouped(context.groups, len(context.rows)).sum()),
+        LikeliestLabels.of(candidates[chosen].left_out, evaluation.temperature)
+        if evaluation and keep_likeliest
+        else None,
     )
 
 

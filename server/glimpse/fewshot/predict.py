@@ -26,6 +26,7 @@ from glimpse.fewshot.decision import (
 )
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
+from glimpse.fewshot.label_tree import LabelTree, set_members
 from glimpse.fewshot.rejection import Fits, is_calibrated, measure_fits
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
@@ -78,6 +79,8 @@ def predict(
     predictions = [_prediction(classifier.labels, settings, *query) for query in zip(*columns, strict=True)]
     if composed:
         composed.rank(predictions, top_k)
+    if settings.tree and not settings.independent:
+        _add_subtrees(settings.tree, predictions, call, scores, calibrated, candidates)
     return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
@@ -227,6 +230,29 @@ def _prediction(
         evidence.set_size,
         evidence.background,
     )
+
+
+def _add_subtrees(
+    tree: LabelTree,
+    predictions: Sequence[Prediction],
+    call: _Call,
+    scores: Array,
+    calibrated: _Calibrated,
+    candidates: Rows | None,
+) -> None:
+    """Adds the subtree that holds the prediction set to each prediction, and names it where no label is sure."""
+    labels, coverage = call.classifier.labels, call.settings.policy.coverage
+    for i, prediction in enumerate(predictions):
+        if not prediction.labels:
+            continue
+        known = np.flatnonzero(candidates[i] >= 0) if candidates is not None else slice(None)
+        own = labels if candidates is None else [labels[row] for row in candidates[i, known].tolist()]
+        probabilities = calibrated.probabilities[i, known]
+        members = set_members(scores[i, known], probabilities, calibrated.sizes[i], coverage)
+        prediction.subtree = subtree = tree.subtree(own, probabilities, members)
+        subtree.probability *= 1.0 - (prediction.background or 0.0)
+        if prediction.decision is Decision.AMBIGUOUS and len(members) > 1:
+            prediction.reason += f"; {subtree.description}"
 
 
 def _competition(call: _Call, scores: Array) -> Competition | None:

@@ -9,6 +9,7 @@ from glimpse.fewshot.calibration.background_vocabulary import Background
 from glimpse.fewshot.composition import ComposedLabels
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.heads.head_selection import HeadKind
+from glimpse.fewshot.label_tree import LabelTree, Subtree
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 
@@ -25,6 +26,7 @@ class DecisionSettings:
         unknown_tokens: the part of each query's tokens that the backbone's vocabulary lacks, n of them; empty if no
             query is a text. While prompts alone answer, a query with more than half is UNKNOWN.
         composed: the labels that are composed of others, which must be independent; None if there are none.
+        tree: the tree of the labels; None if no label has a parent. Independent labels have no use for it.
     """
 
     policy: Policy
@@ -34,6 +36,7 @@ class DecisionSettings:
     background: Background | None = None
     unknown_tokens: Sequence[float] = ()
     composed: ComposedLabels | None = None
+    tree: LabelTree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Prediction:
         p_value: the fraction of the examples that fit no better; None if not calibrated or if the label has none.
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
         background: the probability of the background; None if none competed. The labels share the rest.
+        subtree: the part of the labels' tree that holds the prediction set; None without a tree.
     """
 
     decision: Decision
@@ -77,6 +81,7 @@ class Prediction:
     p_value: float | None = None
     set_size: int = 0
     background: float | None = None
+    subtree: Subtree | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Tests of `glimpse report` and of the fields of `glimpse classify`, with responses of a fake server."""
 
+import csv
 import time
 from dataclasses import fields
 from typing import Any
@@ -235,3 +236,49 @@ def test_every_independent_label_that_holds_is_printed(ask: Run, fake: FakeServe
         decision=classification.DECISION_MATCH, label_id="red", probability=0.9, labels=labels, set_size=3
     )
     assert "star" not in ask("classify", "toys", "--text", "a toy").out
+
+
+BIRDS = classification.Subtree(
+    label_id="bird", path="animal/bird", probability=0.9, label_ids=["robin", "wren"], label_count=2
+)
+
+
+def test_a_classification_shows_its_subtree(ask: Run, fake: FakeServer) -> None:
+    fake.classification = classification.Classification(label_id="robin", probability=0.5, subtree=BIRDS)
+    heading, row = ask("classify", "birds", "--text", "tjip").out.splitlines()
+    assert heading.split() == ["INPUT", "DECISION", "LABEL", "PROB", "SUBTREE", "P-VALUE", "NEAREST"]
+    assert row.split()[2:5] == ["robin", "0.500", "animal/bird"]
+    [found] = ask("classify", "birds", "--text", "tjip", "--format", "json").objects
+    wanted = {"label": "bird", "path": "animal/bird", "probability": 0.9, "labels": ["robin", "wren"], "label_count": 2}
+    assert found["subtree"] == wanted
+    [cells] = csv.DictReader(ask("classify", "birds", "--text", "tjip", "--format", "csv").out.splitlines())
+    assert (cells["subtree.path"], cells["subtree.labels"]) == ("animal/bird", '["robin", "wren"]')
+    fake.classification.subtree.CopyFrom(classification.Subtree(probability=1, label_ids=["a", "b"], label_count=2))
+    assert "any of 2 labels" in ask("classify", "birds", "--text", "tjip").out
+
+
+def test_a_classification_without_a_tree_has_no_column_for_it(ask: Run, fake: FakeServer) -> None:
+    fake.classification = classification.Classification(label_id="robin")
+    assert "SUBTREE" not in ask("classify", "birds", "--text", "tjip").out
+    [found] = ask("classify", "birds", "--text", "tjip", "--format", "json").objects
+    assert found["subtree"] is None
+
+
+def test_a_report_measures_the_tree_of_labels(ask: Run, fake: FakeServer) -> None:
+    fake.report = full()
+    fake.report.label_tree.CopyFrom(
+        pb.LabelTreeFigures(
+            held=part(0.96),
+            single_label=part(0.6),
+            mean_depth=2.44,
+            mean_label_depth=3,
+            level_accuracies=[part(0.99), part(0.9)],
+        )
+    )
+    lines = ask("report", "birds", columns=80).out.splitlines()
+    assert "subtree is right          96.0 % (91.0 to 100.0 %)" in lines
+    assert "subtree is one label      60.0 % (55.0 to 64.0 %)" in lines
+    assert "depth of subtrees         2.4 of 3.0 levels on average" in lines
+    assert "accuracy by level         99.0 %, 90.0 %" in lines
+    [found] = ask("report", "birds", "--format", "json").objects
+    assert found["label_tree"]["mean_depth"] == 2.44

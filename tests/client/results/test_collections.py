@@ -22,6 +22,7 @@ from glimpse.client import (
     LabelFigures,
     LabelMode,
     LabelRole,
+    LabelTreeFigures,
     LeftOutExample,
     Modality,
     Reembedding,
@@ -144,6 +145,13 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
             )
         ],
         agreement=pb.AgreementFigures(method="coral", without=0.5, adapted=0.75, unlabeled_count=40, kept=True),
+        label_tree=pb.LabelTreeFigures(
+            held=proportion(0.95),
+            single_label=proportion(0.65),
+            mean_depth=1.5,
+            mean_label_depth=2.5,
+            level_accuracies=[proportion(0.75), proportion(0.55)],
+        ),
     )
 
     def estimate(value: float) -> Estimate:
@@ -169,6 +177,7 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         grouped_count=5,
         left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
         agreement=AgreementFigures("coral", 0.5, 0.75, 40, True),
+        label_tree=LabelTreeFigures(estimate(0.95), estimate(0.65), 1.5, 2.5, (estimate(0.75), estimate(0.55))),
     )
     assert script.requests == [
         pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
@@ -192,6 +201,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (SuspectExample, pb.SuspectExample),
         (LeftOutExample, pb.LeftOutExample),
         (LabelFigures, pb.LabelFigures),
+        (LabelTreeFigures, pb.LabelTreeFigures),
         (AdaptationFigures, pb.AdaptationFigures),
         (AgreementFigures, pb.AgreementFigures),
     ],

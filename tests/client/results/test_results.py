@@ -15,6 +15,7 @@ from glimpse.client import (
     Input,
     InvalidArgument,
     NewExample,
+    Subtree,
     Vector,
 )
 from glimpse.v1 import classification_service_pb2 as pb
@@ -140,3 +141,20 @@ async def test_an_enrollment_with_failures_raises_with_every_result(client: Clie
     unnamed = [NewExample(text, "l") for text in ("a", "bad")]
     with pytest.raises(EnrollmentFailed, match=r"the first is examples\[1\]"):
         client.enroll("c", unnamed)
+
+
+def test_an_answer_of_a_tree_has_a_subtree(client: Client, script: Script) -> None:
+    message = classification("a")
+    answer(script, message)
+    [result] = client.classify("a", "cat")
+    assert result.unwrap().subtree is None
+    assert result.to_dict()["subtree"] is None
+    message.subtree.CopyFrom(
+        pb.Subtree(label_id="bird", path="animal/bird", probability=0.5, label_ids=["owl", "wren"], label_count=2)
+    )
+    answer(script, message)
+    [result] = client.classify("a", "cat")
+    assert result.unwrap().subtree == Subtree("bird", "animal/bird", 0.5, ("owl", "wren"), 2)
+    assert str(result.unwrap().subtree) == "animal/bird"
+    assert str(Subtree("", "", 1.0, ("owl",), 7)) == "any of 7 labels"
+    assert json.loads(json.dumps(result.to_dict()))["subtree"]["labels"] == ["owl", "wren"]

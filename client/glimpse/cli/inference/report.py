@@ -21,6 +21,7 @@ _FIELDS = (
     *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
     *within("agreement", "method", "without", "adapted", "unlabeled_count", "kept"),
+    *within("label_tree", "held", "single_label", "mean_depth", "mean_label_depth", "level_accuracies"),
     *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice", "cross_fitted"),
 )
 _MAX_FILES = 20  # suspects whose files are requested

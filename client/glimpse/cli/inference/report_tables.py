@@ -52,6 +52,11 @@ def _figures(report: CollectionReport) -> Iterator[tuple[str, str]]:
     if report.false_accept is not None:
         how = "on negative examples" if report.measured_on_negatives else "by leaving out labels"
         yield "false accepts", f"{measured(report.false_accept)}, {how}"
+    if tree := report.label_tree:
+        yield "subtree is right", measured(tree.held)
+        yield "subtree is one label", measured(tree.single_label)
+        yield "depth of subtrees", f"{tree.mean_depth:.1f} of {tree.mean_label_depth:.1f} levels on average"
+        yield "accuracy by level", ", ".join(percent(level.value) for level in tree.level_accuracies)
 
 
 def print_figure(title: str, text: str) -> None:

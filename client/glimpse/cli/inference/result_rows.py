@@ -27,6 +27,7 @@ _FIELDS = (
         "set_size",
         "background_probability",
     ),
+    *within("subtree", "label", "path", "probability", "labels", "label_count"),
     *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
 )
@@ -47,20 +48,19 @@ class ResultPrinter:
         self._output = output
         self._writer = RecordWriter(output, _FIELDS)
         self._nearest = nearest
-        columns = [
-            Column("INPUT", share=3, path=True),
-            Column("DECISION", 9),
-            Column("LABEL", share=2),
-            Column("PROB", 5, right=True),
-        ]
-        example_columns = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
-        self._table = Table([*columns, *(example_columns if nearest else [Column("MARGIN", 6, right=True)])])
+        # It has a column for subtrees if the first answer has one.
+        self._table: Table | None = None
+        self._tree = False
 
     def show(self, sources: Sequence[Source], results: Sequence[ClassifyResult]) -> None:
         """Prints the results of some inputs, in order."""
         pairs = list(zip(sources, results, strict=True))
-        if self._output is Format.TABLE:
-            self._table.measure(self._row(source, result.unwrap()) for source, result in pairs if result.ok)
+        answers = [(source, result.unwrap()) for source, result in pairs if result.ok]
+        if self._output is Format.TABLE and answers:
+            if self._table is None:
+                self._tree = answers[0][1].subtree is not None
+                self._table = Table(self._columns())
+            self._table.measure(self._row(*answer) for answer in answers)
         for source, result in pairs:
             self._show(source, result)
 
@@ -78,10 +78,24 @@ class ResultPrinter:
                 input=source.name, **_classification_json(classification), timings_ms=timings, **truncated
             )
             return
+        assert self._table is not None  # noqa: S101 (`show` makes it for the first answer)
         self._table.row(*self._row(source, classification), colour=_COLOURS.get(classification.decision, ""))
+
+    def _columns(self) -> list[Column]:
+        columns = [
+            Column("INPUT", share=3, path=True),
+            Column("DECISION", 9),
+            Column("LABEL", share=2),
+            Column("PROB", 5, right=True),
+            *([Column("SUBTREE", share=2)] if self._tree else []),
+        ]
+        example_columns = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
+        return [*columns, *(example_columns if self._nearest else [Column("MARGIN", 6, right=True)])]
 
     def _row(self, source: Source, classification: Classification) -> list[object]:
         common = [source.name, classification.decision.name, _labels(classification), classification.probability]
+        if self._tree:
+            common.append(str(classification.subtree) if classification.subtree else None)
         if not self._nearest:
             return [*common, classification.margin]
         nearest = classification.evidence[0].similarity if classification.evidence else None
@@ -137,6 +151,7 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "p_value": classification.p_value,
         "set_size": classification.set_size,
         "background_probability": classification.background_probability,
+        "subtree": classification.subtree.to_dict() if classification.subtree else None,
         "labels": [
             {"label": each.label, "score": each.score, "probability": each.probability}
             for each in classification.labels

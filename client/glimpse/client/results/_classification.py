@@ -6,7 +6,7 @@ from typing import Any
 
 from glimpse.client.requests._enums import Decision, Head
 from glimpse.client.results._resources import last_segment
-from glimpse.client.results._results import Evidence, ItemResult, LabelScore, short_repr
+from glimpse.client.results._results import Evidence, ItemResult, LabelScore, Subtree, short_repr
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,6 +35,8 @@ class Classification:
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
         background_probability: Probability of what none of the labels describes; the labels share the rest. None if no
             background competed: a label has examples, or the call switched it off.
+        subtree: The part of the labels' tree that holds the prediction set. None without a tree, and where labels are
+            independent.
     """
 
     collection: str
@@ -53,6 +55,7 @@ class Classification:
     set_size: int
     similarity: float
     background_probability: float | None
+    subtree: Subtree | None = None
 
     def __repr__(self) -> str:
         return short_repr(self, self.summary())
@@ -62,7 +65,9 @@ class Classification:
         return {"decision": self.decision.name, "label": self.label, "probability": round(self.probability, 4)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain values: enumerations by name, labels and evidence as lists of dictionaries."""
+        """Returns the fields as plain values: enumerations by name, the subtree as a dictionary, labels and
+        evidence as lists of dictionaries.
+        """
         return {
             "collection": last_segment(self.collection),
             "decision": self.decision.name,
@@ -73,6 +78,7 @@ class Classification:
             "p_value": self.p_value,
             "set_size": self.set_size,
             "background_probability": self.background_probability,
+            "subtree": self.subtree.to_dict() if self.subtree else None,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,

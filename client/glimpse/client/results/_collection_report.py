@@ -173,6 +173,26 @@ class CrossFittedFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelTreeFigures:
+    """How well the subtrees of answers do.
+
+    Attributes:
+        held: Share of the subtrees that hold the example's own label. It should reach the coverage of the policy.
+        single_label: Share of the prediction sets that have a single label.
+        mean_depth: Mean number of labels on the path to the subtree. 0 would be the whole tree.
+        mean_label_depth: Mean number of labels on the path to the example's own label.
+        level_accuracies: Share of the best labels that lie under the same label as the example's own, for each level
+            from the roots down.
+    """
+
+    held: Estimate
+    single_label: Estimate
+    mean_depth: float
+    mean_label_depth: float
+    level_accuracies: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -201,6 +221,7 @@ class CollectionReport:
             do it, or nothing was compared.
         cross_fitted: Set if the backbone was adapted to examples that the collection holds. Then `accuracy`,
             `false_reject` and `false_accept` are cross-fitted, and other figures that leave out examples are missing.
+        label_tree: The figures of the tree of labels. None if no label has a parent, or if labels are independent.
     """
 
     revision: int
@@ -223,3 +244,4 @@ class CollectionReport:
     left_out: tuple[LeftOutExample, ...]
     agreement: AgreementFigures | None = None
     cross_fitted: CrossFittedFigures | None = None
+    label_tree: LabelTreeFigures | None = None

@@ -212,6 +212,7 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
         ),
         agreement=_agreement(message.agreement) if message.HasField("agreement") else None,
         cross_fitted=_cross_fitted(message.cross_fitted) if message.HasField("cross_fitted") else None,
+        label_tree=_label_tree(message.label_tree) if message.HasField("label_tree") else None,
     )
 
 
@@ -232,6 +233,16 @@ def _cross_fitted(message: pb.CrossFittedFigures) -> reports.CrossFittedFigures:
         _optional_estimate(message, "frozen_zero_shot_accuracy"),
         _optional_estimate(message, "adapted_zero_shot_accuracy"),
         message.forced,
+    )
+
+
+def _label_tree(message: pb.LabelTreeFigures) -> reports.LabelTreeFigures:
+    return reports.LabelTreeFigures(
+        held=_estimate(message.held),
+        single_label=_estimate(message.single_label),
+        mean_depth=message.mean_depth,
+        mean_label_depth=message.mean_label_depth,
+        level_accuracies=tuple(_estimate(level) for level in message.level_accuracies),
     )
 
 

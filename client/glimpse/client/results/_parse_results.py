@@ -86,6 +86,13 @@ def _classification(message: classification.Classification) -> Classification:
         set_size=message.set_size,
         similarity=message.similarity,
         background_probability=optional(message, "background_probability"),
+        subtree=_subtree(message.subtree) if message.HasField("subtree") else None,
+    )
+
+
+def _subtree(message: classification.Subtree) -> results.Subtree:
+    return results.Subtree(
+        message.label_id, message.path, message.probability, tuple(message.label_ids), message.label_count
     )
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from glimpse.client.results._resources import Vector
@@ -47,6 +47,33 @@ class LabelScore:
     label: str
     score: float
     probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """The deepest label of a collection's tree that holds the whole prediction set.
+
+    Attributes:
+        label: Id of the label. Empty if no label holds the set: the input may be any of the labels left.
+        path: Ids of the labels from a root of the tree to this one, for example `animal/bird`.
+        probability: Sum of the probabilities of this label and of all labels below it, in [0, 1].
+        labels: Ids of the labels left, most probable first, at most 32. They are the prediction set, or as many labels
+            as the coverage needs while the examples are too few for one.
+        label_count: Number of the labels left.
+    """
+
+    label: str
+    path: str
+    probability: float
+    labels: tuple[str, ...]
+    label_count: int
+
+    def __str__(self) -> str:
+        return self.path or f"any of {self.label_count} labels"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain values."""
+        return {**asdict(self), "labels": list(self.labels)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from glimpse.fewshot import DecisionSettings, Policy, Predictions
+from glimpse.fewshot import DecisionSettings, Policy, Predictions, Subtree
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.classification.neighbors import Neighbor
 from glimpse.server.collections.collection import CollectionView
@@ -11,10 +11,13 @@ from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import DECISIONS, HEADS
 
+# The most labels of a subtree's prediction set in an answer.
+_MAX_SUBTREE_LABELS = 32
+
 
 def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
     """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
-    record, composed = view.record, view.composed.labels
+    record, about_labels = view.record, {"composed": view.composed.labels, "tree": view.tree}
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
     rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
@@ -25,9 +28,9 @@ def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
     if backbone is None:
-        return DecisionSettings(policy, EXAMPLE_SCALE, view.independent, composed=composed)
+        return DecisionSettings(policy, EXAMPLE_SCALE, view.independent, **about_labels)
     bias = backbone.manifest.logit_bias
-    return DecisionSettings(policy, backbone.prompt_scale, view.independent, bias, composed=composed)
+    return DecisionSettings(policy, backbone.prompt_scale, view.independent, bias, **about_labels)
 
 
 def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
@@ -56,7 +59,19 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
             "similarity": prediction.similarity,
             "margin": prediction.margin,
             "background_probability": prediction.background,
+            "subtree": _subtree_fields(prediction.subtree) if prediction.subtree else None,
         }
+
+
+def _subtree_fields(subtree: Subtree) -> dict[str, Any]:
+    """Returns the fields of a Subtree."""
+    return {
+        "label_id": subtree.path[-1] if subtree.path else "",
+        "path": "/".join(subtree.path),
+        "probability": subtree.probability,
+        "label_ids": subtree.labels[:_MAX_SUBTREE_LABELS],
+        "label_count": len(subtree.labels),
+    }
 
 
 def evidence_fields(prefix: str, neighbors: Sequence[Neighbor]) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ from itertools import zip_longest
 
 import numpy as np
 
-from glimpse.fewshot import Fitted, HeadKind, Policy, decide_left_out
+from glimpse.fewshot import FewShotClassifier, Fitted, HeadKind, LabelTree, Policy, decide_left_out
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import is_better_prediction
 from glimpse.fewshot.rejection import is_calibrated
+from glimpse.fewshot.tree_figures import tree_figures
 from glimpse.server.classification.advice import advice
 from glimpse.server.classification.cross_fitted import add_cross_fitted
 from glimpse.server.classification.proportion import proportion
@@ -48,6 +49,8 @@ def build_report(
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
+        if view.tree and not view.independent:
+            _add_tree(response, view.classifier, view.tree, policy)
         if include_left_out:
             _add_left_out(response, view, fitted, chosen, policy)
     by_rates = evaluation is not None and policy.threshold is None and not view.independent
@@ -87,6 +90,23 @@ def _add_agreement(response: pb.GetCollectionReportResponse, fitted: Fitted) -> 
     if found := fitted.agreement:
         figures = {"without": found.without, "adapted": found.adapted, "unlabeled_count": found.count}
         response.agreement.MergeFrom(pb.AgreementFigures(method=found.name, kept=found.kept, **figures))
+
+
+def _add_tree(
+    response: pb.GetCollectionReportResponse, classifier: FewShotClassifier, tree: LabelTree, policy: Policy
+) -> None:
+    figures = tree_figures(classifier, tree, policy)
+    if figures is None:
+        return
+    response.label_tree.CopyFrom(
+        pb.LabelTreeFigures(
+            held=proportion(figures.held, figures.count),
+            single_label=proportion(figures.single, figures.count),
+            mean_depth=figures.mean_depth,
+            mean_label_depth=figures.mean_label_depth,
+            level_accuracies=[proportion(right, count) for right, count in figures.levels],
+        )
+    )
 
 
 def _add_examples(
@@ -159,7 +179,13 @@ def _labels(view: CollectionView, fitted: Fitted | None, chosen: HeadEvaluation 
         correct, total = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
         np.add.at(correct, fitted.rows, chosen.predicted == fitted.rows)
         measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, correct, total, strict=True)}
-    ids = [label.id for label in view.labels.values() if can_answer(label)]
+    groups = view.tree.inner if view.tree else ()
+    ids = [
+        label.id
+        for label in view.labels.values()
+        # A label that only groups others needs no example.
+        if can_answer(label) and (label.id not in groups or view.classifier.can_score(label.id))
+    ]
     median = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0
     figures = [_label_figures(view, label, measured.get(label, (0, 0)), median, overall) for label in ids]

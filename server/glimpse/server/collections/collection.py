@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot import FewShotClassifier
+from glimpse.fewshot import FewShotClassifier, LabelTree
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Device, Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
@@ -61,6 +61,9 @@ class CollectionView:
         self.labels: dict[str, LabelRecord] = {}
         # Labels by other spellings: their aliases, and the normal form of ids that older servers accepted without it.
         self._respelled: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
+        #: The tree of the labels; None if no label has a parent.
+        self.tree: LabelTree | None = None
         self.classifier = FewShotClassifier(record.dimension)
         self.indexes = RoleIndexes(record.dimension)
         self.examples = ExampleStore(contents=self.independent)
@@ -128,11 +131,13 @@ class CollectionView:
         self._changed(self)
 
     def unnamed_labels(self) -> list[LabelRecord]:
-        """Returns the labels that can answer but have neither prompts nor an embedded name."""
+        """Returns the labels that can answer but have neither prompts nor an embedded name, and group no others."""
         texts = self.classifier.lda.moments.texts
         if len(texts) == len(self.labels):
             return []
-        return [label for label in self.labels.values() if can_answer(label) and label.id not in texts]
+        groups = self.tree.inner if self.tree else ()
+        labels = (label for label in self.labels.values() if can_answer(label) and label.id not in texts)
+        return [label for label in labels if label.id not in groups]
 
     def name_label(self, label: LabelRecord, direction: Array) -> None:
         """Uses the embedded name of a label, `(d,)`, as its prompt, unless the label has changed since."""
@@ -168,12 +173,28 @@ class CollectionView:
         elif label.composed and self.classifier.can_score(label.id):  # by its name, before it was composed
             self.classifier.drop(label.id)
             self.label_index.remove(label.id)
+        if label.parent_id != (former.parent_id if former else ""):
+            self._set_parent(label.id, label.parent_id)
+
+    def _set_parent(self, label_id: str, parent_id: str) -> None:
+        had_tree = self.tree is not None
+        self._parents.pop(label_id, None)
+        if parent_id:
+            self._parents[label_id] = parent_id
+        self.tree = LabelTree(self._parents) if self._parents else None
+        parent = self.labels.get(parent_id)
+        if parent and parent.prompt_vector is None and parent_id in self.classifier.lda.moments.texts:
+            self._set_text(parent_id, None)  # its embedded name would compete with the labels that it groups
+        if self.tree and not had_tree:  # the report needs a fit that keeps more
+            self.classifier.mark_outdated()
             self._changed(self)
 
     def remove_label(self, label_id: str) -> None:
         """Removes a label and its examples."""
         index, removed_ids = self.index_of(label_id), self.examples.remove_label(label_id)
         label = self.labels.pop(label_id)
+        if label.parent_id:
+            self._set_parent(label_id, "")
         self._forget_spellings(label)
         if self.composed.remove(label_id):
             self.classifier.mark_outdated()

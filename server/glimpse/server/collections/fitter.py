@@ -108,7 +108,9 @@ class Fitter:
                 examples = await run_in_background(data.read)
             except KeyError:  # an example was deleted before it was read; the next round collects the data again
                 return
-            fitted = await run_in_background(partial(fit, examples, pinned, independent=view.independent))
+            fitted = await run_in_background(
+                partial(fit, examples, pinned, independent=view.independent, keep_likeliest=view.tree is not None)
+            )
             adapted = await self._training.held_by(view)
             if adapted:
                 fitted = cross_calibrated(fitted, adapted.calibration)

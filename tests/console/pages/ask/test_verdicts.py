@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Timings
+from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Subtree, Timings
 from glimpse.console.pages.ask.questions import prompts_of
-from glimpse.console.pages.ask.verdicts import bars, best_example, reason_of_head, stages, tally, verdict
+from glimpse.console.pages.ask.verdicts import bars, best_example, note_of_tree, reason_of_head, stages, tally, verdict
 
 LABELS = tuple(LabelScore(label, 0.5, p) for label, p in (("a", 0.5), ("b", 0.3), ("c", 0.1), ("d", 0.06), ("e", 0.04)))
 NEAR, OWN = Evidence("collections/c/examples/1", "b", 0.9), Evidence("collections/c/examples/2", "a", 0.8)
@@ -88,3 +88,26 @@ def test_decisions_are_counted() -> None:
 def test_each_line_is_a_label_with_an_optional_prompt() -> None:
     text = "star\n\n moon : a crescent at night\nmoon: a full moon: round\n: no label\n"
     assert prompts_of(text) == {"star": ["star"], "moon": ["a crescent at night", "a full moon: round"]}
+
+
+@pytest.mark.parametrize(
+    ("subtree", "words", "in_tree"),
+    [
+        (
+            Subtree("bird", "animal/bird", 0.93, ("a", "b"), 2),
+            "animal / Birds: a or b?",
+            "animal / Birds, 93\N{NO-BREAK SPACE}%.",
+        ),
+        (Subtree("a", "animal/a", 0.5, ("a",), 1), "a or b?", "animal / a, 50\N{NO-BREAK SPACE}%."),
+        (Subtree("", "", 1.0, ("a", "b"), 2), "a or b?", "any of 2 labels, which have no common label above them."),
+    ],
+)
+def test_an_answer_names_its_subtree(subtree: Subtree, words: str, in_tree: str) -> None:
+    answer = replace(ANSWER, decision=Decision.AMBIGUOUS, set_size=2, subtree=subtree)
+    names = {"bird": "Birds"}
+    assert verdict(answer, lambda label: names.get(label, label)) == words
+    assert note_of_tree(answer, lambda label: names.get(label, label)) == f"In the tree: {in_tree}"
+
+
+def test_an_answer_of_a_collection_without_a_tree_names_none() -> None:
+    assert note_of_tree(ANSWER, str) == ""

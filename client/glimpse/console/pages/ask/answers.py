@@ -21,7 +21,15 @@ from glimpse.console.components import (
 from glimpse.console.context import Context
 from glimpse.console.errors import title_of
 from glimpse.console.pages.ask.questions import Asked, Content
-from glimpse.console.pages.ask.verdicts import DECISIONS, bars, best_example, reason_of_head, stages, verdict
+from glimpse.console.pages.ask.verdicts import (
+    DECISIONS,
+    bars,
+    best_example,
+    note_of_tree,
+    reason_of_head,
+    stages,
+    verdict,
+)
 
 _MAX_SHORT = 60  # characters of a text as a heading
 _MAX_NEAR = 4
@@ -124,6 +132,8 @@ class Answer:
             note(f"If it had to be a label: {name_of(answer.label)}, {percent(answer.probability)}.")
         probability_bars(bars(answer, name_of))
         ui.label(_sentence(answer.decision_reason))
+        if in_tree := note_of_tree(answer, name_of):
+            note(in_tree)
         note(reason_of_head(answer))
         if answer.evidence and not answer.calibrated:
             note("Not calibrated: too few examples to measure how often the answer is wrong.")

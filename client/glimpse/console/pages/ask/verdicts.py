@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from glimpse.client import Classification, Decision, Evidence, Head, Timings
-from glimpse.console.components import head_name
+from glimpse.console.components import head_name, percent
 
 _MAX_NAMED = 4
 _NOTHING = "None of these"
@@ -31,8 +31,24 @@ def verdict(answer: Classification, name_of: Callable[[str], str], *, independen
     if answer.decision is Decision.MATCH:
         return name_of(answer.label)
     if answer.decision is Decision.AMBIGUOUS:
-        return " or ".join(_named(answer, name_of, max(answer.set_size, 2))) + "?"
+        within = f"{place_in_tree(answer, name_of)}: " if _is_group(answer) else ""
+        return within + " or ".join(_named(answer, name_of, max(answer.set_size, 2))) + "?"
     return "like none of the labels"
+
+
+def place_in_tree(answer: Classification, name_of: Callable[[str], str]) -> str:
+    """Returns the path to the subtree, `animal / bird`. Empty: no label holds all the labels left."""
+    path = answer.subtree.path if answer.subtree else ""
+    return " / ".join(map(name_of, path.split("/"))) if path else ""
+
+
+def note_of_tree(answer: Classification, name_of: Callable[[str], str]) -> str:
+    """Returns what the tree of labels says: `In the tree: animal / bird, 93 %`. Empty: the collection has no tree."""
+    if answer.subtree is None:
+        return ""
+    if place := place_in_tree(answer, name_of):
+        return f"In the tree: {place}, {percent(answer.subtree.probability)}."
+    return f"In the tree: any of {answer.subtree.label_count} labels, which have no common label above them."
 
 
 def reason_of_head(answer: Classification) -> str:
@@ -70,6 +86,10 @@ def tally(decisions: Sequence[Decision]) -> str:
     """Returns how often each decision was made: `3 match · 1 unknown`."""
     counts = [(name.lower(), decisions.count(decision)) for decision, name in DECISIONS.items()]
     return " · ".join(f"{count:,} {name}" for name, count in counts if count)
+
+
+def _is_group(answer: Classification) -> bool:
+    return bool(answer.subtree and answer.subtree.path and answer.subtree.label_count > 1)
 
 
 def _named(answer: Classification, name_of: Callable[[str], str], count: int) -> list[str]:

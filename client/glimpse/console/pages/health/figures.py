@@ -24,6 +24,9 @@ def show_figures(report: CollectionReport, collection: Collection) -> None:
             figure("Unknown inputs accepted", estimate(report.false_accept), f"measured on {measured_on}")
             if report.zero_shot_accuracy:
                 figure("Prompts alone", estimate(report.zero_shot_accuracy), "accuracy on the same examples")
+            if tree := report.label_tree:
+                depth = f"mean depth {tree.mean_depth:.1f} of {tree.mean_label_depth:.1f}"
+                figure("Subtree right", estimate(tree.held), depth)
             calibrated = "calibrated" if report.calibrated else "not calibrated yet"
             figure("Answers by", head_name(report.head), f"{calibrated} · {report.head_reason}".removesuffix(" · "))
 

@@ -77,7 +77,12 @@ class LabelList:
     @property
     def can_be_measured(self) -> bool:
         """True if each label has two examples or more, so that one of them can be left out."""
-        return all(self._labels[label].example_count > 1 for label in self.possible_parts)
+        groups = {one.parent for one in self._labels.values()}  # need no example themselves
+        return all(
+            one.example_count > 1
+            for one in self._labels.values()
+            if one.role not in _ROLES and not one.composition and (one.example_count or one.id not in groups)
+        )
 
     async def load(self) -> None:
         """Reads the labels, as they are now."""
@@ -109,7 +114,7 @@ class LabelList:
             with self._rows:
                 self._shown = {label: _Row(one, partial(self._on_choose, label)) for label, one in shown.items()}
         for label, one in shown.items():
-            self._shown[label].update(one, chosen=label == chosen)
+            self._shown[label].update(one, self.name_of(one.parent), chosen=label == chosen)
         self._hint.text = self._describe_rest(len(matching))
 
     def _describe_rest(self, matching: int) -> str:
@@ -133,14 +138,17 @@ class _Row:
                 Tag("span", _ROLES[label.role]).classes("chip-note")
             if label.composition:
                 Tag("span", "composed").classes("chip-note")
+            self._parent = Tag("span", "").classes("chip-note")
             self._count = Tag("span", "").classes("label-row-count").props("aria-hidden=true")
         self._button.props["data-drop"] = label.id
         self._button.on("click", on_click)
 
-    def update(self, label: Label, *, chosen: bool) -> None:
-        """Shows the name and the number of examples as they are now."""
+    def update(self, label: Label, parent: str, *, chosen: bool) -> None:
+        """Shows the name, the parent's name, which may be empty, and the number of examples as they are now."""
         self._name.text = label.display_name or label.id
+        self._parent.text = f"in {parent}" if parent else ""
         self._count.text = "" if label.composition else f"{label.example_count:,}"
         what = "composed" if label.composition else counted(label.example_count, "example")
-        self._button.props["aria-label"] = f"{self._name.text}, {what}"
+        within = f" {self._parent.text}" if parent else ""
+        self._button.props["aria-label"] = f"{self._name.text}{within}, {what}"
         self._button.props["aria-pressed"] = "true" if chosen else "false"

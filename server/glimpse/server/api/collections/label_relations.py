@@ -52,6 +52,7 @@ def check_relations(view: CollectionView, record: LabelRecord) -> None:
                 message = f"collection {view.record.id!r} has no label {label_id!r}; create it first"
                 raise not_found("LABEL_NOT_FOUND", message, field)
     _check_levels(view, record)
+    _check_roles(view, record)
     if record.composed:
         _check_composed(view, record)
     for position, alias in enumerate(record.aliases):
@@ -127,6 +128,13 @@ def _check_levels(view: CollectionView, record: LabelRecord) -> None:
     if record.parent_id and above + 1 + _levels_below(view, record.id) > _MAX_LEVELS:
         message = f"the tree of labels would have more than {_MAX_LEVELS} levels"
         raise invalid("TOO_MANY_LEVELS", message, "label.parent_label_id")
+
+
+def _check_roles(view: CollectionView, record: LabelRecord) -> None:
+    """Checks that a label in the tree and its parent can both answer."""
+    if record.parent_id and not (can_answer(record) and can_answer(view.labels[record.parent_id])):
+        message = "only labels of classes form a tree, not negative or unlabeled ones"
+        raise invalid("LABEL_ROLE", message, "label.parent_label_id")
 
 
 def _levels_below(view: CollectionView, label_id: str) -> int:

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file glimpse/v1/classification_service.proto.
  */
 export const file_glimpse_v1_classification_service: GenFile = /*@__PURE__*/
-  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEi3wMKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQFCCQoHX21hcmdpbkIKCghfcF92YWx1ZUIZChdfYmFja2dyb3VuZF9wcm9iYWJpbGl0eSKVAQoPQ2xhc3NpZnlPcHRpb25zEhIKBXRvcF9rGAEgASgFSACIAQESFQoIZXZpZGVuY2UYAiABKAVIAYgBARIUCgxtaW5fcmV2aXNpb24YAyABKAMSDgoGZG9tYWluGAQgASgJEhEKBGtlZXAYBSABKAhIAogBAUIICgZfdG9wX2tCCwoJX2V2aWRlbmNlQgcKBV9rZWVwIncKD0NsYXNzaWZ5UmVxdWVzdBITCgtjb2xsZWN0aW9ucxgBIAMoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EiwKB29wdGlvbnMYAyABKAsyGy5nbGltcHNlLnYxLkNsYXNzaWZ5T3B0aW9ucyKyAQoOQ2xhc3NpZnlSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEjMKD2NsYXNzaWZpY2F0aW9ucxgDIAMoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZmljYXRpb24SEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiPwoQQ2xhc3NpZnlSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCJZChRTdHJlYW1DbGFzc2lmeUNvbmZpZxITCgtjb2xsZWN0aW9ucxgBIAMoCRIsCgdvcHRpb25zGAIgASgLMhsuZ2xpbXBzZS52MS5DbGFzc2lmeU9wdGlvbnMiegoVU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0EjIKBmNvbmZpZxgBIAEoCzIgLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlDb25maWdIABIiCgVpbnB1dBgCIAEoCzIRLmdsaW1wc2UudjEuSW5wdXRIAEIJCgdtZXNzYWdlIkQKFlN0cmVhbUNsYXNzaWZ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCIyCg1Qcm9tcHRlZExhYmVsEhAKCGxhYmVsX2lkGAEgASgJEg8KB3Byb21wdHMYAiADKAkiQAoSWmVyb1Nob3RCYWNrZ3JvdW5kEhsKE3ZvY2FidWxhcnlfZGlzYWJsZWQYASABKAgSDQoFdGV4dHMYAiADKAkihwIKF0NsYXNzaWZ5WmVyb1Nob3RSZXF1ZXN0EhAKCGJhY2tib25lGAEgASgJEikKBmxhYmVscxgCIAMoCzIZLmdsaW1wc2UudjEuUHJvbXB0ZWRMYWJlbBIhCgZpbnB1dHMYAyADKAsyES5nbGltcHNlLnYxLklucHV0EiMKBG1vZGUYBCABKA4yFS5nbGltcHNlLnYxLkxhYmVsTW9kZRIVCg11c2VfdGVtcGxhdGVzGAUgASgIEhIKBXRvcF9rGAYgASgFSACIAQESMgoKYmFja2dyb3VuZBgHIAEoCzIeLmdsaW1wc2UudjEuWmVyb1Nob3RCYWNrZ3JvdW5kQggKBl90b3BfayK5AQoWQ2xhc3NpZnlaZXJvU2hvdFJlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSMgoOY2xhc3NpZmljYXRpb24YAyABKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZpY2F0aW9uEhEKCXRydW5jYXRlZBgEIAEoCBIkCgd0aW1pbmdzGAUgASgLMhMuZ2xpbXBzZS52MS5UaW1pbmdzIk8KGENsYXNzaWZ5WmVyb1Nob3RSZXNwb25zZRIzCgdyZXN1bHRzGAEgAygLMiIuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVzdWx0IqYBChVTZWFyY2hFeGFtcGxlc1JlcXVlc3QSEgoKY29sbGVjdGlvbhgBIAEoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EhIKBXRvcF9rGAMgASgFSACIAQESEQoJbGFiZWxfaWRzGAQgAygJEhQKDG1pbl9yZXZpc2lvbhgFIAEoAxIPCgdkb21haW5zGAYgAygJQggKBl90b3BfayKsAQoUU2VhcmNoRXhhbXBsZXNSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEicKCW5laWdoYm9ycxgDIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiXQoWU2VhcmNoRXhhbXBsZXNSZXNwb25zZRIxCgdyZXN1bHRzGAEgAygLMiAuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1Jlc3VsdBIQCghyZXZpc2lvbhgCIAEoAypmCghEZWNpc2lvbhIYChRERUNJU0lPTl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lTSU9OX01BVENIEAESFAoQREVDSVNJT05fVU5LTk9XThACEhYKEkRFQ0lTSU9OX0FNQklHVU9VUxADMvMCChVDbGFzc2lmaWNhdGlvblNlcnZpY2USRQoIQ2xhc3NpZnkSGy5nbGltcHNlLnYxLkNsYXNzaWZ5UmVxdWVzdBocLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXNwb25zZRJbCg5TdHJlYW1DbGFzc2lmeRIhLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0GiIuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeVJlc3BvbnNlKAEwARJdChBDbGFzc2lmeVplcm9TaG90EiMuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVxdWVzdBokLmdsaW1wc2UudjEuQ2xhc3NpZnlaZXJvU2hvdFJlc3BvbnNlElcKDlNlYXJjaEV4YW1wbGVzEiEuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1JlcXVlc3QaIi5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVzcG9uc2ViBnByb3RvMw", [file_glimpse_v1_types]);
+  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEihQQKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQESJAoHc3VidHJlZRgVIAEoCzITLmdsaW1wc2UudjEuU3VidHJlZUIJCgdfbWFyZ2luQgoKCF9wX3ZhbHVlQhkKF19iYWNrZ3JvdW5kX3Byb2JhYmlsaXR5ImYKB1N1YnRyZWUSEAoIbGFiZWxfaWQYASABKAkSDAoEcGF0aBgCIAEoCRITCgtwcm9iYWJpbGl0eRgDIAEoARIRCglsYWJlbF9pZHMYBCADKAkSEwoLbGFiZWxfY291bnQYBSABKAUilQEKD0NsYXNzaWZ5T3B0aW9ucxISCgV0b3BfaxgBIAEoBUgAiAEBEhUKCGV2aWRlbmNlGAIgASgFSAGIAQESFAoMbWluX3JldmlzaW9uGAMgASgDEg4KBmRvbWFpbhgEIAEoCRIRCgRrZWVwGAUgASgISAKIAQFCCAoGX3RvcF9rQgsKCV9ldmlkZW5jZUIHCgVfa2VlcCJ3Cg9DbGFzc2lmeVJlcXVlc3QSEwoLY29sbGVjdGlvbnMYASADKAkSIQoGaW5wdXRzGAIgAygLMhEuZ2xpbXBzZS52MS5JbnB1dBIsCgdvcHRpb25zGAMgASgLMhsuZ2xpbXBzZS52MS5DbGFzc2lmeU9wdGlvbnMisgEKDkNsYXNzaWZ5UmVzdWx0EgoKAmlkGAEgASgJEiYKBnN0YXR1cxgCIAEoCzIWLmdsaW1wc2UudjEuSXRlbVN0YXR1cxIzCg9jbGFzc2lmaWNhdGlvbnMYAyADKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZpY2F0aW9uEhEKCXRydW5jYXRlZBgEIAEoCBIkCgd0aW1pbmdzGAUgASgLMhMuZ2xpbXBzZS52MS5UaW1pbmdzIj8KEENsYXNzaWZ5UmVzcG9uc2USKwoHcmVzdWx0cxgBIAMoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXN1bHQiWQoUU3RyZWFtQ2xhc3NpZnlDb25maWcSEwoLY29sbGVjdGlvbnMYASADKAkSLAoHb3B0aW9ucxgCIAEoCzIbLmdsaW1wc2UudjEuQ2xhc3NpZnlPcHRpb25zInoKFVN0cmVhbUNsYXNzaWZ5UmVxdWVzdBIyCgZjb25maWcYASABKAsyIC5nbGltcHNlLnYxLlN0cmVhbUNsYXNzaWZ5Q29uZmlnSAASIgoFaW5wdXQYAiABKAsyES5nbGltcHNlLnYxLklucHV0SABCCQoHbWVzc2FnZSJEChZTdHJlYW1DbGFzc2lmeVJlc3BvbnNlEioKBnJlc3VsdBgBIAEoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXN1bHQiMgoNUHJvbXB0ZWRMYWJlbBIQCghsYWJlbF9pZBgBIAEoCRIPCgdwcm9tcHRzGAIgAygJIkAKElplcm9TaG90QmFja2dyb3VuZBIbChN2b2NhYnVsYXJ5X2Rpc2FibGVkGAEgASgIEg0KBXRleHRzGAIgAygJIocCChdDbGFzc2lmeVplcm9TaG90UmVxdWVzdBIQCghiYWNrYm9uZRgBIAEoCRIpCgZsYWJlbHMYAiADKAsyGS5nbGltcHNlLnYxLlByb21wdGVkTGFiZWwSIQoGaW5wdXRzGAMgAygLMhEuZ2xpbXBzZS52MS5JbnB1dBIjCgRtb2RlGAQgASgOMhUuZ2xpbXBzZS52MS5MYWJlbE1vZGUSFQoNdXNlX3RlbXBsYXRlcxgFIAEoCBISCgV0b3BfaxgGIAEoBUgAiAEBEjIKCmJhY2tncm91bmQYByABKAsyHi5nbGltcHNlLnYxLlplcm9TaG90QmFja2dyb3VuZEIICgZfdG9wX2siuQEKFkNsYXNzaWZ5WmVyb1Nob3RSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEjIKDmNsYXNzaWZpY2F0aW9uGAMgASgLMhouZ2xpbXBzZS52MS5DbGFzc2lmaWNhdGlvbhIRCgl0cnVuY2F0ZWQYBCABKAgSJAoHdGltaW5ncxgFIAEoCzITLmdsaW1wc2UudjEuVGltaW5ncyJPChhDbGFzc2lmeVplcm9TaG90UmVzcG9uc2USMwoHcmVzdWx0cxgBIAMoCzIiLmdsaW1wc2UudjEuQ2xhc3NpZnlaZXJvU2hvdFJlc3VsdCKmAQoVU2VhcmNoRXhhbXBsZXNSZXF1ZXN0EhIKCmNvbGxlY3Rpb24YASABKAkSIQoGaW5wdXRzGAIgAygLMhEuZ2xpbXBzZS52MS5JbnB1dBISCgV0b3BfaxgDIAEoBUgAiAEBEhEKCWxhYmVsX2lkcxgEIAMoCRIUCgxtaW5fcmV2aXNpb24YBSABKAMSDwoHZG9tYWlucxgGIAMoCUIICgZfdG9wX2sirAEKFFNlYXJjaEV4YW1wbGVzUmVzdWx0EgoKAmlkGAEgASgJEiYKBnN0YXR1cxgCIAEoCzIWLmdsaW1wc2UudjEuSXRlbVN0YXR1cxInCgluZWlnaGJvcnMYAyADKAsyFC5nbGltcHNlLnYxLkV2aWRlbmNlEhEKCXRydW5jYXRlZBgEIAEoCBIkCgd0aW1pbmdzGAUgASgLMhMuZ2xpbXBzZS52MS5UaW1pbmdzIl0KFlNlYXJjaEV4YW1wbGVzUmVzcG9uc2USMQoHcmVzdWx0cxgBIAMoCzIgLmdsaW1wc2UudjEuU2VhcmNoRXhhbXBsZXNSZXN1bHQSEAoIcmV2aXNpb24YAiABKAMqZgoIRGVjaXNpb24SGAoUREVDSVNJT05fVU5TUEVDSUZJRUQQABISCg5ERUNJU0lPTl9NQVRDSBABEhQKEERFQ0lTSU9OX1VOS05PV04QAhIWChJERUNJU0lPTl9BTUJJR1VPVVMQAzLzAgoVQ2xhc3NpZmljYXRpb25TZXJ2aWNlEkUKCENsYXNzaWZ5EhsuZ2xpbXBzZS52MS5DbGFzc2lmeVJlcXVlc3QaHC5nbGltcHNlLnYxLkNsYXNzaWZ5UmVzcG9uc2USWwoOU3RyZWFtQ2xhc3NpZnkSIS5nbGltcHNlLnYxLlN0cmVhbUNsYXNzaWZ5UmVxdWVzdBoiLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlSZXNwb25zZSgBMAESXQoQQ2xhc3NpZnlaZXJvU2hvdBIjLmdsaW1wc2UudjEuQ2xhc3NpZnlaZXJvU2hvdFJlcXVlc3QaJC5nbGltcHNlLnYxLkNsYXNzaWZ5WmVyb1Nob3RSZXNwb25zZRJXCg5TZWFyY2hFeGFtcGxlcxIhLmdsaW1wc2UudjEuU2VhcmNoRXhhbXBsZXNSZXF1ZXN0GiIuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1Jlc3BvbnNlYgZwcm90bzM", [file_glimpse_v1_types]);
 
 /**
  * LabelScore is the score of one label.
@@ -220,6 +220,14 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
    * @generated from field: optional double background_probability = 20;
    */
   backgroundProbability?: number | undefined;
+
+  /**
+   * The subtree is the part of the labels' tree that holds the whole prediction set, whatever the decision is. It is set
+   * where labels are exclusive and at least one label of the collection has a parent.
+   *
+   * @generated from field: glimpse.v1.Subtree subtree = 21;
+   */
+  subtree?: Subtree | undefined;
 };
 
 /**
@@ -228,6 +236,57 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
  */
 export const ClassificationSchema: GenMessage<Classification> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_classification_service, 2);
+
+/**
+ * Subtree is the deepest label of the tree that holds the whole prediction set: each label of the set is this label or
+ * below it. Where no label is sure, it still says what the input is: `animal/bird`, and which birds are left.
+ *
+ * @generated from message glimpse.v1.Subtree
+ */
+export type Subtree = Message<"glimpse.v1.Subtree"> & {
+  /**
+   * The label is given by its id. It is empty if no label holds the whole set: the input may be any of the labels left.
+   *
+   * @generated from field: string label_id = 1;
+   */
+  labelId: string;
+
+  /**
+   * The path has the ids of the labels from a root of the tree to this one, for example `animal/bird`.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * The probability is the sum of those of this label and of all labels below it.
+   *
+   * @generated from field: double probability = 3;
+   */
+  probability: number;
+
+  /**
+   * These labels are left: those of the prediction set, the most probable first; at most 32. While the examples are too
+   * few for a prediction set, these are as many labels as their probabilities need to reach the coverage of the policy.
+   *
+   * @generated from field: repeated string label_ids = 4;
+   */
+  labelIds: string[];
+
+  /**
+   * This many labels are left.
+   *
+   * @generated from field: int32 label_count = 5;
+   */
+  labelCount: number;
+};
+
+/**
+ * Describes the message glimpse.v1.Subtree.
+ * Use `create(SubtreeSchema)` to create a new message.
+ */
+export const SubtreeSchema: GenMessage<Subtree> = /*@__PURE__*/
+  messageDesc(file_glimpse_v1_classification_service, 3);
 
 /**
  * ClassifyOptions says what a classification returns in addition to its best label.
@@ -279,7 +338,7 @@ export type ClassifyOptions = Message<"glimpse.v1.ClassifyOptions"> & {
  * Use `create(ClassifyOptionsSchema)` to create a new message.
  */
 export const ClassifyOptionsSchema: GenMessage<ClassifyOptions> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 3);
+  messageDesc(file_glimpse_v1_classification_service, 4);
 
 /**
  * ClassifyRequest is the request of Classify.
@@ -316,7 +375,7 @@ export type ClassifyRequest = Message<"glimpse.v1.ClassifyRequest"> & {
  * Use `create(ClassifyRequestSchema)` to create a new message.
  */
 export const ClassifyRequestSchema: GenMessage<ClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 4);
+  messageDesc(file_glimpse_v1_classification_service, 5);
 
 /**
  * ClassifyResult is the answer to one input.
@@ -365,7 +424,7 @@ export type ClassifyResult = Message<"glimpse.v1.ClassifyResult"> & {
  * Use `create(ClassifyResultSchema)` to create a new message.
  */
 export const ClassifyResultSchema: GenMessage<ClassifyResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 5);
+  messageDesc(file_glimpse_v1_classification_service, 6);
 
 /**
  * ClassifyResponse is the response of Classify.
@@ -386,7 +445,7 @@ export type ClassifyResponse = Message<"glimpse.v1.ClassifyResponse"> & {
  * Use `create(ClassifyResponseSchema)` to create a new message.
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 6);
+  messageDesc(file_glimpse_v1_classification_service, 7);
 
 /**
  * StreamClassifyConfig is the first message of a StreamClassify.
@@ -414,7 +473,7 @@ export type StreamClassifyConfig = Message<"glimpse.v1.StreamClassifyConfig"> & 
  * Use `create(StreamClassifyConfigSchema)` to create a new message.
  */
 export const StreamClassifyConfigSchema: GenMessage<StreamClassifyConfig> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 7);
+  messageDesc(file_glimpse_v1_classification_service, 8);
 
 /**
  * StreamClassifyRequest is one message of a StreamClassify.
@@ -451,7 +510,7 @@ export type StreamClassifyRequest = Message<"glimpse.v1.StreamClassifyRequest"> 
  * Use `create(StreamClassifyRequestSchema)` to create a new message.
  */
 export const StreamClassifyRequestSchema: GenMessage<StreamClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 8);
+  messageDesc(file_glimpse_v1_classification_service, 9);
 
 /**
  * StreamClassifyResponse is the answer to one input of a StreamClassify. The answers come in the order of the inputs.
@@ -472,7 +531,7 @@ export type StreamClassifyResponse = Message<"glimpse.v1.StreamClassifyResponse"
  * Use `create(StreamClassifyResponseSchema)` to create a new message.
  */
 export const StreamClassifyResponseSchema: GenMessage<StreamClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 9);
+  messageDesc(file_glimpse_v1_classification_service, 10);
 
 /**
  * PromptedLabel is a label that exists only for one request.
@@ -502,7 +561,7 @@ export type PromptedLabel = Message<"glimpse.v1.PromptedLabel"> & {
  * Use `create(PromptedLabelSchema)` to create a new message.
  */
 export const PromptedLabelSchema: GenMessage<PromptedLabel> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 10);
+  messageDesc(file_glimpse_v1_classification_service, 11);
 
 /**
  * ZeroShotBackground says what competes with the labels of a request, so that inputs which none of them describes are
@@ -532,7 +591,7 @@ export type ZeroShotBackground = Message<"glimpse.v1.ZeroShotBackground"> & {
  * Use `create(ZeroShotBackgroundSchema)` to create a new message.
  */
 export const ZeroShotBackgroundSchema: GenMessage<ZeroShotBackground> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 11);
+  messageDesc(file_glimpse_v1_classification_service, 12);
 
 /**
  * ClassifyZeroShotRequest is the request of ClassifyZeroShot.
@@ -598,7 +657,7 @@ export type ClassifyZeroShotRequest = Message<"glimpse.v1.ClassifyZeroShotReques
  * Use `create(ClassifyZeroShotRequestSchema)` to create a new message.
  */
 export const ClassifyZeroShotRequestSchema: GenMessage<ClassifyZeroShotRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 12);
+  messageDesc(file_glimpse_v1_classification_service, 13);
 
 /**
  * ClassifyZeroShotResult is the answer to one input.
@@ -647,7 +706,7 @@ export type ClassifyZeroShotResult = Message<"glimpse.v1.ClassifyZeroShotResult"
  * Use `create(ClassifyZeroShotResultSchema)` to create a new message.
  */
 export const ClassifyZeroShotResultSchema: GenMessage<ClassifyZeroShotResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 13);
+  messageDesc(file_glimpse_v1_classification_service, 14);
 
 /**
  * ClassifyZeroShotResponse is the response of ClassifyZeroShot.
@@ -668,7 +727,7 @@ export type ClassifyZeroShotResponse = Message<"glimpse.v1.ClassifyZeroShotRespo
  * Use `create(ClassifyZeroShotResponseSchema)` to create a new message.
  */
 export const ClassifyZeroShotResponseSchema: GenMessage<ClassifyZeroShotResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 14);
+  messageDesc(file_glimpse_v1_classification_service, 15);
 
 /**
  * SearchExamplesRequest is the request of SearchExamples.
@@ -725,7 +784,7 @@ export type SearchExamplesRequest = Message<"glimpse.v1.SearchExamplesRequest"> 
  * Use `create(SearchExamplesRequestSchema)` to create a new message.
  */
 export const SearchExamplesRequestSchema: GenMessage<SearchExamplesRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 15);
+  messageDesc(file_glimpse_v1_classification_service, 16);
 
 /**
  * SearchExamplesResult is the answer to one input.
@@ -774,7 +833,7 @@ export type SearchExamplesResult = Message<"glimpse.v1.SearchExamplesResult"> & 
  * Use `create(SearchExamplesResultSchema)` to create a new message.
  */
 export const SearchExamplesResultSchema: GenMessage<SearchExamplesResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 16);
+  messageDesc(file_glimpse_v1_classification_service, 17);
 
 /**
  * SearchExamplesResponse is the response of SearchExamples.
@@ -802,7 +861,7 @@ export type SearchExamplesResponse = Message<"glimpse.v1.SearchExamplesResponse"
  * Use `create(SearchExamplesResponseSchema)` to create a new message.
  */
 export const SearchExamplesResponseSchema: GenMessage<SearchExamplesResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 17);
+  messageDesc(file_glimpse_v1_classification_service, 18);
 
 /**
  * Decision says what to do with the best label.
