@@ -648,7 +648,7 @@ class AgreementFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., without: _Optional[float] = ..., adapted: _Optional[float] = ..., unlabeled_count: _Optional[int] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "agreement", "cross_fitted")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "agreement", "cross_fitted", "label_tree")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -669,6 +669,7 @@ class GetCollectionReportResponse(_message.Message):
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     CROSS_FITTED_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TREE_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -689,7 +690,8 @@ class GetCollectionReportResponse(_message.Message):
     left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
     agreement: AgreementFigures
     cross_fitted: CrossFittedFigures
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., agreement: _Optional[_Union[AgreementFigures, _Mapping]] = ..., cross_fitted: _Optional[_Union[CrossFittedFigures, _Mapping]] = ...) -> None: ...
+    label_tree: LabelTreeFigures
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., agreement: _Optional[_Union[AgreementFigures, _Mapping]] = ..., cross_fitted: _Optional[_Union[CrossFittedFigures, _Mapping]] = ..., label_tree: _Optional[_Union[LabelTreeFigures, _Mapping]] = ...) -> None: ...
 
 class CrossFittedFigures(_message.Message):
     __slots__ = ("parent_backbone", "method", "trained_on_count", "frozen_accuracy", "adapted_accuracy", "gain_error", "frozen_zero_shot_accuracy", "adapted_zero_shot_accuracy", "forced")
@@ -712,6 +714,20 @@ class CrossFittedFigures(_message.Message):
     adapted_zero_shot_accuracy: Proportion
     forced: bool
     def __init__(self, parent_backbone: _Optional[str] = ..., method: _Optional[str] = ..., trained_on_count: _Optional[int] = ..., frozen_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., adapted_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., gain_error: _Optional[float] = ..., frozen_zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., adapted_zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., forced: _Optional[bool] = ...) -> None: ...
+
+class LabelTreeFigures(_message.Message):
+    __slots__ = ("held", "single_label", "mean_depth", "mean_label_depth", "level_accuracies")
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    MEAN_LABEL_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_ACCURACIES_FIELD_NUMBER: _ClassVar[int]
+    held: Proportion
+    single_label: Proportion
+    mean_depth: float
+    mean_label_depth: float
+    level_accuracies: _containers.RepeatedCompositeFieldContainer[Proportion]
+    def __init__(self, held: _Optional[_Union[Proportion, _Mapping]] = ..., single_label: _Optional[_Union[Proportion, _Mapping]] = ..., mean_depth: _Optional[float] = ..., mean_label_depth: _Optional[float] = ..., level_accuracies: _Optional[_Iterable[_Union[Proportion, _Mapping]]] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")
