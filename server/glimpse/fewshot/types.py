@@ -51,6 +51,8 @@ class NearestSimilarities:
 class Prediction:
     """The prediction for one query. Labels are ordered best first, with their scores and probabilities.
 
+    If mistakes have costs, the label of least expected cost is the first, and the others are ordered by score.
+
     Attributes:
         decision: MATCH, UNKNOWN or AMBIGUOUS.
         reason: the rule that decided, as a sentence.
@@ -62,6 +64,7 @@ class Prediction:
         p_value: the fraction of the examples that fit no better; None if not calibrated or if the label has none.
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
         background: the probability of the background; None if none competed. The labels share the rest.
+        expected_cost: the expected cost of answering the first label; None if mistakes have no costs.
     """
 
     decision: Decision
@@ -74,6 +77,7 @@ class Prediction:
     p_value: float | None = None
     set_size: int = 0
     background: float | None = None
+    expected_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
