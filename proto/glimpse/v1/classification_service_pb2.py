@@ -25,51 +25,51 @@ _sym_db = _symbol_database.Default()
 from glimpse.v1 import types_pb2 as glimpse_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'glimpse/v1/classification_service.proto\x12\nglimpse.v1\x1a\x16glimpse/v1/types.proto\"B\n\nLabelScore\x12\x10\n\x08label_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\"A\n\x08\x45vidence\x12\x0f\n\x07\x65xample\x18\x01 \x01(\t\x12\x10\n\x08label_id\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\"\xdf\x03\n\x0e\x43lassification\x12\x12\n\ncollection\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\x10\n\x08label_id\x18\x03 \x01(\t\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x13\n\x06margin\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12&\n\x06labels\x18\x06 \x03(\x0b\x32\x16.glimpse.v1.LabelScore\x12&\n\x08\x65vidence\x18\x07 \x03(\x0b\x32\x14.glimpse.v1.Evidence\x12\x1e\n\x04head\x18\x08 \x01(\x0e\x32\x10.glimpse.v1.Head\x12\x13\n\x0bhead_reason\x18\t \x01(\t\x12\x12\n\ncalibrated\x18\n \x01(\x08\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\x0c \x01(\t\x12\x14\n\x07p_value\x18\r \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08set_size\x18\x0e \x01(\x05\x12\x12\n\nsimilarity\x18\x0f \x01(\x01\x12#\n\x16\x62\x61\x63kground_probability\x18\x14 \x01(\x01H\x02\x88\x01\x01\x42\t\n\x07_marginB\n\n\x08_p_valueB\x19\n\x17_background_probability\"\x95\x01\n\x0f\x43lassifyOptions\x12\x12\n\x05top_k\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08\x65vidence\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x11\n\x04keep\x18\x05 \x01(\x08H\x02\x88\x01\x01\x42\x08\n\x06_top_kB\x0b\n\t_evidenceB\x07\n\x05_keep\"w\n\x0f\x43lassifyRequest\x12\x13\n\x0b\x63ollections\x18\x01 \x03(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\x12,\n\x07options\x18\x03 \x01(\x0b\x32\x1b.glimpse.v1.ClassifyOptions\"\xb2\x01\n\x0e\x43lassifyResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x33\n\x0f\x63lassifications\x18\x03 \x03(\x0b\x32\x1a.glimpse.v1.Classification\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"?\n\x10\x43lassifyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.glimpse.v1.ClassifyResult\"Y\n\x14StreamClassifyConfig\x12\x13\n\x0b\x63ollections\x18\x01 \x03(\t\x12,\n\x07options\x18\x02 \x01(\x0b\x32\x1b.glimpse.v1.ClassifyOptions\"z\n\x15StreamClassifyRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .glimpse.v1.StreamClassifyConfigH\x00\x12\"\n\x05input\x18\x02 \x01(\x0b\x32\x11.glimpse.v1.InputH\x00\x42\t\n\x07message\"D\n\x16StreamClassifyResponse\x12*\n\x06result\x18\x01 \x01(\x0b\x32\x1a.glimpse.v1.ClassifyResult\"2\n\rPromptedLabel\x12\x10\n\x08label_id\x18\x01 \x01(\t\x12\x0f\n\x07prompts\x18\x02 \x03(\t\"@\n\x12ZeroShotBackground\x12\x1b\n\x13vocabulary_disabled\x18\x01 \x01(\x08\x12\r\n\x05texts\x18\x02 \x03(\t\"\x87\x02\n\x17\x43lassifyZeroShotRequest\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\x12)\n\x06labels\x18\x02 \x03(\x0b\x32\x19.glimpse.v1.PromptedLabel\x12!\n\x06inputs\x18\x03 \x03(\x0b\x32\x11.glimpse.v1.Input\x12#\n\x04mode\x18\x04 \x01(\x0e\x32\x15.glimpse.v1.LabelMode\x12\x15\n\ruse_templates\x18\x05 \x01(\x08\x12\x12\n\x05top_k\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\nbackground\x18\x07 \x01(\x0b\x32\x1e.glimpse.v1.ZeroShotBackgroundB\x08\n\x06_top_k\"\xb9\x01\n\x16\x43lassifyZeroShotResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x32\n\x0e\x63lassification\x18\x03 \x01(\x0b\x32\x1a.glimpse.v1.Classification\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"O\n\x18\x43lassifyZeroShotResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".glimpse.v1.ClassifyZeroShotResult\"\xa6\x01\n\x15SearchExamplesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\x12\x12\n\x05top_k\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tlabel_ids\x18\x04 \x03(\t\x12\x14\n\x0cmin_revision\x18\x05 \x01(\x03\x12\x0f\n\x07\x64omains\x18\x06 \x03(\tB\x08\n\x06_top_k\"\xac\x01\n\x14SearchExamplesResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\'\n\tneighbors\x18\x03 \x03(\x0b\x32\x14.glimpse.v1.Evidence\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"]\n\x16SearchExamplesResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .glimpse.v1.SearchExamplesResult\x12\x10\n\x08revision\x18\x02 \x01(\x03*f\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_MATCH\x10\x01\x12\x14\n\x10\x44\x45\x43ISION_UNKNOWN\x10\x02\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x03\x32\xf3\x02\n\x15\x43lassificationService\x12\x45\n\x08\x43lassify\x12\x1b.glimpse.v1.ClassifyRequest\x1a\x1c.glimpse.v1.ClassifyResponse\x12[\n\x0eStreamClassify\x12!.glimpse.v1.StreamClassifyRequest\x1a\".glimpse.v1.StreamClassifyResponse(\x01\x30\x01\x12]\n\x10\x43lassifyZeroShot\x12#.glimpse.v1.ClassifyZeroShotRequest\x1a$.glimpse.v1.ClassifyZeroShotResponse\x12W\n\x0eSearchExamples\x12!.glimpse.v1.SearchExamplesRequest\x1a\".glimpse.v1.SearchExamplesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'glimpse/v1/classification_service.proto\x12\nglimpse.v1\x1a\x16glimpse/v1/types.proto\"B\n\nLabelScore\x12\x10\n\x08label_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\"A\n\x08\x45vidence\x12\x0f\n\x07\x65xample\x18\x01 \x01(\t\x12\x10\n\x08label_id\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\"\x8d\x04\n\x0e\x43lassification\x12\x12\n\ncollection\x18\x01 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x14.glimpse.v1.Decision\x12\x10\n\x08label_id\x18\x03 \x01(\t\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x13\n\x06margin\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12&\n\x06labels\x18\x06 \x03(\x0b\x32\x16.glimpse.v1.LabelScore\x12&\n\x08\x65vidence\x18\x07 \x03(\x0b\x32\x14.glimpse.v1.Evidence\x12\x1e\n\x04head\x18\x08 \x01(\x0e\x32\x10.glimpse.v1.Head\x12\x13\n\x0bhead_reason\x18\t \x01(\t\x12\x12\n\ncalibrated\x18\n \x01(\x08\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\x0c \x01(\t\x12\x14\n\x07p_value\x18\r \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08set_size\x18\x0e \x01(\x05\x12\x12\n\nsimilarity\x18\x0f \x01(\x01\x12#\n\x16\x62\x61\x63kground_probability\x18\x14 \x01(\x01H\x02\x88\x01\x01\x12\x1a\n\rexpected_cost\x18\x18 \x01(\x01H\x03\x88\x01\x01\x42\t\n\x07_marginB\n\n\x08_p_valueB\x19\n\x17_background_probabilityB\x10\n\x0e_expected_cost\"\x95\x01\n\x0f\x43lassifyOptions\x12\x12\n\x05top_k\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08\x65vidence\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x11\n\x04keep\x18\x05 \x01(\x08H\x02\x88\x01\x01\x42\x08\n\x06_top_kB\x0b\n\t_evidenceB\x07\n\x05_keep\"w\n\x0f\x43lassifyRequest\x12\x13\n\x0b\x63ollections\x18\x01 \x03(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\x12,\n\x07options\x18\x03 \x01(\x0b\x32\x1b.glimpse.v1.ClassifyOptions\"\xb2\x01\n\x0e\x43lassifyResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x33\n\x0f\x63lassifications\x18\x03 \x03(\x0b\x32\x1a.glimpse.v1.Classification\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"?\n\x10\x43lassifyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.glimpse.v1.ClassifyResult\"Y\n\x14StreamClassifyConfig\x12\x13\n\x0b\x63ollections\x18\x01 \x03(\t\x12,\n\x07options\x18\x02 \x01(\x0b\x32\x1b.glimpse.v1.ClassifyOptions\"z\n\x15StreamClassifyRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .glimpse.v1.StreamClassifyConfigH\x00\x12\"\n\x05input\x18\x02 \x01(\x0b\x32\x11.glimpse.v1.InputH\x00\x42\t\n\x07message\"D\n\x16StreamClassifyResponse\x12*\n\x06result\x18\x01 \x01(\x0b\x32\x1a.glimpse.v1.ClassifyResult\"2\n\rPromptedLabel\x12\x10\n\x08label_id\x18\x01 \x01(\t\x12\x0f\n\x07prompts\x18\x02 \x03(\t\"@\n\x12ZeroShotBackground\x12\x1b\n\x13vocabulary_disabled\x18\x01 \x01(\x08\x12\r\n\x05texts\x18\x02 \x03(\t\"\x87\x02\n\x17\x43lassifyZeroShotRequest\x12\x10\n\x08\x62\x61\x63kbone\x18\x01 \x01(\t\x12)\n\x06labels\x18\x02 \x03(\x0b\x32\x19.glimpse.v1.PromptedLabel\x12!\n\x06inputs\x18\x03 \x03(\x0b\x32\x11.glimpse.v1.Input\x12#\n\x04mode\x18\x04 \x01(\x0e\x32\x15.glimpse.v1.LabelMode\x12\x15\n\ruse_templates\x18\x05 \x01(\x08\x12\x12\n\x05top_k\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\nbackground\x18\x07 \x01(\x0b\x32\x1e.glimpse.v1.ZeroShotBackgroundB\x08\n\x06_top_k\"\xb9\x01\n\x16\x43lassifyZeroShotResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x32\n\x0e\x63lassification\x18\x03 \x01(\x0b\x32\x1a.glimpse.v1.Classification\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"O\n\x18\x43lassifyZeroShotResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".glimpse.v1.ClassifyZeroShotResult\"\xa6\x01\n\x15SearchExamplesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.glimpse.v1.Input\x12\x12\n\x05top_k\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tlabel_ids\x18\x04 \x03(\t\x12\x14\n\x0cmin_revision\x18\x05 \x01(\x03\x12\x0f\n\x07\x64omains\x18\x06 \x03(\tB\x08\n\x06_top_k\"\xac\x01\n\x14SearchExamplesResult\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\'\n\tneighbors\x18\x03 \x03(\x0b\x32\x14.glimpse.v1.Evidence\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12$\n\x07timings\x18\x05 \x01(\x0b\x32\x13.glimpse.v1.Timings\"]\n\x16SearchExamplesResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .glimpse.v1.SearchExamplesResult\x12\x10\n\x08revision\x18\x02 \x01(\x03*f\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_MATCH\x10\x01\x12\x14\n\x10\x44\x45\x43ISION_UNKNOWN\x10\x02\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x03\x32\xf3\x02\n\x15\x43lassificationService\x12\x45\n\x08\x43lassify\x12\x1b.glimpse.v1.ClassifyRequest\x1a\x1c.glimpse.v1.ClassifyResponse\x12[\n\x0eStreamClassify\x12!.glimpse.v1.StreamClassifyRequest\x1a\".glimpse.v1.StreamClassifyResponse(\x01\x30\x01\x12]\n\x10\x43lassifyZeroShot\x12#.glimpse.v1.ClassifyZeroShotRequest\x1a$.glimpse.v1.ClassifyZeroShotResponse\x12W\n\x0eSearchExamples\x12!.glimpse.v1.SearchExamplesRequest\x1a\".glimpse.v1.SearchExamplesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'glimpse.v1.classification_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=2592
-  _globals['_DECISION']._serialized_end=2694
+  _globals['_DECISION']._serialized_start=2638
+  _globals['_DECISION']._serialized_end=2740
   _globals['_LABELSCORE']._serialized_start=79
   _globals['_LABELSCORE']._serialized_end=145
   _globals['_EVIDENCE']._serialized_start=147
   _globals['_EVIDENCE']._serialized_end=212
   _globals['_CLASSIFICATION']._serialized_start=215
-  _globals['_CLASSIFICATION']._serialized_end=694
-  _globals['_CLASSIFYOPTIONS']._serialized_start=697
-  _globals['_CLASSIFYOPTIONS']._serialized_end=846
-  _globals['_CLASSIFYREQUEST']._serialized_start=848
-  _globals['_CLASSIFYREQUEST']._serialized_end=967
-  _globals['_CLASSIFYRESULT']._serialized_start=970
-  _globals['_CLASSIFYRESULT']._serialized_end=1148
-  _globals['_CLASSIFYRESPONSE']._serialized_start=1150
-  _globals['_CLASSIFYRESPONSE']._serialized_end=1213
-  _globals['_STREAMCLASSIFYCONFIG']._serialized_start=1215
-  _globals['_STREAMCLASSIFYCONFIG']._serialized_end=1304
-  _globals['_STREAMCLASSIFYREQUEST']._serialized_start=1306
-  _globals['_STREAMCLASSIFYREQUEST']._serialized_end=1428
-  _globals['_STREAMCLASSIFYRESPONSE']._serialized_start=1430
-  _globals['_STREAMCLASSIFYRESPONSE']._serialized_end=1498
-  _globals['_PROMPTEDLABEL']._serialized_start=1500
-  _globals['_PROMPTEDLABEL']._serialized_end=1550
-  _globals['_ZEROSHOTBACKGROUND']._serialized_start=1552
-  _globals['_ZEROSHOTBACKGROUND']._serialized_end=1616
-  _globals['_CLASSIFYZEROSHOTREQUEST']._serialized_start=1619
-  _globals['_CLASSIFYZEROSHOTREQUEST']._serialized_end=1882
-  _globals['_CLASSIFYZEROSHOTRESULT']._serialized_start=1885
-  _globals['_CLASSIFYZEROSHOTRESULT']._serialized_end=2070
-  _globals['_CLASSIFYZEROSHOTRESPONSE']._serialized_start=2072
-  _globals['_CLASSIFYZEROSHOTRESPONSE']._serialized_end=2151
-  _globals['_SEARCHEXAMPLESREQUEST']._serialized_start=2154
-  _globals['_SEARCHEXAMPLESREQUEST']._serialized_end=2320
-  _globals['_SEARCHEXAMPLESRESULT']._serialized_start=2323
-  _globals['_SEARCHEXAMPLESRESULT']._serialized_end=2495
-  _globals['_SEARCHEXAMPLESRESPONSE']._serialized_start=2497
-  _globals['_SEARCHEXAMPLESRESPONSE']._serialized_end=2590
-  _globals['_CLASSIFICATIONSERVICE']._serialized_start=2697
-  _globals['_CLASSIFICATIONSERVICE']._serialized_end=3068
+  _globals['_CLASSIFICATION']._serialized_end=740
+  _globals['_CLASSIFYOPTIONS']._serialized_start=743
+  _globals['_CLASSIFYOPTIONS']._serialized_end=892
+  _globals['_CLASSIFYREQUEST']._serialized_start=894
+  _globals['_CLASSIFYREQUEST']._serialized_end=1013
+  _globals['_CLASSIFYRESULT']._serialized_start=1016
+  _globals['_CLASSIFYRESULT']._serialized_end=1194
+  _globals['_CLASSIFYRESPONSE']._serialized_start=1196
+  _globals['_CLASSIFYRESPONSE']._serialized_end=1259
+  _globals['_STREAMCLASSIFYCONFIG']._serialized_start=1261
+  _globals['_STREAMCLASSIFYCONFIG']._serialized_end=1350
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_start=1352
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_end=1474
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_start=1476
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_end=1544
+  _globals['_PROMPTEDLABEL']._serialized_start=1546
+  _globals['_PROMPTEDLABEL']._serialized_end=1596
+  _globals['_ZEROSHOTBACKGROUND']._serialized_start=1598
+  _globals['_ZEROSHOTBACKGROUND']._serialized_end=1662
+  _globals['_CLASSIFYZEROSHOTREQUEST']._serialized_start=1665
+  _globals['_CLASSIFYZEROSHOTREQUEST']._serialized_end=1928
+  _globals['_CLASSIFYZEROSHOTRESULT']._serialized_start=1931
+  _globals['_CLASSIFYZEROSHOTRESULT']._serialized_end=2116
+  _globals['_CLASSIFYZEROSHOTRESPONSE']._serialized_start=2118
+  _globals['_CLASSIFYZEROSHOTRESPONSE']._serialized_end=2197
+  _globals['_SEARCHEXAMPLESREQUEST']._serialized_start=2200
+  _globals['_SEARCHEXAMPLESREQUEST']._serialized_end=2366
+  _globals['_SEARCHEXAMPLESRESULT']._serialized_start=2369
+  _globals['_SEARCHEXAMPLESRESULT']._serialized_end=2541
+  _globals['_SEARCHEXAMPLESRESPONSE']._serialized_start=2543
+  _globals['_SEARCHEXAMPLESRESPONSE']._serialized_end=2636
+  _globals['_CLASSIFICATIONSERVICE']._serialized_start=2743
+  _globals['_CLASSIFICATIONSERVICE']._serialized_end=3114
 # @@protoc_insertion_point(module_scope)

@@ -55,7 +55,7 @@ class ExpectedCosts:
         share = np.zeros((len(rows), len(named) + 1))
         share[each[:, None], codes] = probabilities
         added = np.zeros_like(share)
-        np.add.at(added, (slice(None), answered), share[:, truths] * excess)
+        np.add.at(added.T, answered, (share[:, truths] * excess).T)
         # Rounding must not make certainty pay.
         costs = np.maximum(1 - probabilities + added[each[:, None], codes], 0.0)
         costs[rows < 0] = np.inf

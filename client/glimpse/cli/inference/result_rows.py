@@ -26,6 +26,7 @@ _FIELDS = (
         "p_value",
         "set_size",
         "background_probability",
+        "expected_cost",
     ),
     *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
@@ -127,6 +128,7 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "p_value": classification.p_value,
         "set_size": classification.set_size,
         "background_probability": classification.background_probability,
+        "expected_cost": classification.expected_cost,
         "labels": [
             {"label": each.label, "score": each.score, "probability": each.probability}
             for each in classification.labels

@@ -35,6 +35,7 @@ class Classification:
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
         background_probability: Probability of what none of the labels describes; the labels share the rest. None if no
             background competed: a label has examples, or the call switched it off.
+        expected_cost: Expected cost of the answer. None if the collection has no mistake costs.
     """
 
     collection: str
@@ -53,6 +54,7 @@ class Classification:
     set_size: int
     similarity: float
     background_probability: float | None
+    expected_cost: float | None = None
 
     def __repr__(self) -> str:
         return short_repr(self, self.summary())
@@ -73,6 +75,7 @@ class Classification:
             "p_value": self.p_value,
             "set_size": self.set_size,
             "background_probability": self.background_probability,
+            "expected_cost": self.expected_cost,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,

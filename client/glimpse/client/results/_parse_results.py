@@ -86,6 +86,7 @@ def _classification(message: classification.Classification) -> Classification:
         set_size=message.set_size,
         similarity=message.similarity,
         background_probability=optional(message, "background_probability"),
+        expected_cost=optional(message, "expected_cost"),
     )
 
 

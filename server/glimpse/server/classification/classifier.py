@@ -166,7 +166,7 @@ class Classifier:
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
             neighborhood = await self._neighbors.find_neighborhood(view, queries, options.evidence)
-            settings = decision_settings(view.record, source)
+            settings = decision_settings(view, source)
             if view.classifier.head().kind is HeadKind.PROMPTS:
                 kinds = good_kinds(inputs, outcomes)
                 settings = await _prompt_settings(view, source, kinds, [embedded[i] for i in good])
@@ -212,7 +212,7 @@ async def _prompt_settings(
         if source.backbone.lacks_scale and view.classifier.prompts_alone() is not None:
             source.backbone.check_prompts_alone()
         background = await source.backbone.background.of_collection(view.classifier, kinds)
-    settings = decision_settings(view.record, source)
+    settings = decision_settings(view, source)
     return replace(settings, background=background, unknown_tokens=unknown_tokens(embedded))
 
 

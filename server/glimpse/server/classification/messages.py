@@ -5,23 +5,26 @@ from typing import Any
 
 from glimpse.fewshot import DecisionSettings, Policy, Predictions
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
+from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.proto_enums import DECISIONS, HEADS
 from glimpse.v1 import types_pb2
 
 
-def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
-    """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
+def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
+    """Returns the policies of a collection and its labels, completed by the defaults of the backbone for its inputs."""
+    record = view.record
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
-    rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
+    rates: dict[str, Any] = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
         record.match_threshold,
         record.match_margin,
         backbone.manifest.decision.match_threshold if backbone else None,
         false_accept=record.false_accept_rate,
+        mistake_costs=view.mistake_costs() if record.mistake_costs else None,
+        labels=view.label_policies or None,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
     independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
@@ -56,6 +59,7 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
             "similarity": prediction.similarity,
             "margin": prediction.margin,
             "background_probability": prediction.background,
+            "expected_cost": prediction.expected_cost,
         }
 
 

@@ -44,7 +44,7 @@ async def predict_vectors(
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
         near = await neighbors.find_neighborhood(view, block, 1)
-        settings = decision_settings(view.record, source)
+        settings = decision_settings(view, source)
         if view.classifier.head().kind is HeadKind.PROMPTS and not isinstance(source.backbone, RequestError):
             background = await source.backbone.background.of_collection(view.classifier, ["vector"] * len(block))
             settings = replace(settings, background=background)

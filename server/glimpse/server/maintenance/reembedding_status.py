@@ -99,7 +99,7 @@ class ReembeddingStatus:
         source = source_of_collection(view.record, self._backbones)
         await prompt_names(source, view, deadline)
         await self._fitter.wait_until_fitted(view, deadline)
-        return build_report(view, decision_settings(view.record, source).policy)
+        return build_report(view, decision_settings(view, source).policy)
 
     async def _other_report(
         self, view: CollectionView, reembedding: ReembeddingRecord, deadline: float

@@ -31,7 +31,7 @@ class ReportCalls(ResourceCalls):
         await self.catalog.follower.wait_for_revision(request.min_revision, deadline)
         view = self.view(request.name, "name")
         await self.runtime.fitter.wait_until_fitted(view, deadline)
-        policy = decision_settings(view.record, source_of_collection(view.record, self.runtime.backbones)).policy
+        policy = decision_settings(view, source_of_collection(view.record, self.runtime.backbones)).policy
         return build_report(view, policy, include_left_out=request.include_left_out)
 
     async def decision_counts(self, request: pb.GetDecisionCountsRequest) -> pb.GetDecisionCountsResponse:
