@@ -155,3 +155,19 @@ def test_rows_of_an_attached_index_have_no_pictures_and_the_page_says_so(
     expect(page.get_by_text("The original was not kept.").first).to_be_visible()
     open_zone(page, console, "ask", empty)
     expect(page.get_by_text("have no pictures, also where one matches")).to_be_visible()
+
+
+def test_a_label_is_merged_into_another(page: Page, console: ConsoleProcess, client: Client, taught: str) -> None:
+    open_zone(page, console, "teach", taught)
+    row(page, SQUARE).click()
+    page.get_by_role("button", name=f"Merge {SQUARE} into another label").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("There is no undo.")).to_be_visible()
+    check_axe(page, contrast=False)
+    dialog.get_by_label("Label").fill(STAR)
+    dialog.get_by_role("button", name="Merge").click()
+    expect(page.get_by_text(f"1 example moved to {STAR}.")).to_be_visible()
+    expect(row(page, SQUARE)).to_have_count(0)
+    expect(page.get_by_text("It has 2 examples.")).to_be_visible()
+    assert counts(client, taught) == {STAR: 2, CIRCLE: 1}
+    assert client.get_label(taught, SQUARE).id == STAR

@@ -1,6 +1,6 @@
 """The examples of one label, to look at, move and delete."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from nicegui import ui
@@ -18,14 +18,18 @@ _PAGE = 24
 class LabelExamples:
     """A panel with the examples of the chosen label, which is read when somebody asks for it."""
 
-    def __init__(self, context: Context, collection: Collection, labels: LabelList) -> None:
+    def __init__(
+        self, context: Context, collection: Collection, labels: LabelList, on_merged: Callable[[str], None]
+    ) -> None:
         """Adds the panel. It is empty until `offer`.
 
         Args:
             context: The page.
             collection: The collection.
             labels: The labels.
+            on_merged: Called with the id of the label into which the chosen one was merged.
         """
+        self._on_merged = on_merged
         self._context, self._collection, self._labels = context, collection, labels
         self._label = ""
         self._listed: AsyncIterator[Example] | None = None
@@ -46,7 +50,22 @@ class LabelExamples:
         self._panel.clear()
         with self._panel:
             name = self._labels.name_of(label)
-            ui.button(f"Show the examples of {name}", on_click=self._read).props("flat no-caps").classes("start")
+            with ui.element("div").classes("actions"):
+                ui.button(f"Show the examples of {name}", on_click=self._read).props("flat no-caps")
+                ui.button(f"Merge {name} into another label", on_click=self._merge).props("flat no-caps")
+
+    async def _merge(self) -> None:
+        old = self._label
+        name = self._labels.name_of(old)
+        hint = f"It gets the examples of {name}, which is deleted and stays as an alias. There is no undo."
+        into = await ask_label(f"Merge {name} into which label?", self._labels, "Merge", hint)
+        if not into or into == old:
+            return
+        with self._context.busy("Merging"):
+            merged = await self._context.client.merge_labels(self._collection, [old], into)
+        await self._labels.load()
+        ui.notify(f"{counted(merged.moved_count, 'example')} moved to {self._labels.name_of(into)}.")
+        self._on_merged(into)
 
     async def _read(self) -> None:
         self._listed = self._context.client.list_examples(self._collection, label=self._label, page_size=_PAGE)

@@ -86,7 +86,7 @@ class Teach:
                     self._add_text_form()
             self._labels = LabelList(context, collection, self._choose)
         self._drops = ui.element("div").classes("drops")
-        self._examples = LabelExamples(context, collection, self._labels)
+        self._examples = LabelExamples(context, collection, self._labels, self._choose)
 
     async def load(self) -> None:
         """Reads the labels, at first and after each change."""
