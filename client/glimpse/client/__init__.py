@@ -9,7 +9,7 @@ from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._labels import Composition, LabelPolicy
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, MistakeCost, ReviewPolicy
 from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
@@ -139,6 +139,7 @@ __all__ = [
     "LabelTreeFigures",
     "LeftOutExample",
     "MergedLabels",
+    "MistakeCost",
     "Modality",
     "NewExample",
     "NotFound",

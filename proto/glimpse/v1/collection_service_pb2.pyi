@@ -36,18 +36,30 @@ COMPACTION_STATE_DONE: CompactionState
 COMPACTION_STATE_FAILED: CompactionState
 
 class DecisionPolicy(_message.Message):
-    __slots__ = ("match_threshold", "match_margin", "false_reject_rate", "false_accept_rate", "coverage")
+    __slots__ = ("match_threshold", "match_margin", "false_reject_rate", "false_accept_rate", "coverage", "mistake_costs")
     MATCH_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MATCH_MARGIN_FIELD_NUMBER: _ClassVar[int]
     FALSE_REJECT_RATE_FIELD_NUMBER: _ClassVar[int]
     FALSE_ACCEPT_RATE_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MISTAKE_COSTS_FIELD_NUMBER: _ClassVar[int]
     match_threshold: float
     match_margin: float
     false_reject_rate: float
     false_accept_rate: float
     coverage: float
-    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
+    mistake_costs: _containers.RepeatedCompositeFieldContainer[MistakeCost]
+    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ..., mistake_costs: _Optional[_Iterable[_Union[MistakeCost, _Mapping]]] = ...) -> None: ...
+
+class MistakeCost(_message.Message):
+    __slots__ = ("label_id", "answered_label_id", "cost")
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    label_id: str
+    answered_label_id: str
+    cost: float
+    def __init__(self, label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class ReviewPolicy(_message.Message):
     __slots__ = ("keep_unknown", "keep_ambiguous", "match_rate", "keep_inputs", "max_items", "keep_days")
@@ -612,16 +624,20 @@ class LeftOutExample(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ..., own_probability: _Optional[float] = ..., decision: _Optional[_Union[_classification_service_pb2.Decision, str]] = ...) -> None: ...
 
 class LabelFigures(_message.Message):
-    __slots__ = ("label_id", "example_count", "accuracy", "needs_more")
+    __slots__ = ("label_id", "example_count", "accuracy", "needs_more", "false_reject", "below_min_examples")
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
     NEEDS_MORE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_REJECT_FIELD_NUMBER: _ClassVar[int]
+    BELOW_MIN_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     label_id: str
     example_count: int
     accuracy: Proportion
     needs_more: bool
-    def __init__(self, label_id: _Optional[str] = ..., example_count: _Optional[int] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., needs_more: _Optional[bool] = ...) -> None: ...
+    false_reject: Proportion
+    below_min_examples: bool
+    def __init__(self, label_id: _Optional[str] = ..., example_count: _Optional[int] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., needs_more: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., below_min_examples: _Optional[bool] = ...) -> None: ...
 
 class AdaptationFigures(_message.Message):
     __slots__ = ("method", "accuracy", "kept")

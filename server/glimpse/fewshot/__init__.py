@@ -8,7 +8,7 @@ equations, their sources and their defaults.
 from glimpse.fewshot.calibration.background_vocabulary import Background, BackgroundRule, Vocabulary
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.composition import ComposedLabels, Composition
-from glimpse.fewshot.decision import Decision, Policy
+from glimpse.fewshot.decision import Decision, LabelPolicy, Policy
 from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
@@ -31,6 +31,7 @@ __all__ = [
     "FewShotClassifier",
     "Fitted",
     "HeadKind",
+    "LabelPolicy",
     "LabelTree",
     "NearestSimilarities",
     "Policy",

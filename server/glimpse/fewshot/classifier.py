@@ -8,11 +8,11 @@ predict(classifier, queries, nearest, settings, top_k)
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot.calibration.open_set import fit_measures
+from glimpse.fewshot.calibration.open_set import Typicality, fit_measures
 from glimpse.fewshot.calibration.text_weight import one_shot_temperature
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.fit import Fitted
@@ -62,6 +62,7 @@ class FewShotClassifier:
         self._relative: RelativeLength | None = None
         # The column of each label in the batch head's scores; None if the set of labels has changed since the fit.
         self._columns: Rows | None = None
+        self._label_typicalities: dict[tuple[HeadKind, str], Typicality] = {}
 
     @property
     def labels(self) -> list[str]:
@@ -172,10 +173,12 @@ class FewShotClassifier:
         self._forget()
         self.mean, self._texts = ClassMeanHead(self.lda.moments), None
         self._columns = self._columns_in(fitted.labels) if fitted.batch_head else None
+        self._label_typicalities.clear()
 
     def clear_fit(self, token: int) -> None:
         """Removes the fit: no example was left to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
+        self._label_typicalities.clear()
         self._forget()
         self._since, self._noting = [], False
         self.lda.moments.weigh_texts(TEXT_SHOTS)
@@ -215,6 +218,22 @@ class FewShotClassifier:
             return None
         evaluation = self.fitted.evaluations.get(_EVALUATED_AS.get(kind, kind))
         return evaluation if evaluation and evaluation.typicality.count else None
+
+    def label_typicality(self, evaluation: HeadEvaluation, label: str) -> Typicality:
+        """Returns the typicality of a head with the fits of one label's examples, each left out, alone.
+
+        Args:
+            evaluation: an evaluation of the last fit.
+            label: the label; one that the fit did not have has no fits.
+        """
+        key = evaluation.kind, label
+        if key not in self._label_typicalities:
+            assert self.fitted is not None  # noqa: S101 (callers hold its evaluation)
+            labels = self.fitted.labels
+            own = self.fitted.rows == (labels.index(label) if label in labels else -1)
+            fits = np.sort(evaluation.fits[own]) if len(evaluation.fits) else evaluation.fits
+            self._label_typicalities[key] = replace(evaluation.typicality, fits=fits)
+        return self._label_typicalities[key]
 
     @property
     def chosen_evaluation(self) -> HeadEvaluation | None:

@@ -1,11 +1,13 @@
 """Turns the evidence for the best label into a decision with a reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
+from glimpse.fewshot.expected_cost import MistakeCosts
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 # The scale of cosines to examples: temperature 0.07, as in weighted kNN on frozen features (Wu et al. 2018).
@@ -14,6 +16,8 @@ EXAMPLE_SCALE = 1 / 0.07
 LIKELY = 0.5
 # Without a prediction set, a best label that is less than this many times as probable as the next is ambiguous, too.
 _ODDS = 2
+# The expected cost of an answer from which it is ambiguous; without mistake costs it is 1 less the probability.
+_COSTLY = 1 - LIKELY
 # A text with a greater part of unknown tokens is UNKNOWN while prompts alone answer.
 MOSTLY = 0.5
 # Two labels that tie have 1/2 each, up to the rounding of float32 scores.
@@ -26,8 +30,13 @@ class RejectBy(Enum):
     BACKGROUND = "the background vocabulary of the backbone"
     EXAMPLES = "the examples, each left out"
     FALSE_ACCEPTS = "a rate of false accepts"
+    LABEL_EXAMPLES = "the examples of the best label, each left out"
     NEGATIVES = "negative examples"
     OTHER_LABELS = "cosines between examples of different labels"
+
+
+# Where these decide, the cosine that the backbone declares does not.
+_CALIBRATED = (RejectBy.BACKGROUND, RejectBy.EXAMPLES, RejectBy.FALSE_ACCEPTS, RejectBy.LABEL_EXAMPLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,21 @@ class Decision(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelPolicy:
+    """The rules that replace parts of a policy where a label is the best one.
+
+    Attributes:
+        threshold: least cosine to the label's centre; None: no own threshold.
+        false_reject: target rate of the label's inputs that are called UNKNOWN; None: that of the policy.
+        min_examples: with fewer examples the label is never a MATCH.
+    """
+
+    threshold: float | None = None
+    false_reject: float | None = None
+    min_examples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The rules by which the best label is accepted.
 
@@ -67,6 +91,9 @@ class Policy:
         false_reject: target rate of known inputs that are called UNKNOWN.
         false_accept: target rate of inputs out of distribution that are accepted; replaces `false_reject` if set.
         coverage: target rate at which the prediction set contains the right label.
+        mistake_costs: the costs of mistakes that do not cost 1; None decides by probability.
+        labels: the policies of labels that have one of their own; None if no label has.
+        owner: whose threshold it is, for people.
     """
 
     threshold: float | None = None
@@ -75,6 +102,24 @@ class Policy:
     false_reject: float = 0.05
     false_accept: float | None = None
     coverage: float = 0.9
+    mistake_costs: MistakeCosts | None = None
+    labels: Mapping[str, LabelPolicy] | None = None
+    owner: str = "collection"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCost:
+    """What an answer costs if it is wrong.
+
+    Attributes:
+        expected: the expected cost of the answer.
+        set_size: the answer and the labels of the prediction set of which a mistake costs 1 or more; 0 without a set.
+        next_probability: the greatest probability of a label of which a mistake costs 1 or more; 0 if there is none.
+    """
+
+    expected: float
+    set_size: int
+    next_probability: float
 
 
 # Not frozen: there is one for each query, and a frozen dataclass takes five times as long to create.
@@ -102,6 +147,9 @@ class Evidence:
     #: The background's probability, if it competed, and the part of a text's tokens that the backbone does not know.
     background: float | None = None
     unknown_tokens: float = 0.0
+    #: Why the best label may not be a match by its own policy, and what it costs as the answer if mistakes have costs.
+    refusal: str | None = None
+    cost: AnswerCost | None = None
 
 
 def softmax(scores: Array | Floats, scale: float) -> Floats:
@@ -137,7 +185,7 @@ def decide(evidence: Evidence, policy: Policy) -> tuple[Decision, str]:
 def _known(evidence: Evidence, policy: Policy) -> str:
     """Returns the rule by which an input is not UNKNOWN: the same rule that `_unknown` uses."""
     if policy.threshold is not None:
-        return f"cosine {evidence.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
+        return f"cosine {evidence.similarity:.3f} reaches the {policy.owner}'s threshold {policy.threshold:g}"
     if evidence.background is not None:
         return f"stands out from the background, which has a probability of {evidence.background:.2f}"
     rejection = evidence.rejection if evidence.fit is not None else None
@@ -145,6 +193,8 @@ def _known(evidence: Evidence, policy: Policy) -> str:
         return f"fits better than all but {100 * policy.false_accept:.0f} % of the inputs out of distribution do"
     if rejection and rejection.by is RejectBy.EXAMPLES and evidence.p_value is not None:
         return f"fits as well as {100 * evidence.p_value:.0f} % of the examples do, or better"
+    if rejection and rejection.by is RejectBy.LABEL_EXAMPLES and evidence.p_value is not None:
+        return f"fits as well as {100 * evidence.p_value:.0f} % of the label's examples do, or better"
     if policy.default_threshold is not None:
         return f"cosine {evidence.similarity:.3f} reaches the threshold {policy.default_threshold:g} of the backbone"
     if rejection and rejection.by is RejectBy.OTHER_LABELS:
@@ -156,18 +206,18 @@ def _known(evidence: Evidence, policy: Policy) -> str:
 
 
 def _unknown(evidence: Evidence, policy: Policy) -> str | None:
-    if reason := _unreadable(evidence):
+    if reason := _unreadable(evidence) or evidence.refusal:
         return reason
     if evidence.nearest_negative > evidence.nearest:
         return f"a negative example is nearer (cosine {evidence.nearest_negative:.3f}) than any example of a label"
     if policy.threshold is not None:
         if evidence.similarity < policy.threshold:
-            return f"cosine {evidence.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
+            return f"cosine {evidence.similarity:.3f} is under the {policy.owner}'s threshold {policy.threshold:g}"
         return None
     rejection = evidence.rejection if evidence.fit is not None else None
     if rejection and evidence.fit is not None and evidence.fit < rejection.min_fit:
         return _misfit(evidence, rejection)
-    if rejection and rejection.by in (RejectBy.BACKGROUND, RejectBy.EXAMPLES, RejectBy.FALSE_ACCEPTS):
+    if rejection and rejection.by in _CALIBRATED:
         return None
     if policy.default_threshold is not None and evidence.similarity < policy.default_threshold:
         return f"cosine {evidence.similarity:.3f} is under the threshold {policy.default_threshold:g} of the backbone"
@@ -188,12 +238,14 @@ def _misfit(evidence: Evidence, rejection: Rejection) -> str:
     p_value = evidence.p_value
     if rejection.by is RejectBy.NEGATIVES or p_value is None or p_value > (rejection.rate or 0.0) + 1e-9:
         return "it fits no better than the negative examples do"
+    own = rejection.by is RejectBy.LABEL_EXAMPLES
     if p_value * (rejection.count + 1) < 1.5:
         return (
-            f"it fits worse than all {rejection.count} examples that were left out, "
-            f"as 1 in {rejection.count + 1} inputs of the labels do"
+            f"it fits worse than all {rejection.count} examples {'of the label ' if own else ''}that were left out, "
+            f"as 1 in {rejection.count + 1} inputs of the label{'' if own else 's'} do"
         )
-    return f"only {100 * p_value:.1f} % of the examples fit as badly"
+    whose = "label's " if own else ""
+    return f"only {100 * p_value:.1f} % of the {whose}examples fit as badly"
 
 
 def _unreadable(evidence: Evidence) -> str | None:
@@ -208,6 +260,8 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
         if evidence.lead is not None and evidence.lead < policy.margin:
             return f"its lead in cosine {evidence.lead:.3f} is under {policy.margin:g}"
         return None
+    if evidence.cost is not None:
+        return _costly(evidence, evidence.cost, policy)
     if evidence.set_size > 1:
         return f"{evidence.set_size} labels are needed to hold the right one in {100 * policy.coverage:.0f} % of cases"
     if evidence.probability < LIKELY + _ROUNDING:
@@ -221,9 +275,26 @@ def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
     return None
 
 
+def _costly(evidence: Evidence, cost: AnswerCost, policy: Policy) -> str | None:
+    """Returns why an answer is ambiguous where mistakes have costs. If each costs 1, the rules are those above."""
+    if cost.set_size > 1:
+        return (
+            f"{cost.set_size} labels, of which a mistake costs 1 or more, are needed to hold the right one in "
+            f"{100 * policy.coverage:.0f} % of cases"
+        )
+    if cost.expected > _COSTLY - _ROUNDING:
+        return f"its expected cost {cost.expected:.2f} is not under {_COSTLY:g}"
+    if not cost.set_size and evidence.probability < _ODDS * cost.next_probability:
+        return (
+            f"its probability {evidence.probability:.2f} is under {_ODDS} times the {cost.next_probability:.2f} of the "
+            "next label of which a mistake costs 1 or more"
+        )
+    return None
+
+
 def decide_independent(evidence: Evidence) -> tuple[Decision, str]:
     """Decides for independent labels: MATCH if at least one is as likely as not, else UNKNOWN."""
-    if reason := _unreadable(evidence):
+    if reason := _unreadable(evidence) or evidence.refusal:
         return Decision.UNKNOWN, reason
     if evidence.nearest_negative > evidence.nearest:
         return (

@@ -15,8 +15,10 @@ from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.composition import ComposedAnswers
 from glimpse.fewshot.decision import (
     EXAMPLE_SCALE,
+    AnswerCost,
     Decision,
     Evidence,
+    Policy,
     RejectBy,
     Rejection,
     decide,
@@ -24,8 +26,10 @@ from glimpse.fewshot.decision import (
     softmax,
     top_columns,
 )
+from glimpse.fewshot.expected_cost import ExpectedCosts
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
+from glimpse.fewshot.label_policy import LabelRules
 from glimpse.fewshot.label_tree import LabelTree, set_members
 from glimpse.fewshot.rejection import Fits, is_calibrated, measure_fits
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -69,13 +73,19 @@ def predict(
         # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
         scores[(candidates < 0).all(1)] = 0.0
     each, best = np.arange(len(scores))[:, None], top_columns(scores, max(top_k, 2))
-    rows = best if candidates is None else candidates[each, best]
     calibrated = _Calibrated.of(call, scores)
     composed = _composed(call, calibrated, is_complete=candidates is None)
+    costs = _expected_costs(call, calibrated, candidates) if settings.policy.mistake_costs else None
+    if costs:
+        best = costs.answers_first(best)
+    rows = best if candidates is None else candidates[each, best]
     # Lists, because single numbers of an array are slow to read.
     top_scores, probabilities = scores[each, best].tolist(), calibrated.probabilities[each, best].tolist()
     evidence = _evidence(call, calibrated, rows, probabilities)
-    columns = (rows[:, :top_k].tolist(), top_scores, probabilities, evidence)
+    if costs:
+        _add_costs(evidence, costs, calibrated)
+    policies = _policies(call, rows, evidence)
+    columns = (rows[:, :top_k].tolist(), top_scores, probabilities, evidence, policies)
     predictions = [_prediction(classifier.labels, settings, *query) for query in zip(*columns, strict=True)]
     if composed:
         composed.rank(predictions, top_k)
@@ -191,6 +201,37 @@ def _evidence(
     return results
 
 
+def _policies(call: _Call, rows: Rows, evidence: Sequence[Evidence]) -> list[Policy]:
+    """Returns the policy to decide each query by, with what the policies of the best labels replace."""
+    policy = call.settings.policy
+    if not policy.labels:
+        return [policy] * len(rows)
+    rules = LabelRules(call.classifier, call.evaluation, policy, independent=call.settings.independent)
+    labels = call.classifier.labels
+    best = [labels[row] if row >= 0 else "" for row in rows[:, 0].tolist()]
+    return [rules.apply(label, each) for label, each in zip(best, evidence, strict=True)]
+
+
+def _expected_costs(call: _Call, calibrated: _Calibrated, candidates: Rows | None) -> ExpectedCosts | None:
+    """Returns the answers by expected cost; None for independent labels, which are not mistaken for each other."""
+    costs, probabilities = call.settings.policy.mistake_costs, calibrated.probabilities
+    if costs is None or call.settings.independent:
+        return None
+    rows = np.broadcast_to(np.arange(probabilities.shape[1]), probabilities.shape) if candidates is None else candidates
+    return ExpectedCosts.of(probabilities, rows, call.classifier.lda.moments.row, costs)
+
+
+def _add_costs(evidence: Sequence[Evidence], costs: ExpectedCosts, calibrated: _Calibrated) -> None:
+    for i, each in enumerate(evidence):
+        probabilities, serious, size = calibrated.probabilities[i], costs.serious[i], each.set_size
+        members = (-probabilities).argsort(kind="stable")[:size]
+        each.cost = AnswerCost(
+            float(costs.costs[i]),
+            1 + int(serious[members].sum()) if size else 0,
+            float(probabilities[serious].max(initial=0.0)),
+        )
+
+
 def _prediction(
     labels: Sequence[str],
     settings: DecisionSettings,
@@ -198,6 +239,7 @@ def _prediction(
     scores: Sequence[float],
     probabilities: Sequence[float],
     evidence: Evidence,
+    policy: Policy,
 ) -> Prediction:
     """Builds the prediction of one query.
 
@@ -208,10 +250,10 @@ def _prediction(
         scores: their scores; two if `top_k` is 1.
         probabilities: their probabilities; two if `top_k` is 1.
         evidence: the evidence for the best label.
+        policy: the policy to decide by.
     """
     if rows[0] < 0:
         return Prediction(Decision.UNKNOWN, "no candidate label")
-    policy = settings.policy
     if not evidence.has_examples:  # cosines to texts have no common scale
         policy = replace(policy, default_threshold=None)
     decision, reason = decide_independent(evidence) if settings.independent else decide(evidence, policy)
@@ -229,6 +271,7 @@ def _prediction(
         evidence.p_value,
         evidence.set_size,
         evidence.background,
+        evidence.cost.expected if evidence.cost else None,
     )
 
 

@@ -57,6 +57,8 @@ class NearestSimilarities:
 class Prediction:
     """The prediction for one query. Labels are ordered best first, with their scores and probabilities.
 
+    If mistakes have costs, the label of least expected cost is the first, and the others are ordered by score.
+
     Attributes:
         decision: MATCH, UNKNOWN or AMBIGUOUS.
         reason: the rule that decided, as a sentence.
@@ -69,6 +71,7 @@ class Prediction:
         set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
         background: the probability of the background; None if none competed. The labels share the rest.
         subtree: the part of the labels' tree that holds the prediction set; None without a tree.
+        expected_cost: the expected cost of answering the first label; None if mistakes have no costs.
     """
 
     decision: Decision
@@ -82,6 +85,7 @@ class Prediction:
     set_size: int = 0
     background: float | None = None
     subtree: Subtree | None = None
+    expected_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

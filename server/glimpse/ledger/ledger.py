@@ -13,7 +13,7 @@ from glimpse.ledger.database.advisory_lock import AdvisoryLock
 from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.database import FOLLOWING, WRITING, available, check_folder, open_engine
 from glimpse.ledger.database.database_file import LedgerLock, check_single_name
-from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
+from glimpse.ledger.database.row_mapping import change_record, collection_record, example_record, label_record
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.database.url import parse_url, translate_open_errors
 from glimpse.ledger.errors import NotFound
@@ -141,14 +141,14 @@ class Ledger:
         """Returns every collection, ordered by id."""
         with self._reading() as connection:
             rows = connection.execute(select(schema.collections))
-            return sorted((CollectionRecord(**row._mapping) for row in rows), key=lambda record: record.id)
+            return sorted((collection_record(row) for row in rows), key=lambda record: record.id)
 
     def collection(self, collection_id: str) -> CollectionRecord | None:
         """Returns a collection, or None."""
         query = select(schema.collections).where(schema.collections.c.id == collection_id)
         with self._reading() as connection:
             row = connection.execute(query).first()
-        return CollectionRecord(**row._mapping) if row else None
+        return collection_record(row) if row else None
 
     def labels(self, collection_id: str) -> list[LabelRecord]:
         """Returns every label of a collection, ordered by id."""

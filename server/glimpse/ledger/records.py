@@ -29,6 +29,7 @@ class CollectionRecord:
         review_max_items: at most this many wait; 0 is the default.
         review_keep_days: an item is deleted after this many days; 0 is the default.
         content_readable: whether callers may read kept originals and queries.
+        mistake_costs: the true label, the answered label and the cost of mistakes that do not cost 1.
         side: 0 or 1, which of the two backbones of a re-embedding answers (see reembedding/reads.py).
         revision: revision of the last change.
     """
@@ -60,6 +61,7 @@ class CollectionRecord:
     review_keep_days: int = 0
     content_readable: bool = False
     adapt_to_unlabeled: bool = False
+    mistake_costs: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def keeps_queries(self) -> bool:

@@ -20,6 +20,7 @@ MAX_NAME = 256
 _MAX_PROMPTS = 64
 _MAX_PROMPT = 4_096
 _MAX_METADATA = 64
+_MAX_COSTS, _MAX_COST = 1_000, 1_000_000
 _MAX_KEY, _MAX_VALUE = 64, 1_024
 # Paths of an update mask, and characters of one: more than any message has fields, and than any path is long.
 _MAX_PATHS, _MAX_PATH = 32, 128
@@ -145,6 +146,24 @@ def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> N
     if policy.HasField("coverage") and not 0.5 <= policy.coverage < 1:
         message = f"{policy.coverage} is out of range: it must be at least 0.5 and below 1"
         raise invalid("OUT_OF_RANGE", message, f"{field}.coverage")
+    check_mistake_costs(policy.mistake_costs, f"{field}.mistake_costs")
+
+
+def check_mistake_costs(costs: Sequence[collection_service_pb2.MistakeCost], field: str) -> None:
+    """Checks the costs of mistakes: at most 1,000, each of two different labels, and each pair once."""
+    if len(costs) > _MAX_COSTS:
+        raise invalid("TOO_MANY", f"the policy has {len(costs)} mistake costs; at most {_MAX_COSTS}", field)
+    seen: set[tuple[str, str]] = set()
+    for position, each in enumerate(costs):
+        here = f"{field}[{position}]"
+        truth = check_label_id(each.label_id, f"{here}.label_id")
+        answered = check_label_id(each.answered_label_id, f"{here}.answered_label_id")
+        if truth == answered:
+            raise invalid("SAME_LABEL", f"to answer {truth!r} for {truth!r} is no mistake", f"{here}.answered_label_id")
+        if (truth, answered) in seen:
+            raise invalid("DUPLICATE_LABEL", f"the cost of {answered!r} for {truth!r} is given twice", here)
+        seen.add((truth, answered))
+        check_range(each.cost, 0, _MAX_COST, f"{here}.cost")
 
 
 def check_embedding_space_policy(policy: collection_service_pb2.EmbeddingSpacePolicy, field: str) -> None:

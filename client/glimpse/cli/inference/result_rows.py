@@ -26,6 +26,7 @@ _FIELDS = (
         "p_value",
         "set_size",
         "background_probability",
+        "expected_cost",
     ),
     *within("subtree", "label", "path", "probability", "labels", "label_count"),
     *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
@@ -152,6 +153,7 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "set_size": classification.set_size,
         "background_probability": classification.background_probability,
         "subtree": classification.subtree.to_dict() if classification.subtree else None,
+        "expected_cost": classification.expected_cost,
         "labels": [
             {"label": each.label, "score": each.score, "probability": each.probability}
             for each in classification.labels

@@ -3,12 +3,13 @@
 `update` also takes "default" for a number, which unsets it.
 """
 
+import csv
 from typing import Annotated, Any
 
 import typer
 
 from glimpse.cli.common.enum_names import HEADS, choice_parser
-from glimpse.client import Head, ReviewPolicy
+from glimpse.client import Head, MistakeCost, ReviewPolicy
 
 DisplayName = Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="Name for people.")]
 PinnedHead = Annotated[
@@ -47,6 +48,10 @@ _ACCEPT = (
     "Default: not set."
 )
 _COVERAGE = "Target for how often the prediction set contains the right label, from 0.5 to below 1. Default: 0.9."
+_COSTS = (
+    "Cost of answering ANSWER where TRUTH is right, if it is not 1. The answer is then the label of least expected "
+    "cost. Labels with a comma need quotes, as in CSV. Repeatable."
+)
 _UNSET = ' "default" unsets it.'
 
 MatchThreshold = Annotated[float | None, typer.Option("--match-threshold", metavar="COSINE", help=_THRESHOLD)]
@@ -55,6 +60,11 @@ MinSpaceCosine = Annotated[float | None, typer.Option("--min-space-cosine", meta
 FalseRejectRate = Annotated[float | None, typer.Option("--false-reject-rate", metavar="RATE", help=_REJECT)]
 FalseAcceptRate = Annotated[float | None, typer.Option("--false-accept-rate", metavar="RATE", help=_ACCEPT)]
 Coverage = Annotated[float | None, typer.Option("--coverage", metavar="RATE", help=_COVERAGE)]
+MistakeCosts = Annotated[list[str] | None, typer.Option("--mistake-cost", metavar="TRUTH,ANSWER,COST", help=_COSTS)]
+NewMistakeCosts = Annotated[
+    list[str] | None,
+    typer.Option("--mistake-cost", metavar="TRUTH,ANSWER,COST", help=f"{_COSTS} They replace all costs.{_UNSET}"),
+]
 
 
 ReviewUnknown = Annotated[
@@ -139,3 +149,22 @@ NewMinSpaceCosine = Annotated[Any, _changed("--min-space-cosine", "COSINE", _SPA
 NewFalseRejectRate = Annotated[Any, _changed("--false-reject-rate", "RATE", _REJECT)]
 NewFalseAcceptRate = Annotated[Any, _changed("--false-accept-rate", "RATE", _ACCEPT)]
 NewCoverage = Annotated[Any, _changed("--coverage", "RATE", _COVERAGE)]
+
+
+def mistake_costs(texts: list[str] | None) -> tuple[MistakeCost, ...] | None:
+    """Returns the costs of `--mistake-cost`, or None if there is none.
+
+    Raises:
+        typer.BadParameter: If one is not two labels and a number.
+    """
+    return tuple(map(_mistake_cost, texts)) if texts else None
+
+
+def _mistake_cost(text: str) -> MistakeCost:
+    try:
+        truth, answered, cost = next(csv.reader([text], strict=True))
+        return MistakeCost(truth, answered, float(cost))
+    except (ValueError, StopIteration, csv.Error):
+        raise typer.BadParameter(
+            f"--mistake-cost {text!r} is not TRUTH,ANSWER,COST, such as edible,poisonous,0.1"
+        ) from None

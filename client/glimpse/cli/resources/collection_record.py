@@ -9,8 +9,8 @@ from glimpse.client import Collection, LabelMode
 #: The fields of a record, in order.
 FIELDS = (
     *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
-    *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
-    *("review_policy", "content_readable", "adapt_to_unlabeled"),
+    *("false_reject_rate", "false_accept_rate", "coverage", "mistake_costs", "names_as_prompts", "keep_inputs"),
+    *("multi_label", "head", "review_policy", "content_readable", "adapt_to_unlabeled"),
     *("labels", "examples", "index", "revision", "create_time", "update_time"),
 )
 
@@ -28,6 +28,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "false_reject_rate": collection.policy.false_reject_rate,
         "false_accept_rate": collection.policy.false_accept_rate,
         "coverage": collection.policy.coverage,
+        "mistake_costs": [asdict(each) for each in collection.policy.mistake_costs or ()] or None,
         "names_as_prompts": collection.names_as_prompts,
         "keep_inputs": collection.keep_inputs,
         "multi_label": collection.label_mode is LabelMode.INDEPENDENT,

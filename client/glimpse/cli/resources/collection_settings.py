@@ -22,6 +22,7 @@ def create(
     false_reject_rate: policy.FalseRejectRate = None,
     false_accept_rate: policy.FalseAcceptRate = None,
     coverage: policy.Coverage = None,
+    mistake_cost: policy.MistakeCosts = None,
     names_as_prompts: Annotated[bool, typer.Option("--names-as-prompts", help=policy.NAMES_AS_PROMPTS)] = False,
     keep_inputs: Annotated[bool, typer.Option("--keep-inputs", help=policy.KEEP_INPUTS)] = False,
     review_unknown: policy.ReviewUnknown = None,
@@ -49,7 +50,14 @@ def create(
             collection,
             backbone=backbone,
             display_name=display_name or "",
-            policy=DecisionPolicy(match_threshold, match_margin, false_reject_rate, false_accept_rate, coverage),
+            policy=DecisionPolicy(
+                match_threshold,
+                match_margin,
+                false_reject_rate,
+                false_accept_rate,
+                coverage,
+                policy.mistake_costs(mistake_cost),
+            ),
             embedding_space_policy=EmbeddingSpacePolicy(min_space_cosine),
             review_policy=review,
             names_as_prompts=names_as_prompts,
@@ -71,6 +79,7 @@ def update(
     false_reject_rate: policy.NewFalseRejectRate = None,
     false_accept_rate: policy.NewFalseAcceptRate = None,
     coverage: policy.NewCoverage = None,
+    mistake_cost: policy.NewMistakeCosts = None,
     names_as_prompts: Annotated[
         bool | None,
         typer.Option("--names-as-prompts/--no-names-as-prompts", help=policy.NAMES_AS_PROMPTS),
@@ -104,6 +113,7 @@ def update(
         "false_accept_rate": false_accept_rate,
         "coverage": coverage,
         "min_space_cosine": min_space_cosine,
+        "mistake_costs": "default" if mistake_cost == ["default"] else policy.mistake_costs(mistake_cost),
     }
     reset = [name for name, value in options_given.items() if value == "default"]
     numbers = {name: value for name, value in options_given.items() if value not in (None, "default")}

@@ -41,7 +41,7 @@ def create_collection(
     collection = pb.Collection(
         display_name=display_name,
         backbone=backbone_name(backbone),
-        policy=pb.DecisionPolicy(**set_fields(policy)),
+        policy=_decision_policy(policy),
         embedding_space_policy=pb.EmbeddingSpacePolicy(**set_fields(embedding_space_policy)),
         review_policy=pb.ReviewPolicy(**set_fields(review_policy)),
         names_as_prompts=names_as_prompts,
@@ -100,13 +100,22 @@ def update_collection(
     paths = [*changes, *map(policy_path, [*fields, *names(reset)])]
     message = pb.Collection(
         name=collection_name(collection),
-        policy=pb.DecisionPolicy(**set_fields(policy)),
+        policy=_decision_policy(policy),
         embedding_space_policy=pb.EmbeddingSpacePolicy(**set_fields(embedding_space_policy)),
         review_policy=pb.ReviewPolicy(**set_fields(review_policy)),
         **changes,  # type: ignore[arg-type]
     )
     request = pb.UpdateCollectionRequest(collection=message, update_mask=FieldMask(paths=paths))
     return Unary("collections.UpdateCollection", request, lambda r: parse.collection(r.collection))
+
+
+def _decision_policy(policy: DecisionPolicy | None) -> pb.DecisionPolicy:
+    fields = set_fields(policy)
+    costs = [
+        pb.MistakeCost(label_id=each.label, answered_label_id=each.answered, cost=each.cost)
+        for each in fields.pop("mistake_costs", ())
+    ]
+    return pb.DecisionPolicy(**fields, mistake_costs=costs)
 
 
 def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:

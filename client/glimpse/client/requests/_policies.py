@@ -6,6 +6,21 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class MistakeCost:
+    """What it costs to answer one label where another one is the truth.
+
+    Attributes:
+        label: Id of the true label.
+        answered: Id of the label that is answered instead.
+        cost: The cost, from 0 to 1,000,000. A mistake without a `MistakeCost` costs 1.
+    """
+
+    label: str
+    answered: str
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionPolicy:
     """Decides when the best label is a MATCH, and when an input is UNKNOWN or AMBIGUOUS.
 
@@ -24,6 +39,8 @@ class DecisionPolicy:
             0.5. If it is set, it replaces `false_reject_rate`.
         coverage: Probability that the prediction set contains the right label, at least 0.5 and below 1. Default: 0.9.
             It needs coverage / (1 - coverage) examples: 9 for 0.9, 99 for 0.99.
+        mistake_costs: Costs of mistakes that do not cost 1, at most 1,000. The answer is then the label of least
+            expected cost, and AMBIGUOUS where that is one half or more. Default: the most probable label is the answer.
     """
 
     match_threshold: float | None = None
@@ -31,6 +48,7 @@ class DecisionPolicy:
     false_reject_rate: float | None = None
     false_accept_rate: float | None = None
     coverage: float | None = None
+    mistake_costs: tuple[MistakeCost, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Classification:
             background competed: a label has examples, or the call switched it off.
         subtree: The part of the labels' tree that holds the prediction set. None without a tree, and where labels are
             independent.
+        expected_cost: Expected cost of the answer. None if the collection has no mistake costs.
     """
 
     collection: str
@@ -56,6 +57,7 @@ class Classification:
     similarity: float
     background_probability: float | None
     subtree: Subtree | None = None
+    expected_cost: float | None = None
 
     def __repr__(self) -> str:
         return short_repr(self, self.summary())
@@ -79,6 +81,7 @@ class Classification:
             "set_size": self.set_size,
             "background_probability": self.background_probability,
             "subtree": self.subtree.to_dict() if self.subtree else None,
+            "expected_cost": self.expected_cost,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,

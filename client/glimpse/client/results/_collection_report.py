@@ -102,12 +102,17 @@ class LabelFigures:
         example_count: Number of its examples.
         accuracy: Share of its examples that the other examples answer correctly. None: not measured.
         needs_more: Whether the label would gain from more examples.
+        false_reject: Share of its examples that are UNKNOWN by the policies in force, each left out. None: not
+            measured.
+        below_min_examples: Whether it has fewer examples than its policy asks for, so that it is never a MATCH.
     """
 
     label: str
     example_count: int
     accuracy: Estimate | None
     needs_more: bool
+    false_reject: Estimate | None = None
+    below_min_examples: bool = False
 
 
 @dataclass(frozen=True, slots=True)

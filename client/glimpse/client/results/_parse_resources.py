@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, member
 from glimpse.client.requests._labels import Composition, LabelPolicy
-from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, MistakeCost, ReviewPolicy
 from glimpse.client.results import _collection_report as reports
 from glimpse.client.results import _resources as resources
 from glimpse.client.results._compaction import Compaction
@@ -70,7 +70,9 @@ def collection(message: pb.Collection) -> resources.Collection:
 
 def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
     """Reads a DecisionPolicy message."""
-    return DecisionPolicy(**{field.name: optional(message, field.name) for field in fields(DecisionPolicy)})
+    numbers = [field.name for field in fields(DecisionPolicy) if field.name != "mistake_costs"]
+    costs = tuple(MistakeCost(each.label_id, each.answered_label_id, each.cost) for each in message.mistake_costs)
+    return DecisionPolicy(**{name: optional(message, name) for name in numbers}, mistake_costs=costs or None)
 
 
 def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePolicy:
@@ -189,7 +191,12 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
         ),
         labels=tuple(
             reports.LabelFigures(
-                figures.label_id, figures.example_count, _optional_estimate(figures, "accuracy"), figures.needs_more
+                figures.label_id,
+                figures.example_count,
+                _optional_estimate(figures, "accuracy"),
+                figures.needs_more,
+                _optional_estimate(figures, "false_reject"),
+                figures.below_min_examples,
             )
             for figures in message.labels
         ),

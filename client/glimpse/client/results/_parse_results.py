@@ -87,6 +87,7 @@ def _classification(message: classification.Classification) -> Classification:
         similarity=message.similarity,
         background_probability=optional(message, "background_probability"),
         subtree=_subtree(message.subtree) if message.HasField("subtree") else None,
+        expected_cost=optional(message, "expected_cost"),
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from glimpse.ledger.changes.hash_chain import FIRST
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
-from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
+from glimpse.ledger.database.row_mapping import change_record, collection_record, example_record, label_record
 from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
 from glimpse.ledger.reembedding.reads import select_examples
 
@@ -68,5 +68,5 @@ def _collections(connection: Connection, changes: Sequence[Change]) -> dict[str,
     records = {}
     for some in batches(change.collection_id for change in changes):
         query = select(schema.collections).where(schema.collections.c.id.in_(some))
-        records.update({row.id: CollectionRecord(**row._mapping) for row in connection.execute(query)})
+        records.update({row.id: collection_record(row) for row in connection.execute(query)})
     return records

@@ -19,6 +19,12 @@ def changeable(record: CollectionRecord) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name not in _FIXED}
 
 
+def collection_record(row: Row[Any]) -> CollectionRecord:
+    """Builds a collection from its row."""
+    values = dict(row._mapping)
+    return CollectionRecord(**values | {"mistake_costs": tuple(map(tuple, values["mistake_costs"]))})
+
+
 def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:
     """Returns a label's row."""
     lists = {name: list(getattr(record, name)) for name in _LISTS}

@@ -82,6 +82,8 @@ collections = Table(
     Column("review_keep_days", Integer, nullable=False, server_default=text("0")),
     Column("content_readable", Boolean, nullable=False, server_default=false()),
     Column("adapt_to_unlabeled", Boolean, nullable=False, server_default=false()),
+    # Lists of a true label, an answered label and a cost.
+    Column("mistake_costs", JSON, nullable=False, server_default=text("'[]'")),
     # Which of two backbones answers: see reembedding/reads.py.
     Column("side", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),

@@ -7,10 +7,10 @@ from sqlalchemy import and_, delete, exists, insert, literal, select, update
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.batched_queries import batches
-from glimpse.ledger.database.row_mapping import example_record
+from glimpse.ledger.database.row_mapping import collection_record, example_record
 from glimpse.ledger.database.transactions import Transaction
 from glimpse.ledger.errors import AlreadyExists
-from glimpse.ledger.records import CollectionRecord, ReembeddingRecord, ReembeddingResult
+from glimpse.ledger.records import ReembeddingRecord, ReembeddingResult
 from glimpse.ledger.reembedding.reads import check_reembedding, find_reembedding, select_examples
 from glimpse.ledger.writes import originals
 
@@ -167,7 +167,7 @@ class ReembeddingWriter(Transaction):
 
     def _exchange_sides(self, collection_id: str, record: ReembeddingRecord) -> None:
         row = self.connection.execute(select(schema.collections).where(schema.collections.c.id == collection_id)).one()
-        before = CollectionRecord(**row._mapping)
+        before = collection_record(row)
         collection, reembedding = (
             schema.collections.c.id == collection_id,
             schema.shadows.c.collection_id == collection_id,

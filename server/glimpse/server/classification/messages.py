@@ -16,15 +16,17 @@ _MAX_SUBTREE_LABELS = 32
 
 
 def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
-    """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
+    """Returns the policies of a collection and its labels, completed by the defaults of the backbone for its inputs."""
     record, about_labels = view.record, {"composed": view.composed.labels, "tree": view.tree}
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
-    rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
+    rates: dict[str, Any] = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
         record.match_threshold,
         record.match_margin,
         backbone.manifest.decision.match_threshold if backbone else None,
         false_accept=record.false_accept_rate,
+        mistake_costs=view.mistake_costs() if record.mistake_costs else None,
+        labels=view.label_policies or None,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
     if backbone is None:
@@ -60,6 +62,7 @@ def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:
             "margin": prediction.margin,
             "background_probability": prediction.background,
             "subtree": _subtree_fields(prediction.subtree) if prediction.subtree else None,
+            "expected_cost": prediction.expected_cost,
         }
 
 

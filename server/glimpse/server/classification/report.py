@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 
-from glimpse.fewshot import FewShotClassifier, Fitted, HeadKind, LabelTree, Policy, decide_left_out
+from glimpse.fewshot import Decision, FewShotClassifier, Fitted, HeadKind, LabelTree, Policy, decide_left_out
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import is_better_prediction
 from glimpse.fewshot.rejection import is_calibrated
@@ -46,17 +47,19 @@ def build_report(
     if fitted:
         response.grouped_count = fitted.grouped
         _add_agreement(response, fitted)
+    decisions: Sequence[Decision] = ()
     if fitted and chosen and chosen.count:
+        decisions = () if view.independent else list(decide_left_out(view.classifier, policy))
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
         if view.tree and not view.independent:
             _add_tree(response, view.classifier, view.tree, policy)
         if include_left_out:
-            _add_left_out(response, view, fitted, chosen, policy)
+            _add_left_out(response, view, fitted, chosen, decisions)
     by_rates = evaluation is not None and policy.threshold is None and not view.independent
     if evaluation and by_rates:
         _add_rates(response, evaluation, policy)
-    response.labels.extend(_labels(view, fitted, chosen))
+    response.labels.extend(_labels(view, fitted, chosen, decisions))
     counts, attached = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
     unlabeled = attached.unlabeled_count if attached else 0
     rate = policy.false_reject if policy.false_accept is None else 1.0
@@ -137,10 +140,9 @@ def _add_left_out(
     view: CollectionView,
     fitted: Fitted,
     chosen: HeadEvaluation,
-    policy: Policy,
+    decisions: Sequence[Decision],
 ) -> None:
     """Adds every example that was left out, with its decision if labels are exclusive."""
-    decisions = () if view.independent else decide_left_out(view.classifier, policy)
     ids, size = view.fitted_ids[fitted.sampled].tolist(), 0
     for place, (id, decision) in enumerate(zip_longest(ids, decisions)):
         example = view.examples.example(id)
@@ -170,15 +172,22 @@ def _add_rates(response: pb.GetCollectionReportResponse, evaluation: HeadEvaluat
     response.measured_on_negatives = bool(len(typicality.negatives))
 
 
-def _labels(view: CollectionView, fitted: Fitted | None, chosen: HeadEvaluation | None) -> Sequence[pb.LabelFigures]:
+@dataclass(frozen=True, slots=True)
+class _LeftOutCounts:
+    """How many examples of a label were left out, classified right, and UNKNOWN; None if that was not decided."""
+
+    total: int = 0
+    correct: int = 0
+    unknown: int | None = None
+
+
+def _labels(
+    view: CollectionView, fitted: Fitted | None, chosen: HeadEvaluation | None, decisions: Sequence[Decision]
+) -> Sequence[pb.LabelFigures]:
     """Returns figures of each label, those that need more examples and the least accurate first."""
     if not view.classifier.lda.dense:  # with more than 10,000 labels, each has too few examples to measure
         return []
-    measured: dict[str, tuple[int, int]] = {}
-    if fitted and chosen:
-        correct, total = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
-        np.add.at(correct, fitted.rows, chosen.predicted == fitted.rows)
-        measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, correct, total, strict=True)}
+    counts = _left_out_counts(fitted, chosen, decisions) if fitted and chosen else {}
     groups = view.tree.inner if view.tree else ()
     ids = [
         label.id
@@ -188,17 +197,39 @@ def _labels(view: CollectionView, fitted: Fitted | None, chosen: HeadEvaluation 
     ]
     median = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0
-    figures = [_label_figures(view, label, measured.get(label, (0, 0)), median, overall) for label in ids]
+    figures = [_label_figures(view, label, counts.get(label, _LeftOutCounts()), median, overall) for label in ids]
     figures.sort(key=lambda each: (not each.needs_more, each.accuracy.value if each.HasField("accuracy") else -1.0))
     return figures[:_MAX_LABELS]
 
 
+def _left_out_counts(
+    fitted: Fitted, chosen: HeadEvaluation, decisions: Sequence[Decision]
+) -> dict[str, _LeftOutCounts]:
+    """Counts the examples left out, by label."""
+    labels = len(fitted.labels)
+    total = np.bincount(fitted.rows, minlength=labels).tolist()
+    correct = np.bincount(fitted.rows[chosen.predicted == fitted.rows], minlength=labels).tolist()
+    unknown: Sequence[int | None] = [None] * labels
+    if decisions:
+        rejected = np.array([decision is Decision.UNKNOWN for decision in decisions])
+        unknown = np.bincount(fitted.rows[rejected], minlength=labels).tolist()
+    return {label: _LeftOutCounts(*each) for label, *each in zip(fitted.labels, total, correct, unknown, strict=True)}
+
+
 def _label_figures(
-    view: CollectionView, label: str, measured: tuple[int, int], median: float, overall: float
+    view: CollectionView, label: str, left_out: _LeftOutCounts, median: float, overall: float
 ) -> pb.LabelFigures:
-    """Returns a label's figures: `measured` are its correct and all answers, `median` its collection's count."""
-    count, (correct, total) = view.examples.count(label), measured
-    accuracy = proportion(correct, total) if total else None
+    """Returns a label's figures; `median` is the count of examples and `overall` the accuracy of its collection."""
+    count = view.examples.count(label)
+    accuracy = proportion(left_out.correct, left_out.total) if left_out.total else None
     few = count < max(2.0, median / 2)
-    needs_more = few or bool(accuracy and accuracy.high < overall)
-    return pb.LabelFigures(label_id=label, example_count=count, accuracy=accuracy, needs_more=needs_more)
+    decided = left_out.total and left_out.unknown is not None
+    below = count < view.labels[label].min_examples
+    return pb.LabelFigures(
+        label_id=label,
+        example_count=count,
+        accuracy=accuracy,
+        needs_more=few or below or bool(accuracy and accuracy.high < overall),
+        false_reject=proportion(left_out.unknown or 0, left_out.total) if decided else None,
+        below_min_examples=below,
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot import FewShotClassifier, LabelTree
+from glimpse.fewshot import FewShotClassifier, LabelPolicy, LabelTree
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Device, Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
@@ -59,6 +59,8 @@ class CollectionView:
         #: Whether the review policy keeps queries; an attribute, because each Classify reads it.
         self.keeps_queries = record.keeps_queries
         self.labels: dict[str, LabelRecord] = {}
+        #: The policies of the labels that have one, because each Classify reads them.
+        self.label_policies: dict[str, LabelPolicy] = {}
         # Labels by other spellings: their aliases, and the normal form of ids that older servers accepted without it.
         self._respelled: dict[str, str] = {}
         self._parents: dict[str, str] = {}
@@ -156,11 +158,29 @@ class CollectionView:
         normal_text = normal(text) if len(text) <= MAX_LABEL else text
         return normal_text if normal_text in self.labels else self._respelled.get(normal_text)
 
+    def mistake_costs(self) -> dict[tuple[str, str], float]:
+        """Returns the costs of mistakes by the ids of the true and the answered label, where both exist.
+
+        After labels were merged, several costs may name the same two labels; the greatest holds.
+        """
+        costs = dict[tuple[str, str], float]()
+        for truth, answered, cost in self.record.mistake_costs:
+            pair = self.find_label(truth), self.find_label(answered)
+            if pair[0] and pair[1] and pair[0] != pair[1]:
+                key = pair[0], pair[1]
+                costs[key] = max(cost, costs.get(key, 0.0))
+        return costs
+
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label, or replaces its record."""
         if former := self.labels.get(label.id):
             self._forget_spellings(former)
         self.labels[label.id] = label
+        own = LabelPolicy(label.match_threshold, label.false_reject_rate, label.min_examples)
+        if own != LabelPolicy():
+            self.label_policies[label.id] = own
+        else:
+            self.label_policies.pop(label.id, None)
         if (normal_id := normal(label.id)) != label.id:
             self._respelled[normal_id] = label.id
         self._respelled.update(dict.fromkeys(label.aliases, label.id))
@@ -195,6 +215,7 @@ class CollectionView:
         label = self.labels.pop(label_id)
         if label.parent_id:
             self._set_parent(label_id, "")
+        self.label_policies.pop(label_id, None)
         self._forget_spellings(label)
         if self.composed.remove(label_id):
             self.classifier.mark_outdated()

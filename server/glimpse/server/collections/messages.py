@@ -32,6 +32,10 @@ def collection_message(view: CollectionView) -> pb.Collection:
             false_reject_rate=record.false_reject_rate,
             false_accept_rate=record.false_accept_rate,
             coverage=record.coverage,
+            mistake_costs=[
+                pb.MistakeCost(label_id=truth, answered_label_id=answered, cost=cost)
+                for truth, answered, cost in record.mistake_costs
+            ],
         ),
         embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=record.min_space_cosine),
         label_mode=record.label_mode,  # type: ignore[arg-type]

@@ -167,6 +167,12 @@ def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _policy_fields(policy: pb.DecisionPolicy | pb.EmbeddingSpacePolicy) -> dict[str, Any]:
-    """Returns the fields of a policy as the record has them: None if a field is unset."""
-    fields = [field.name for field in policy.DESCRIPTOR.fields]
-    return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}
+    """Returns the fields of a policy as the record has them: None if a number is unset."""
+    numbers = [field.name for field in policy.DESCRIPTOR.fields if field.has_presence]
+    fields: dict[str, Any] = {field: getattr(policy, field) if policy.HasField(field) else None for field in numbers}
+    if isinstance(policy, pb.DecisionPolicy):
+        fields["mistake_costs"] = tuple(
+            (resource_names.normal(each.label_id), resource_names.normal(each.answered_label_id), each.cost)
+            for each in policy.mistake_costs
+        )
+    return fields
