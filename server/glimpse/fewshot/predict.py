@@ -271,7 +271,7 @@ def _prediction(
         evidence.p_value,
         evidence.set_size,
         evidence.background,
-        evidence.cost.expected if evidence.cost else None,
+        expected_cost=evidence.cost.expected if evidence.cost else None,
     )
 
 

@@ -102,7 +102,7 @@ class AttributeRegression:
 
     def scores(self, queries: Array) -> Array:
         """Scores queries: `(n, d)` → `(n, C)` float32."""
-        return (self.additive.scores(queries) + self.ridge.scores(queries)) / 2
+        return np.asarray((self.additive.scores(queries) + self.ridge.scores(queries)) / 2, np.float32)
 
 
 def _weights(cosines: Floats, holds: Floats, dimension: int) -> tuple[Floats, Floats]:

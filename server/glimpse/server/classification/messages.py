@@ -17,7 +17,7 @@ _MAX_SUBTREE_LABELS = 32
 
 def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
     """Returns the policies of a collection and its labels, completed by the defaults of the backbone for its inputs."""
-    record, about_labels = view.record, {"composed": view.composed.labels, "tree": view.tree}
+    record = view.record
     backbone = None if isinstance(source.backbone, RequestError) else source.backbone
     rates: dict[str, Any] = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
@@ -29,10 +29,14 @@ def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
         labels=view.label_policies or None,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
-    if backbone is None:
-        return DecisionSettings(policy, EXAMPLE_SCALE, view.independent, **about_labels)
-    bias = backbone.manifest.logit_bias
-    return DecisionSettings(policy, backbone.prompt_scale, view.independent, bias, **about_labels)
+    return DecisionSettings(
+        policy,
+        backbone.prompt_scale if backbone else EXAMPLE_SCALE,
+        view.independent,
+        backbone.manifest.logit_bias if backbone else None,
+        composed=view.composed.labels,
+        tree=view.tree,
+    )
 
 
 def classification_fields(predictions: Predictions) -> Iterator[dict[str, Any]]:

@@ -91,8 +91,15 @@ def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chos
 
 def _add_agreement(response: pb.GetCollectionReportResponse, fitted: Fitted) -> None:
     if found := fitted.agreement:
-        figures = {"without": found.without, "adapted": found.adapted, "unlabeled_count": found.count}
-        response.agreement.MergeFrom(pb.AgreementFigures(method=found.name, kept=found.kept, **figures))
+        response.agreement.MergeFrom(
+            pb.AgreementFigures(
+                method=found.name,
+                without=found.without,
+                adapted=found.adapted,
+                unlabeled_count=found.count,
+                kept=found.kept,
+            )
+        )
 
 
 def _add_tree(
