@@ -16,6 +16,7 @@ from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExam
 from glimpse.client.requests._batches import Part
 from glimpse.client.requests._images import png_of_array
 from glimpse.client.requests._input_requests import classify_zero_shot, search_examples
+from glimpse.client.requests._resource_requests import update_label
 
 from ..conftest import SPACE, Script
 
@@ -198,8 +199,8 @@ def test_a_stack_of_images_is_a_list(client: Client) -> None:
 def test_a_single_name_is_not_a_list_of_letters(client: Client, script: Script) -> None:
     client.create_label("c", "wren", prompts="a wren")
     assert list(script.requests[0].label.prompts) == ["a wren"]
-    client.update_label("c", "wren", prompts="a wren")
-    assert list(script.requests[1].label.prompts) == ["a wren"]
+    others = dict.fromkeys(("display_name", "parent", "policy", "composition", "aliases"))
+    assert list(update_label("c", "wren", prompts="a wren", **others).request.label.prompts) == ["a wren"]
     request = search_examples("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
     assert (list(request.label_ids), list(request.domains)) == (["wren"], ["garden"])
     for labels in ("wren", {"wren": "wren"}):
