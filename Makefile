@@ -75,7 +75,8 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
 bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
 bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text
-bench: bench-label-policy bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
+bench: bench-label-policy bench-label-tree
+bench: bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
 bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)

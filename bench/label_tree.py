@@ -5,7 +5,7 @@
 The 101 labels have the tree of bench/caltech101_tree.txt. Each of 5 draws enrolls 2, 4, 8 or 16 pictures of each label
 (MobileNet V2) and asks the remaining ones of its 25. Depths count labels from a root: 0 is "any label", and `label` is
 the mean depth of the right labels, so the most that there is. `single` is the part of the answers that are one label.
-The columns "by leave-one-out" are what a collection's report says of the same draws.
+The columns `left-out` are what a collection's report says of the same draws.
 
 The rival climbs from the best label to the first one whose probability reaches a bound, and no further, as Mortier et
 al. 2025 (arXiv 2501.19038) do; the bound is conformal on the probabilities of the examples left out, like the floor of
@@ -220,7 +220,7 @@ def _answers(
     title: str, means: dict[tuple[float, int], Figures], figures: dict[tuple[float, int], list[Figures]]
 ) -> tuple[str, list[str], list[list[str]]]:
     columns = ["coverage %", "shots", "accuracy %", "held %", "worst draw", "single %", "any label %", "depth", "label"]
-    columns += ["held % by leave-one-out", "depth", "rival held %", "depth"]
+    columns += ["left-out held %", "left-out depth", "rival held %", "rival depth"]
     lines = [
         [
             f"{100 * coverage:.0f}",

@@ -120,7 +120,7 @@ def test_the_reason_of_an_ambiguous_answer_names_the_subtree() -> None:
         prediction for prediction in unsure if prediction.subtree and prediction.subtree.path == ["animal", "bird"]
     ]
     assert birds
-    assert all(prediction.reason.endswith("; the 2 labels left are all in animal/bird") for prediction in birds)
+    assert all(prediction.reason.endswith("; the 2 labels left are in animal/bird") for prediction in birds)
 
 
 def test_the_reason_says_where_only_the_whole_tree_holds_the_set() -> None:

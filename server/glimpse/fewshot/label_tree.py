@@ -37,10 +37,10 @@ class Subtree:
 
     @property
     def description(self) -> str:
-        """What the subtree says about an input of which several labels are left, for people."""
+        """The subtree as a clause for people, for an input of which several labels are left."""
         if not self.path:
             return f"it may be any of {len(self.labels)} labels, which have no common label above them"
-        return f"the {len(self.labels)} labels left are all in {'/'.join(self.path)}"
+        return f"the {len(self.labels)} labels left are in {'/'.join(self.path)}"
 
 
 class LabelTree:

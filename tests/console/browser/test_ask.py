@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from glimpse.client import Client
+from glimpse.client import Client, NewExample
 from support.browser import EMPTY, HOSTILE, HOSTILE_NAME, NARROW, SHAPES, Shoot, check_axe, settled
 from support.browser_files import choose_files, drop, open_zone, paste
 from support.console import ConsoleProcess
+from support.server import ServerProcess
 from support.shapes import LABELS
+from support.teach import row
 
 pytestmark = pytest.mark.rest
 
@@ -149,3 +151,23 @@ def test_a_narrow_window_shows_the_answer(page: Page, console: ConsoleProcess, s
     expect(page.get_by_role("article")).to_be_in_viewport()
     check_axe(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
+
+
+def test_an_answer_has_a_place_in_the_tree_of_labels(
+    page: Page, console: ConsoleProcess, demo: ServerProcess, pictures: Path, square: Path
+) -> None:
+    collection = f"tree-{uuid.uuid4().hex[:8]}"
+    with Client(demo.address) as client:
+        client.create_collection(collection)
+        client.create_label(collection, "figure", display_name="Figures")
+        for label in LABELS[:2]:
+            client.create_label(collection, label, parent="figure")
+        examples = [NewExample(file, label) for label in LABELS[:3] for file in sorted((pictures / label).iterdir())]
+        client.enroll(collection, examples, create_labels=True, measure_accuracy=True)
+    open_zone(page, console, "ask", collection)
+    choose_files(page, square)
+    expect(page.get_by_role("article").get_by_text("In the tree: Figures")).to_be_visible()
+    open_zone(page, console, "teach", collection)
+    expect(row(page, f"{LABELS[0]} in Figures")).to_be_visible()
+    expect(page.locator(".label-row").filter(has_text="in Figures")).to_have_count(2)
+    check_axe(page)

@@ -72,7 +72,7 @@ def test_an_answer_has_the_subtree_of_its_prediction_set(wild: Vectors) -> None:
         assert subtree.probability == pytest.approx(sum(probabilities[label] for label in inside))
         depths.add(len(subtree.path.split("/")) if subtree.path else 0)
         if answer.decision == cls.DECISION_AMBIGUOUS and subtree.path and subtree.label_count > 1:
-            assert answer.decision_reason.endswith(f"{subtree.label_count} labels left are all in {subtree.path}")
+            assert answer.decision_reason.endswith(f"{subtree.label_count} labels left are in {subtree.path}")
     assert {0, 2, 3} <= depths
 
 

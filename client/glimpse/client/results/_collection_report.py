@@ -179,7 +179,7 @@ class CrossFittedFigures:
 
 @dataclass(frozen=True, slots=True)
 class LabelTreeFigures:
-    """How well the subtrees of answers do.
+    """Figures of the subtrees that answers have.
 
     Attributes:
         held: Share of the subtrees that hold the example's own label. It should reach the coverage of the policy.

@@ -2361,7 +2361,8 @@ export type GetCollectionReportResponse = Message<"glimpse.v1.GetCollectionRepor
   suspects: SuspectExample[];
 
   /**
-   * The labels come with those that need more examples first; there are at most 1,000.
+   * The labels come with those that need more examples first; there are at most 1,000. Labels that only group others are
+   * left out.
    *
    * @generated from field: repeated glimpse.v1.LabelFigures labels = 14;
    */
