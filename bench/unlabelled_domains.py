@@ -3,8 +3,8 @@
     python -m bench.unlabelled_domains [--data DIR] [--sentiment FILE] [--out DIR]
 
 PACS has 7 labels in 3 domains (MobileNet V2). Sentiments have 2 labels, a mean rating of at least 1 and of at most -1,
-in 4 domains: tweets, and sentences of film reviews, product reviews and newspaper editorials, 150 of each (MiniLM). They are
-from Hutto and Gilbert 2014, in the package vaderSentiment 0.5 (MIT):
+in 4 domains: tweets, and sentences of film reviews, product reviews and newspaper editorials, 150 of each (MiniLM).
+They are from Hutto and Gilbert 2014, in the package vaderSentiment 0.5 (MIT):
 
     pip download --no-deps --no-binary :all: --dest build/bench vaderSentiment==0.5
 

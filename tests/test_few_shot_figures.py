@@ -24,6 +24,9 @@ SHORT = {
     "clutter": "caltech101, clutter",
     "third": "banking77, a third of the intents",
     "pairs": "banking77 pairs, independent labels: F1, %",
+    "heat": "ECE of a fixed and of the calibrated temperature, %",
+    "few": "6 to 18 examples left out, mean of the sets: % UNKNOWN",
+    "once": "One shot: % UNKNOWN",
     "ece": "Equal shots: ECE, %, before → now (logistic regression)",
 }
 BOTH = "<{0}|1|text> | <{0}|1|examples>, **<{0}|1|both>** | <{0}|4|examples>, **<{0}|4|both>** | "
@@ -54,6 +57,24 @@ CLAIMS = [
         "of 22 November 2026 had <ece|mean|2 shots|0>, <ece|mean|4 shots|0> and <ece|mean|8 shots|0> %",
     ),
     ("docs/deciding.md", "two shots are the worst case: <ece|trec|2 shots|1> % on TREC"),
+    *(
+        (
+            "docs/deciding.md",
+            f"| {n} | <heat|caltech101|{n} shots, fixed> | <heat|caltech101|{n} shots> | "
+            f"<heat|banking77|{n} shots, fixed> | <heat|banking77|{n} shots> |",
+        )
+        for n in (2, 4, 8, 16)
+    ),
+    *(
+        ("docs/deciding.md", f"| {n} | <few|{n}|stated rate> % | <few|{n}|now> % | <few|{n}|#5> % |")
+        for n in (6, 9, 12, 18)
+    ),
+    (
+        "docs/deciding.md",
+        "| banking77, 52 labels; the others | <once|banking77, a third of the labels|now> % "
+        "(<once|banking77, a third of the labels|#1> %) | <once|banking77, a third of the labels|#4> %",
+    ),
+    ("docs/methods.md", f"and {each('<few|{}|now>', '6 9 12')} and <few|18|now> % without it"),
     ("docs/methods.md", "on caltech101 at 8 shots falls from 54.0 to <ece|caltech101|8 shots|1> %"),
     (
         "docs/deciding.md",

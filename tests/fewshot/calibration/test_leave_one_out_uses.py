@@ -200,6 +200,17 @@ def test_known_inputs_are_rejected_at_the_target_rate(together: float, target: f
     assert Typicality.of(np.empty((0, 3))).p_values(np.zeros(1))[0] == 1  # no example to compare with
 
 
+@pytest.mark.parametrize(("count", "counts"), [(29, False), (30, True)])
+def test_the_relative_distance_counts_from_thirty_examples(count: int, counts: bool) -> None:
+    rng = np.random.default_rng(3)
+    typical = Typicality.of(rng.normal(size=(count, 3)))
+    measures = rng.normal(size=(5, 3))
+    far = measures - [100, 0, 0]
+    assert (typical.combined_fits(far) < typical.combined_fits(measures) - 50).all() == counts
+    assert (typical.combined_fits(far) == typical.combined_fits(measures)).all() != counts
+    assert (typical.combined_fits(measures - [0, 100, 0]) < typical.combined_fits(measures) - 50).all()
+
+
 def test_the_background_left_out_is_that_of_the_others() -> None:
     vectors, rows = blobs(3, 30)
     moments = Moments(8)

@@ -4,8 +4,9 @@ Nothing can be left out here, so no accuracy is known. CORAL assumes that the un
 of labels as the examples: a caller has to know that, since no statistic of the vectors tells a shift of the domain from
 another mix. The veto only stops the worst. Two heads, fitted to random halves of the examples, answer the unlabelled
 vectors; where labels are balanced, two such heads disagree about as often as they are wrong (Jiang et al. 2022), and
-agreement goes with accuracy over domains (Baek et al. 2022). If they agree less by more than a standard error with the
-adaptation, it is not kept.
+agreement goes with accuracy over domains (Baek et al. 2022). If they agree less by more than two standard errors with
+the adaptation, it is not kept. One standard error drops a third of what helps on sentiments, and three let pass more of
+what harms.
 
 bench/unlabelled_domains.py records where the veto decides rightly and wrongly. It is too weak to adapt without being
 asked: on pictures it finds most targets of one label, on sentiments of texts it does not, as the labels lie nearer to
@@ -24,8 +25,8 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, normali
 
 # The fewest unlabelled vectors of other domains to adapt to, and the most to compare answers on.
 _FEWEST, _SAMPLE = 10, 256
-# Random halves of the examples.
-_HALVES = 20
+# Random halves of the examples, and the standard errors by which their agreement may fall.
+_HALVES, _ERRORS = 20, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def adapt_to_unlabelled(
     names = [unlabelled_domains[i] for i in asked]
     adapted = agreement(adaptation.apply(vectors, domains), rows, adaptation.apply(unlabelled[asked], names))
     gains = adapted - without
-    kept = bool(gains.mean() >= -gains.std(ddof=1) / np.sqrt(len(gains)))
+    kept = bool(gains.mean() >= -_ERRORS * gains.std(ddof=1) / np.sqrt(len(gains)))
     found = Agreement(adaptation.name, float(without.mean()), float(adapted.mean()), len(asked), kept)
     return found, adaptation if kept else None
 

@@ -2244,8 +2244,8 @@ export type AgreementFigures = Message<"glimpse.v1.AgreementFigures"> & {
   unlabeledCount: bigint;
 
   /**
-   * The answers of the collection use the method. It is not kept if the halves agree less by more than a standard
-   * error.
+   * The answers of the collection use the method. It is not kept if the halves agree less by more than two
+   * standard errors.
    *
    * @generated from field: bool kept = 5;
    */
