@@ -28,7 +28,7 @@ def write_pictures(folder: Path, seed: int, each: int = EACH) -> Path:
         (folder / f"l{label}").mkdir(parents=True)
         for number in range(each):
             shared = np.tensordot(rng.uniform(-30, 30, 2), patterns[LABELS:], 1)
-            pixels = 128 + 4 * patterns[label] + shared + rng.normal(size=patterns[0].shape)
+            pixels = 128 + 1.5 * patterns[label] + shared + rng.normal(size=patterns[0].shape)
             picture = Image.fromarray(np.clip(pixels.round(), 0, 255).astype(np.uint8))
             picture.save(folder / f"l{label}" / f"{number}.png")
     return folder
@@ -213,7 +213,7 @@ def accuracy_on(client: Client, folder: Path) -> float:
     """Returns the part of a folder's pictures that the collection gives their label first."""
     files = sorted(folder.glob("*/*.png"))
     client.collection_report("parts")  # waits until the collection is fitted
-    results = client.classify([file.read_bytes() for file in files], "parts")
+    results = client.classify("parts", [file.read_bytes() for file in files])
     return float(
         np.mean([result.unwrap().label == file.parent.name for result, file in zip(results, files, strict=True)])
     )

@@ -11,6 +11,10 @@ from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 
+# One example that changes has a gain of exactly one standard error, up to the rounding of the two.
+_ROUNDING = 1 + 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class PairedGain:
     """The accuracies of two predictions of the same examples.
@@ -33,12 +37,12 @@ class PairedGain:
     @property
     def gains(self) -> bool:
         """Whether the adapted backbone is better by more than a standard error."""
-        return self.gain > self.error
+        return self.gain > self.error * _ROUNDING
 
     @property
     def loses(self) -> bool:
         """Whether the adapted backbone is worse by more than a standard error."""
-        return -self.gain > self.error
+        return -self.gain > self.error * _ROUNDING
 
     @classmethod
     def of(cls, frozen: Rows, adapted: Rows, rows: Rows, groups: Rows) -> Self:
