@@ -10,7 +10,6 @@ from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
-
 # One example that changes has a gain of exactly one standard error, up to the rounding of the two.
 _ROUNDING = 1 + 1e-9
 
