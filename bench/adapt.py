@@ -50,6 +50,7 @@ class Draw:
     adapted_means: float
     promised: float
     promised_gain: float
+    promised_error: float
     plain: float
     written: bool
     rejected_by_leave_one_out: float
@@ -91,6 +92,7 @@ def _draw(data: Path, name_and_shots: str, seed: int) -> Draw:
         _by_means(adapted, rows, asked, truth),
         100 * result.accuracy.adapted,
         100 * result.accuracy.gain,
+        100 * result.accuracy.error,
         100 * plain.accuracy if plain else float("nan"),
         refusal(result, image_text=False) is None,
         _rejected(adapted_head, adapted, asked, None),
@@ -169,6 +171,7 @@ def _targets(draws: dict[str, list[Draw]]) -> list[Target]:
     return [
         Target("stage 1 where it is written: least gain of a set's mean", _least_mean(draws), ">=", 0.0),
         Target("stage 1 where it is written: mean gain", float(np.mean(written)) if written else None, ">=", 0.0),
+        Target("stage 1: draws written that lose more than a point", sum(gain < -1 for gain in written), "<=", 0),
     ]
 
 

@@ -35,12 +35,12 @@ class PairedGain:
 
     @property
     def gains(self) -> bool:
-        """Whether the adapted backbone is better by more than a standard error."""
+        """True if the adapted backbone is better by more than a standard error."""
         return self.gain > self.error * _ROUNDING
 
     @property
     def loses(self) -> bool:
-        """Whether the adapted backbone is worse by more than a standard error."""
+        """True if the adapted backbone is worse by more than a standard error."""
         return -self.gain > self.error * _ROUNDING
 
     @classmethod
@@ -137,7 +137,7 @@ class CrossFitted:
 
     @property
     def is_guessing(self) -> bool:
-        """Whether the adapted backbone predicts no better than the most frequent label, by two standard errors.
+        """True if the adapted backbone predicts no better than the most frequent label, by two standard errors.
 
         Then the labels do not follow from the inputs, and a gain is chance: accuracies of labels that were shuffled
         among 100 examples differ by more than a standard error in most draws.
