@@ -13,6 +13,7 @@ from glimpse.client import (
     Client,
     CollectionReport,
     Confusion,
+    CrossFittedFigures,
     Decision,
     DecisionPolicy,
     EmbeddingSpacePolicy,
@@ -152,6 +153,16 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
             mean_label_depth=2.5,
             level_accuracies=[proportion(0.75), proportion(0.55)],
         ),
+        cross_fitted=pb.CrossFittedFigures(
+            parent_backbone="far",
+            method="residual",
+            trained_on_count=80,
+            frozen_accuracy=proportion(0.6),
+            adapted_accuracy=proportion(0.8),
+            gain_error=0.02,
+            frozen_zero_shot_accuracy=proportion(0.5),
+            forced=True,
+        ),
     )
 
     def estimate(value: float) -> Estimate:
@@ -178,6 +189,9 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
         agreement=AgreementFigures("coral", 0.5, 0.75, 40, True),
         label_tree=LabelTreeFigures(estimate(0.95), estimate(0.65), 1.5, 2.5, (estimate(0.75), estimate(0.55))),
+        cross_fitted=CrossFittedFigures(
+            "far", "residual", 80, estimate(0.6), estimate(0.8), 0.02, estimate(0.5), None, True
+        ),
     )
     assert script.requests == [
         pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
@@ -204,6 +218,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (LabelTreeFigures, pb.LabelTreeFigures),
         (AdaptationFigures, pb.AdaptationFigures),
         (AgreementFigures, pb.AgreementFigures),
+        (CrossFittedFigures, pb.CrossFittedFigures),
     ],
 )
 def test_a_report_has_every_field_of_the_contract(ours: Any, message: Any) -> None:
