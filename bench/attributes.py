@@ -183,7 +183,7 @@ def _ask(
     contents, rows = (part.astype(np.intp) for part in np.nonzero(taught.holds))
     vectors = things.vectors[taught.places[contents]]
     classifier = FewShotClassifier(vectors.shape[1])
-    classifier.add([things.attributes[row] for row in rows], vectors)
+    classifier.add([things.attributes[row] for row in rows.tolist()], vectors)
     token = classifier.begin()
     examples = Examples(vectors, rows, things.attributes, contents=contents, are_attributes=are_attributes)
     classifier.adopt(fit(examples, independent=True), token)

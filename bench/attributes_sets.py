@@ -24,6 +24,7 @@ from glimpse.export.drawings.scenes import COLOURS, FILLS, HELD_OUT_PAIRS, SHAPE
 from glimpse.export.sample_inputs import encoded
 
 Rows = np.typing.NDArray[np.intp]
+Flags = np.typing.NDArray[np.bool_]
 # Pictures of each scene, texts of each intent, and photographs of each class.
 _SCENES, _TEXTS, _PHOTOGRAPHS = 8, 60, 31
 
@@ -100,7 +101,7 @@ class Things:
     """
 
     attributes: Sequence[str]
-    described: np.typing.NDArray[np.bool_]
+    described: Flags
     vectors: Array
     thing: Rows
     exclude: bool
@@ -127,7 +128,7 @@ def scenes(data: Path) -> Things:
     return Things(names, every.described[kinds][:, columns], every.vectors[chosen], thing, False, withheld)
 
 
-def _pair(described: np.typing.NDArray[np.bool_]) -> Rows:
+def _pair(described: Flags) -> Rows:
     """Returns the number of each scene's pair of a colour and a shape: `(T, A)` → `(T,)`."""
     colours, shapes = described[:, : len(_COLOURS)], described[:, len(_COLOURS) : len(_COLOURS) + len(_SHAPES)]
     return np.asarray(colours.argmax(1) * len(_SHAPES) + shapes.argmax(1), np.intp)
@@ -175,14 +176,14 @@ def _written(table: dict[str, str], vectors: Array, thing: Rows, count: int, *, 
         while True:
             chosen = rng.permutation(len(table))[:count]
             # Every attribute of a withheld thing must be known from another thing.
-            known = np.delete(described, chosen, 0).any(0)
+            known: Flags = np.any(np.delete(described, chosen, 0), axis=0)
             if known[described[chosen].any(0)].all():
                 return Withheld(chosen, chosen)
 
     return Things(names, described, vectors, thing, exclude, withheld)
 
 
-def _described(names: Sequence[str], lines: Sequence[str]) -> np.typing.NDArray[np.bool_]:
+def _described(names: Sequence[str], lines: Sequence[str]) -> Flags:
     return np.array([[name in line.split(", ") for name in names] for line in lines])
 
 
