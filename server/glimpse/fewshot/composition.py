@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What a composed label is made of.
+    """Names the labels that make up a composed label.
 
     Attributes:
         label: the composed label.
