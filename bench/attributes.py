@@ -2,17 +2,17 @@
 
     python -m bench.attributes [--draws N] [--set NAME ...] [--data DIR] [--out DIR]
 
-A draw withholds some things, enrolls examples of the attributes from other things, composes a label for each withheld
+A draw holds out some things, enrolls examples of the attributes from other things, composes a label for each held out
 thing, and asks about their pictures or texts (bench/attributes_sets.py). A collection is taught in three ways:
 
 - fewest: as few examples as give each attribute 4, each enrolled under all attributes that it has;
 - each: 4 examples that are chosen for each attribute, each enrolled under all attributes that it has;
 - one: the same examples, each enrolled under the attribute alone that it was chosen for.
 
-Right is the part of the queries whose own composed label is the most probable one of the withheld things. Holds is the
+Right is the part of the queries whose own composed label is the most probable one of the held out things. Holds is the
 part whose own composed label has at least 1/2, and false holds the number of others that have. ECE is that of the most
 probable composed label. Loss is the log-loss of the attributes. The rivals are kernel ridge without the additive model,
-the cosine to the sum of the attributes' means, and LDA of 4 examples of each withheld thing itself.
+the cosine to the sum of the attributes' means, and LDA of 4 examples of each held out thing itself.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _SETS: dict[str, Callable[[Path], Things]] = {
     "questions": questions,
     "animals": animals,
 }
-_COLUMNS = ["set", "withheld", "taught", "examples", "right %", "holds %", "false holds", "ECE %", "loss"]
+_COLUMNS = ["set", "held out", "taught", "examples", "right %", "holds %", "false holds", "ECE %", "loss"]
 _COLUMNS += ["ridge: right %", "holds %", "loss", "means: right %", "own: right %"]
 
 
@@ -93,10 +93,10 @@ def main() -> None:
                 drawn = [_draw(things, teach, np.random.default_rng([23, seed])) for seed in range(options.draws)]
                 mean = Figures(*np.mean(drawn, 0))
                 error = Figures(*(np.std(drawn, 0, ddof=1) / len(drawn) ** 0.5))
-                rows.append(_row(name, way, len(things.withheld(np.random.default_rng(0)).asked), mean, error))
+                rows.append(_row(name, way, len(things.hold_out(np.random.default_rng(0)).asked), mean, error))
                 record[f"{name}, {way}"] = {"mean": mean._asdict(), "error": error._asdict()}
                 if way != "one" and "scenes" in name:
-                    title = f"{name}, taught {way}: withheld compositions right among 20, %"
+                    title = f"{name}, taught {way}: held out compositions right among 20, %"
                     targets.append(Target(title, 100 * mean.right, ">=", 90.0))
     section: Section = (f"4 examples an attribute, mean of {options.draws} draws and standard error", _COLUMNS, rows)
     head = page_head("Labels composed of attributes", "bench.attributes")
@@ -106,10 +106,10 @@ def main() -> None:
 def _draw(
     things: Things, teach: Callable[[Things, Rows, np.random.Generator], Taught], rng: np.random.Generator
 ) -> Figures:
-    asked, never = things.withheld(rng)
+    asked, never = things.hold_out(rng)
     taught = teach(things, rng.permutation(np.flatnonzero(~np.isin(things.thing, never))), rng)
     groups = [rng.permutation(np.flatnonzero(things.thing == thing)) for thing in asked]
-    # What the rival learns of a withheld thing is not asked.
+    # What the rival learns of a held out thing is not asked.
     own = np.concatenate([group[: min(_SHOTS, len(group) // 2)] for group in groups])
     queries = np.concatenate([group[min(_SHOTS, len(group) // 2) :][:_QUERIES] for group in groups])
     column = {thing: number for number, thing in enumerate(asked.tolist())}
@@ -183,7 +183,7 @@ def _ask(
     contents, rows = (part.astype(np.intp) for part in np.nonzero(taught.holds))
     vectors = things.vectors[taught.places[contents]]
     classifier = FewShotClassifier(vectors.shape[1])
-    classifier.add([things.attributes[row] for row in rows], vectors)
+    classifier.add([things.attributes[row] for row in rows.tolist()], vectors)
     token = classifier.begin()
     examples = Examples(vectors, rows, things.attributes, contents=contents, are_attributes=are_attributes)
     classifier.adopt(fit(examples, independent=True), token)
@@ -213,7 +213,7 @@ def _by_means(things: Things, taught: Taught, asked: Rows, queries: Array) -> Ar
 
 
 def _by_own(things: Things, own: Rows, column: dict[int, int], queries: Array) -> Rows:
-    """Predicts by LDA of examples of the withheld things themselves: `(n, d)` → `(n,)`."""
+    """Predicts by LDA of examples of the held out things themselves: `(n, d)` → `(n,)`."""
     vectors, labels = things.vectors[own], [str(column[thing]) for thing in things.thing[own].tolist()]
     classifier = FewShotClassifier(vectors.shape[1])
     classifier.add(labels, vectors)
@@ -225,13 +225,13 @@ def _by_own(things: Things, own: Rows, column: dict[int, int], queries: Array) -
     return np.array([int(one.labels[0]) for one in answers])
 
 
-def _row(name: str, way: str, withheld: int, mean: Figures, error: Figures) -> list[str]:
+def _row(name: str, way: str, held_out: int, mean: Figures, error: Figures) -> list[str]:
     def cell(figure: str, scale: float = 100) -> str:
         return f"{scale * getattr(mean, figure):.1f} ± {scale * getattr(error, figure):.1f}"
 
     ours = [cell("right"), cell("holds"), f"{mean.false_holds:.2f}", f"{100 * mean.ece:.1f}", f"{mean.loss:.3f}"]
     ridge = [cell("ridge_right"), cell("ridge_holds"), f"{mean.ridge_loss:.3f}"]
-    return [name, str(withheld), way, f"{mean.examples:.0f}", *ours, *ridge, cell("means"), cell("own")]
+    return [name, str(held_out), way, f"{mean.examples:.0f}", *ours, *ridge, cell("means"), cell("own")]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The sets of bench.attributes: things that are described by attributes, as vectors.
 
-- Scenes: 5 colours, 5 shapes and 3 fills, drawn and embedded by glimpse-mini. A draw withholds 7 of the 25 pairs of a
+- Scenes: 5 colours, 5 shapes and 3 fills, drawn and embedded by glimpse-mini. A draw holds out 7 of the 25 pairs of a
   colour and a shape.
-- All scenes: all 12 colours, 16 shapes and 3 fills. The withheld pairs are those that glimpse-mini itself never saw in
+- All scenes: all 12 colours, 16 shapes and 3 fills. The held out pairs are those that glimpse-mini itself never saw in
   training.
 - Questions: 18 intents of banking77, each a subject (a card payment, a transfer, ...) and an event (a fee, a failure,
   ...), embedded by MiniLM.
@@ -24,11 +24,12 @@ from glimpse.export.drawings.scenes import COLOURS, FILLS, HELD_OUT_PAIRS, SHAPE
 from glimpse.export.sample_inputs import encoded
 
 Rows = np.typing.NDArray[np.intp]
+Flags = np.typing.NDArray[np.bool_]
 # Pictures of each scene, texts of each intent, and photographs of each class.
 _SCENES, _TEXTS, _PHOTOGRAPHS = 8, 60, 31
 
 _COLOURS, _SHAPES = ("red", "yellow", "green", "blue", "black"), ("circle", "square", "triangle", "star", "heart")
-_WITHHELD = 7
+_HELD_OUT = 7
 _QUESTIONS = {
     "card_payment_fee_charged": "card payment, fee",
     "declined_card_payment": "card payment, failed",
@@ -79,7 +80,7 @@ _ANIMALS = {
 }
 
 
-class Withheld(NamedTuple):
+class HeldOut(NamedTuple):
     """The things that are asked about, and those that are never enrolled: these and some like them."""
 
     asked: Rows
@@ -96,61 +97,61 @@ class Things:
         vectors: `(N, d)` float32, unit rows.
         thing: `(N,)`, the thing that each vector shows.
         exclude: Whether a thing is known to lack the attributes that it does not have, so that its composition says so.
-        withheld: Draws the things to withhold.
+        hold_out: Draws the things to hold out.
     """
 
     attributes: Sequence[str]
-    described: np.typing.NDArray[np.bool_]
+    described: Flags
     vectors: Array
     thing: Rows
     exclude: bool
-    withheld: Callable[[np.random.Generator], Withheld]
+    hold_out: Callable[[np.random.Generator], HeldOut]
 
 
 def scenes(data: Path) -> Things:
-    """Returns the scenes of few colours and shapes. Of the 21 that are withheld, 20 are asked about."""
+    """Returns the scenes of few colours and shapes. Of the 21 that are held out, 20 are asked about."""
     every, names = all_scenes(data), [*_COLOURS, *_SHAPES, *FILLS]
     columns = [every.attributes.index(name) for name in names]
     kinds = np.flatnonzero(every.described[:, columns].sum(1) == 3)
     pairs, chosen = len(_COLOURS) * len(_SHAPES), np.flatnonzero(np.isin(every.thing, kinds))
 
-    def withheld(rng: np.random.Generator) -> Withheld:
+    def hold_out(rng: np.random.Generator) -> HeldOut:
         while True:
             seen = np.ones(pairs, bool)
-            seen[rng.permutation(pairs)[:_WITHHELD]] = False
+            seen[rng.permutation(pairs)[:_HELD_OUT]] = False
             table = seen.reshape(len(_COLOURS), len(_SHAPES))
             if table.any(0).all() and table.any(1).all():
                 never = np.flatnonzero(~seen[_pair(every.described[kinds][:, columns])])
-                return Withheld(rng.permutation(never)[:20], never)
+                return HeldOut(rng.permutation(never)[:20], never)
 
     thing = np.searchsorted(kinds, every.thing[chosen])
-    return Things(names, every.described[kinds][:, columns], every.vectors[chosen], thing, False, withheld)
+    return Things(names, every.described[kinds][:, columns], every.vectors[chosen], thing, False, hold_out)
 
 
-def _pair(described: np.typing.NDArray[np.bool_]) -> Rows:
+def _pair(described: Flags) -> Rows:
     """Returns the number of each scene's pair of a colour and a shape: `(T, A)` → `(T,)`."""
     colours, shapes = described[:, : len(_COLOURS)], described[:, len(_COLOURS) : len(_COLOURS) + len(_SHAPES)]
     return np.asarray(colours.argmax(1) * len(_SHAPES) + shapes.argmax(1), np.intp)
 
 
 def all_scenes(_: Path) -> Things:
-    """Returns the drawn scenes. The withheld ones are 20 of the 24 pairs, each with a random fill."""
+    """Returns the drawn scenes. The held out ones are 20 of the 24 pairs, each with a random fill."""
     names = [*COLOURS, *SHAPES, *FILLS]
     kinds = [(colour, shape, fill) for colour in COLOURS for shape in SHAPES for fill in FILLS]
     pairs = [place for place, (colour, shape, _) in enumerate(kinds) if (colour, shape) in HELD_OUT_PAIRS]
 
-    def withheld(rng: np.random.Generator) -> Withheld:
+    def hold_out(rng: np.random.Generator) -> HeldOut:
         chosen = rng.permutation(len(pairs) // len(FILLS))[:20]
         asked = np.array(pairs, np.intp).reshape(-1, len(FILLS))[chosen, rng.integers(len(FILLS), size=20)]
-        return Withheld(asked, np.array(pairs, np.intp))
+        return HeldOut(asked, np.array(pairs, np.intp))
 
     described = _described(names, [", ".join(kind) for kind in kinds])
     thing = np.repeat(np.arange(len(kinds)), _SCENES)
-    return Things(names, described, cached("attributes-scenes", lambda: _draw(kinds)), thing, False, withheld)
+    return Things(names, described, cached("attributes-scenes", lambda: _draw(kinds)), thing, False, hold_out)
 
 
 def questions(data: Path) -> Things:
-    """Returns the questions of banking77. Four intents are withheld whose subjects and events others still show."""
+    """Returns the questions of banking77. Four intents are held out whose subjects and events others still show."""
     every = READERS["banking77"](data / "text")[0]
     rows = [row for intent in _QUESTIONS for row in [each for each in every if each[0] == intent][:_TEXTS]]
     vectors = cached("attributes-questions", lambda: embed_texts(minilm(), [text for _, text in rows]))
@@ -159,7 +160,7 @@ def questions(data: Path) -> Things:
 
 
 def animals(data: Path) -> Things:
-    """Returns the photographs of animals. Five classes are withheld whose attributes others still show."""
+    """Returns the photographs of animals. Five classes are held out whose attributes others still show."""
     files = [sorted((data / "caltech101" / name).glob("*.jpg"))[:_PHOTOGRAPHS] for name in _ANIMALS]
     every = [file for group in files for file in group]
     vectors = cached("attributes-animals", lambda: embed_pictures(mobilenet(data), every))
@@ -171,18 +172,18 @@ def _written(table: dict[str, str], vectors: Array, thing: Rows, count: int, *, 
     names = sorted({name for line in table.values() for name in line.split(", ")})
     described = _described(names, list(table.values()))
 
-    def withheld(rng: np.random.Generator) -> Withheld:
+    def hold_out(rng: np.random.Generator) -> HeldOut:
         while True:
             chosen = rng.permutation(len(table))[:count]
-            # Every attribute of a withheld thing must be known from another thing.
-            known = np.delete(described, chosen, 0).any(0)
+            # Every attribute of a held out thing must be known from another thing.
+            known: Flags = np.any(np.delete(described, chosen, 0), axis=0)
             if known[described[chosen].any(0)].all():
-                return Withheld(chosen, chosen)
+                return HeldOut(chosen, chosen)
 
-    return Things(names, described, vectors, thing, exclude, withheld)
+    return Things(names, described, vectors, thing, exclude, hold_out)
 
 
-def _described(names: Sequence[str], lines: Sequence[str]) -> np.typing.NDArray[np.bool_]:
+def _described(names: Sequence[str], lines: Sequence[str]) -> Flags:
     return np.array([[name in line.split(", ") for name in names] for line in lines])
 
 

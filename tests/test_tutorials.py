@@ -16,7 +16,7 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "#", line)).strip()
 
 
-@pytest.mark.parametrize("name", ["photographs", "review", "tickets"])
+@pytest.mark.parametrize("name", ["attributes", "photographs", "review", "tickets"])
 def test_every_block_of_a_tutorial_runs_and_prints_what_the_page_shows(name: str, tmp_path: Path) -> None:
     blocks = _BLOCK.findall((TUTORIALS / f"{name}.md").read_text("utf-8"))
     assert len([code for _, code in blocks if code.startswith("glimpse serve")]) == 1

@@ -31,7 +31,8 @@ SETTINGS = DecisionSettings(Policy(), 10.0, independent=True)
 def things(seed: int, pairs: Sequence[tuple[int, int]], each: int = 4) -> Array:
     """Returns `each` vectors of each pair of a colour and a shape."""
     noise = np.random.default_rng(seed).normal(size=(len(pairs) * each, 24))
-    return normalize(np.array([CENTRES[a] + CENTRES[b] for a, b in pairs for _ in range(each)]) + 0.5 * noise)
+    clean = np.array([CENTRES[a] + CENTRES[b] for a, b in pairs for _ in range(each)])
+    return normalize((clean + 0.5 * noise).astype(np.float32))
 
 
 def taught(*, fitted: bool = True) -> FewShotClassifier:
@@ -127,7 +128,7 @@ def test_the_best_labels_of_both_kinds_are_returned() -> None:
 
 
 def test_parts_outside_the_candidates_count() -> None:
-    """With more labels than are scored at once, candidates are scored by LDA; the parts may be none of them."""
+    """LDA scores candidates alone where there are more labels than are scored at once. No part is among them here."""
     engine, queries = taught(fitted=False), things(8, [(0, 5)])
     row = engine.lda.moments.row("circle")
     assert row is not None

@@ -5,7 +5,8 @@
 This is direct attribute prediction (DAP; Lampert, Nickisch and Harmeling 2009 and 2014): a class without any example is
 recognised by attributes that the examples of other things taught. DAP also divides by the prior of the attributes and
 lets the classes compete, because exactly one of them is right. Composed labels are independent, so each keeps the
-product as its probability.
+product as its probability. With 4 examples chosen for each attribute, 94.5 % of scenes of colours and shapes that never
+occurred together are right among 20 composed labels (bench/results/attributes.md).
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What a composed label is made of.
+    """Names the labels that make up a composed label.
 
     Attributes:
         label: the composed label.

@@ -258,7 +258,7 @@ def test_every_independent_label_that_holds_is_printed(ask: Run, fake: FakeServe
         decision=classification.DECISION_MATCH, label_id="red", probability=0.9, labels=labels, set_size=3
     )
     assert "red, star, red star" in ask("classify", "toys", "--text", "a toy").out
-    # Of exclusive labels, one alone is the answer, whatever the size of the prediction set.
+    # One of several exclusive labels is the answer, whatever the size of the prediction set.
     for label in labels[1:]:
         label.probability = 0.05
     fake.classification = classification.Classification(

@@ -11,6 +11,7 @@ from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.kernel_ridge import KernelRidge
 
 Floats = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
 D, LABELS = 24, 7
 EFFECTS = np.random.default_rng(5).normal(size=(LABELS, D))
 
@@ -24,7 +25,7 @@ def things(seed: int, count: int) -> tuple[npt.NDArray[np.float32], Floats]:
     return normalize((holds @ EFFECTS + rng.normal(size=(count, D))).astype(np.float32)), holds
 
 
-def by_definition(vectors: Floats, holds: Floats, queries: Floats) -> Floats:
+def by_definition(vectors: Vectors, holds: Floats, queries: Vectors) -> Floats:
     count, mean, rate = len(vectors), vectors.mean(0), holds.mean(0)
     labels, centred = holds - rate, vectors - mean
     # Ridge regression in its primal form; the model solves it in its dual form.

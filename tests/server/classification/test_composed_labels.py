@@ -27,7 +27,8 @@ INDEPENDENT = {"label_mode": types_pb2.LABEL_MODE_INDEPENDENT}
 def things(pairs: Sequence[tuple[int, int]], seed: int = 0) -> npt.NDArray[np.float32]:
     """Returns a vector of length 1 for each pair of a colour and a shape."""
     values = np.array([np.eye(D)[a] + np.eye(D)[b] for a, b in pairs])
-    return normalize(values + 0.05 * np.random.default_rng(seed).normal(size=values.shape))
+    noise = 0.05 * np.random.default_rng(seed).normal(size=values.shape)
+    return normalize((values + noise).astype(np.float32))
 
 
 def teach(stubs: Stubs, **fields: object) -> Vectors:
