@@ -125,7 +125,7 @@ def test_costs_may_name_labels_that_come_later_and_labels_that_were_merged(vecto
         ([("a", "b", float("inf"))], "[0].cost", "OUT_OF_RANGE"),
         ([("a", "b", float("nan"))], "[0].cost", "OUT_OF_RANGE"),
         ([("a", "b", 1e6 + 1)], "[0].cost", "OUT_OF_RANGE"),
-        ([("a", "b", 1), ("a", "a", 1)], "[1].answered_label_id", "SAME_LABEL"),
+        ([("a", "b", 1), ("a", "a", 1)], "[1].answered_label_id", "DUPLICATE_LABEL"),
         ([("a", "b", 1), ("b", "a", 1), ("a", "b", 2)], "[2]", "DUPLICATE_LABEL"),
         ([("", "b", 1)], "[0].label_id", "INVALID_ID"),
         ([("a", "b" * 2_000, 1)], "[0].answered_label_id", "INVALID_ID"),
