@@ -8,7 +8,7 @@ from nicegui import ui
 from glimpse.client import Label, LabelPolicy
 from glimpse.console.components import answer_of, dialog_panel
 
-_TEXT = "An empty field leaves the decision to the collection."
+_TEXT = "An empty field is not set: the policy of the collection decides."
 
 
 async def ask_settings(label: Label) -> dict[str, Any]:
