@@ -30,7 +30,8 @@ from glimpse.fewshot import Decision, DecisionSettings, LabelPolicy, Policy, Pre
 from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 
 _SHOTS, _RATE, _COST = 20, 0.05, 10.0
-_DRAWS = {"banking77": 5, "caltech101": 12}
+# Caltech101 leaves five queries of each label in a draw.
+_DRAWS = {"banking77": 5, "caltech101": 36}
 _MORE_DRAWS = 12
 _SETS = (
     "sms_spam",

@@ -102,7 +102,7 @@ def test_a_p_value_is_that_of_the_labels_own_examples(known: tuple[FewShotClassi
     assert "only 4.9 % of the label's examples fit as badly" in unknown
 
 
-def test_too_few_examples_of_a_label_are_judged_with_those_of_all(known: tuple[FewShotClassifier, Array]) -> None:
+def test_too_few_examples_of_a_label_are_decided_by_those_of_all(known: tuple[FewShotClassifier, Array]) -> None:
     by_all = ask(known, Policy(false_reject=0.05))
     by_label = ask(known, Policy(false_reject=0.3, labels={"few": LabelPolicy(false_reject=0.05)}))
     few = [i for i, one in enumerate(by_all) if one.labels[0] == "few"]

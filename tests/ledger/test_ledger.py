@@ -196,7 +196,10 @@ def test_accepted_spaces_and_use_of_names_are_stored(ledger: Direct, place: Path
 def test_rates_and_head_of_a_collection_are_stored(ledger: Direct, place: Path | str) -> None:
     [before] = ledger.collections()
     rates = {"false_reject_rate": 0.1, "false_accept_rate": 0.01, "coverage": 0.95}
-    changed = ledger.update_collection(replace(before, **rates, pinned_head=4))
+    assert before.mistake_costs == ()
+    costs = (("edible", "poisonous", 0.5), ("poisonous", "edible", 100.0))
+    changed = ledger.update_collection(replace(before, **rates, pinned_head=4, mistake_costs=costs))
+    assert ledger.collection(before.id) == changed
     ledger.close()
     with Direct.of(place) as again:
         assert again.collections() == [changed]

@@ -132,5 +132,6 @@ class InProcessModel:
             self._policy.match_margin,
             self._default_threshold,
             false_accept=self._policy.false_accept_rate,
+            mistake_costs={(each.label, each.answered): each.cost for each in self._policy.mistake_costs or ()} or None,
             **{name: rate for name, rate in rates.items() if rate is not None},
         )

@@ -109,7 +109,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCost:
-    """What an answer costs if it is wrong.
+    """The cost of an answer that may be wrong.
 
     Attributes:
         expected: the expected cost of the answer.

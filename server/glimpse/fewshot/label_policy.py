@@ -2,8 +2,8 @@
 
 The rate of false rejects of a label is kept by that label's own examples, each left out: an input whose best label it
 is has the p-value (1 + its examples that fit no better) / (n + 1), as in class-conditional conformal prediction (Vovk
-et al. 2005). The least p-value is 1 / (n + 1), so a rate a needs n >= 1 / a - 1 examples. A label with fewer is judged
-by the examples of all labels, at its own rate: that holds on average over the labels, and not for each.
+et al. 2005). The least p-value is 1 / (n + 1), so a rate a needs n >= 1 / a - 1 examples. For a label with fewer,
+the examples of all labels decide at its rate, which then holds on average over the labels and not for each.
 """
 
 from dataclasses import dataclass, replace

@@ -159,7 +159,9 @@ def check_mistake_costs(costs: Sequence[collection_service_pb2.MistakeCost], fie
         truth = check_label_id(each.label_id, f"{here}.label_id")
         answered = check_label_id(each.answered_label_id, f"{here}.answered_label_id")
         if truth == answered:
-            raise invalid("SAME_LABEL", f"to answer {truth!r} for {truth!r} is no mistake", f"{here}.answered_label_id")
+            raise invalid(
+                "DUPLICATE_LABEL", f"to answer {truth!r} for {truth!r} is no mistake", f"{here}.answered_label_id"
+            )
         if (truth, answered) in seen:
             raise invalid("DUPLICATE_LABEL", f"the cost of {answered!r} for {truth!r} is given twice", here)
         seen.add((truth, answered))

@@ -147,6 +147,23 @@ def test_a_collection_shows_its_policy_and_head_as_options_take_them(ask: Run) -
     assert "head" in ask("collections", "show", "birds").out
 
 
+def test_costs_of_mistakes_are_given_as_rows_of_csv(ask: Run) -> None:
+    given = ("--mistake-cost", "poisonous,edible,100", "--mistake-cost", '"a, b",edible,.5')
+    costs = [
+        {"label": "poisonous", "answered": "edible", "cost": 100.0},
+        {"label": "a, b", "answered": "edible", "cost": 0.5},
+    ]
+    [made] = ask("collections", "create", "birds", *given, "--format", "json").objects
+    assert made["mistake_costs"] == costs
+    [changed] = ask("collections", "update", "birds", *given[2:], "--format", "json").objects
+    assert changed["mistake_costs"] == costs[1:]
+    [unset] = ask("collections", "update", "birds", "--mistake-cost", "default", "--format", "json").objects
+    assert unset["mistake_costs"] is None
+    for wrong in ("poisonous,edible", "poisonous,edible,much", '"a', "a,b,1,2", "", "default"):
+        done = ask("collections", "create", "birds", "--mistake-cost", wrong)
+        assert (done.code, "TRUTH,ANSWER,COST" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     "given", [("update", "--head", "best"), ("create", "--head", "lda-and-prompts"), ("update", "--coverage", "much")]
 )

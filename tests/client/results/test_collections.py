@@ -25,6 +25,7 @@ from glimpse.client import (
     LabelRole,
     LabelTreeFigures,
     LeftOutExample,
+    MistakeCost,
     Modality,
     Reembedding,
     ReembeddingSide,
@@ -88,6 +89,28 @@ def test_rates_are_reset_and_a_head_is_unpinned(client: Client, script: Script) 
     assert script.requests[1].collection.pinned_head == types_pb2.HEAD_LDA
 
 
+def test_mistake_costs_are_sent_read_and_reset(client: Client, script: Script) -> None:
+    policy = DecisionPolicy(coverage=0.8, mistake_costs=(MistakeCost("a", "b", 9), MistakeCost("b", "a", 0.5)))
+    sent = pb.DecisionPolicy(
+        coverage=0.8,
+        mistake_costs=[
+            pb.MistakeCost(label_id="a", answered_label_id="b", cost=9),
+            pb.MistakeCost(label_id="b", answered_label_id="a", cost=0.5),
+        ],
+    )
+    script.answers["CreateCollection"] = pb.CreateCollectionResponse(collection=pb.Collection(policy=sent))
+    assert client.create_collection("c", policy=policy).policy == policy
+    client.update_collection("c", policy=DecisionPolicy(mistake_costs=policy.mistake_costs))
+    client.update_collection("c", policy=DecisionPolicy(mistake_costs=()))
+    client.update_collection("c", reset="mistake_costs")
+    created, replaced, removed, reset = script.requests
+    assert created.collection.policy == sent
+    assert list(replaced.collection.policy.mistake_costs) == list(sent.mistake_costs)
+    for request in (replaced, removed, reset):
+        assert list(request.update_mask.paths) == ["policy.mistake_costs"]
+    assert removed.collection.policy == reset.collection.policy == pb.DecisionPolicy()
+
+
 def test_a_head_of_a_newer_server_is_unspecified(client: Client, script: Script) -> None:
     newer: Any = 99
     script.answers["GetCollection"] = pb.GetCollectionResponse(collection=pb.Collection(pinned_head=newer))
@@ -129,7 +152,14 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
             )
         ],
         labels=[
-            pb.LabelFigures(label_id="robin", example_count=4, accuracy=proportion(0.5), needs_more=True),
+            pb.LabelFigures(
+                label_id="robin",
+                example_count=4,
+                accuracy=proportion(0.5),
+                needs_more=True,
+                false_reject=proportion(0.25),
+                below_min_examples=True,
+            ),
             pb.LabelFigures(label_id="wren", example_count=1),
         ],
         adaptations=[pb.AdaptationFigures(method="coral", accuracy=proportion(0.4), kept=True)],
@@ -182,7 +212,10 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         measured_on_negatives=True,
         confusions=(Confusion("robin", "wren", 3),),
         suspects=(SuspectExample("e", "robin", "wren", 0.6, 0.3, True),),
-        labels=(LabelFigures("robin", 4, estimate(0.5), True), LabelFigures("wren", 1, None, False)),
+        labels=(
+            LabelFigures("robin", 4, estimate(0.5), True, estimate(0.25), True),
+            LabelFigures("wren", 1, None, False),
+        ),
         adaptations=(AdaptationFigures("coral", estimate(0.4), True),),
         advice=("add wrens",),
         grouped_count=5,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from glimpse.client import Client, NewExample
+from glimpse.client import Client, LabelPolicy, NewExample
 from support.browser import Shoot, check_axe
 from support.browser_files import choose_files, open_zone
 from support.console import ConsoleProcess
@@ -15,6 +15,7 @@ from support.forked import run_forked
 from support.server import ServerProcess
 from support.shapes import LABELS
 from support.teach import counts, row, settle
+from support.wait import soon
 
 pytestmark = pytest.mark.rest
 SQUARE, STAR, CIRCLE = LABELS
@@ -111,6 +112,38 @@ def test_examples_are_moved_and_deleted_and_come_back(
     panel.get_by_role("button", name="Undo").click()
     expect(panel.get_by_text("Undone.")).to_be_visible()
     assert counts(client, taught) == {SQUARE: 2, STAR: 1, CIRCLE: 1}
+
+
+def test_a_label_gets_a_policy_a_parent_and_other_ids(
+    page: Page, console: ConsoleProcess, client: Client, taught: str, shoot: Shoot
+) -> None:
+    client.create_label(taught, "shape")
+    open_zone(page, console, "teach", taught)
+    row(page, STAR).click()
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name=f"Settings of {STAR}").click()
+    dialog.get_by_label("False rejects, in percent").fill("10")
+    dialog.get_by_label("Least examples").fill("3")
+    dialog.get_by_label("Label above it").fill("shape")
+    dialog.get_by_label("Other ids").fill("stella, étoile,")
+    check_axe(page, contrast=False)
+    shoot(page, "teach-label-settings")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    label = client.get_label(taught, "stella")
+    assert label.policy == LabelPolicy(false_reject_rate=0.1, min_examples=3)
+    assert (label.id, label.parent, label.aliases) == (STAR, "shape", ("stella", "étoile"))
+    page.get_by_role("button", name=f"Settings of {STAR}").click()
+    expect(dialog.get_by_label("False rejects, in percent")).to_have_value("10")
+    dialog.get_by_label("False rejects, in percent").fill("")
+    dialog.get_by_label("Least examples").fill("")
+    dialog.get_by_label("Least cosine to its mean").fill("0.5")
+    dialog.get_by_label("Label above it").fill("")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    label = soon(lambda: one if (one := client.get_label(taught, STAR)).policy != label.policy else None)
+    assert label.policy == LabelPolicy(match_threshold=0.5)
+    assert (label.parent, label.aliases) == ("", ("stella", "étoile"))
 
 
 def test_a_collection_without_originals_says_so_and_can_keep_them(

@@ -52,6 +52,7 @@ _COLLECTION = {
     "review_keep_days": 14,
     "content_readable": True,
     "adapt_to_unlabeled": True,
+    "mistake_costs": [["robin", "wren", 0.25], ["wren", "robin", 1e6]],
     "side": 1,
     "revision": 6,
     "create_time": 11,
@@ -59,6 +60,8 @@ _COLLECTION = {
 }
 _LABEL: dict[str, Any] = {"collection_id": "birds", "id": "robin", "display_name": "Robin", "prompts": ["a robin", ""]}
 _LABEL |= {"prompt_vector": unit(1, 4), "role": 1, "create_time": 12, "update_time": 12}
+_LABEL |= {"parent_id": "bird", "match_threshold": 0.6, "false_reject_rate": None, "min_examples": 3}
+_LABEL |= {"parts": ["brown"], "not_parts": ["blue", "☃"], "aliases": ["rotkehlchen"]}
 _EXAMPLE = {
     "sequence": 7,
     "collection_id": "birds",

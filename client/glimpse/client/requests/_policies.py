@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class MistakeCost:
-    """What it costs to answer one label where another one is the truth.
+    """The cost of answering one label where another one is the truth.
 
     Attributes:
         label: Id of the true label.

@@ -181,7 +181,7 @@ def _add_rates(response: pb.GetCollectionReportResponse, evaluation: HeadEvaluat
 
 @dataclass(frozen=True, slots=True)
 class _LeftOutCounts:
-    """How many examples of a label were left out, classified right, and UNKNOWN; None if that was not decided."""
+    """The counts of a label's examples that were left out, classified right, and UNKNOWN (None: not decided)."""
 
     total: int = 0
     correct: int = 0

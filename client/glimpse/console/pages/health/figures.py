@@ -86,17 +86,18 @@ def show_tables(report: CollectionReport, labels: Mapping[str, Label]) -> None:
 def _label_table(rows: Sequence[LabelFigures], labels: Mapping[str, Label]) -> None:
     table(
         "Labels",
-        ("Label", "Examples", "Accuracy", "Needs more"),
+        ("Label", "Examples", "Accuracy", "Unknown", "Needs more"),
         [
             (
                 name_of(labels, one.label),
                 f"{one.example_count:,}",
                 estimate(one.accuracy),
-                "yes" if one.needs_more else "",
+                estimate(one.false_reject),
+                "never a match" if one.below_min_examples else "yes" if one.needs_more else "",
             )
             for one in rows
         ],
-        numbers=(1, 2),
+        numbers=(1, 2, 3),
     )
 
 

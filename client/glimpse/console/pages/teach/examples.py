@@ -9,6 +9,7 @@ from glimpse.client import Collection, Example
 from glimpse.console.components import Tag, confirm, counted, heading, move_focus, original
 from glimpse.console.context import Context
 from glimpse.console.pages.teach.changes import Undo, move, remove, remove_all
+from glimpse.console.pages.teach.label_settings import ask_settings
 from glimpse.console.pages.teach.labels import LabelList
 from glimpse.console.pages.teach.move_dialog import ask_label
 
@@ -52,7 +53,17 @@ class LabelExamples:
             name = self._labels.name_of(label)
             with ui.element("div").classes("actions"):
                 ui.button(f"Show the examples of {name}", on_click=self._read).props("flat no-caps")
+                ui.button(f"Settings of {name}", on_click=self._change_settings).props("flat no-caps")
                 ui.button(f"Merge {name} into another label", on_click=self._merge).props("flat no-caps")
+
+    async def _change_settings(self) -> None:
+        with self._context.busy("Reading the label"):
+            label = await self._context.client.get_label(self._collection, self._label)
+        if changes := await ask_settings(label):
+            with self._context.busy("Changing the label"):
+                await self._context.client.update_label(self._collection, label.id, **changes)
+            await self._labels.load()
+            ui.notify("Saved.")
 
     async def _merge(self) -> None:
         old = self._label

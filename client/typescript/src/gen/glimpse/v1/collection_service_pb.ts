@@ -547,7 +547,7 @@ export type LabelPolicy = Message<"glimpse.v1.LabelPolicy"> & {
   /**
    * This part of the inputs that belong to the label may be called UNKNOWN: over 0, at most 0.5. It replaces
    * DecisionPolicy.match_threshold and the rates, and is measured on the label's own left-out examples, of which it
-   * needs 1 / rate - 1: 19 for 0.05. With fewer, the examples of all labels are judged at this rate. It has no effect
+   * needs 1 / rate - 1: 19 for 0.05. With fewer, the examples of all labels decide at this rate. It has no effect
    * if the answer is not calibrated, and for independent labels.
    *
    * @generated from field: optional double false_reject_rate = 2;
