@@ -23,6 +23,7 @@ from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.installation import check_index_device, check_installation
+from glimpse.server.maintenance.backbone_comparison import BackboneComparison
 from glimpse.server.maintenance.backbone_switch import BackboneSwitch
 from glimpse.server.maintenance.compaction import Compactor
 from glimpse.server.maintenance.decision_writer import DecisionWriter
@@ -63,6 +64,7 @@ class Runtime:
     enroller: Enroller
     compactor: Compactor
     reembedding_status: ReembeddingStatus
+    backbone_comparison: BackboneComparison
     backbone_switch: BackboneSwitch
     query_stats: QueryStats
     review: ReviewWorker
@@ -95,7 +97,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
-        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
+        heads = {HEADS[kind]: kind for kind in PINNABLE}
+        fitter = Fitter(heads)
         stack.push_async_callback(fitter.close)
         index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)
         stack.enter_context(FolderLock(settings.data))
@@ -133,6 +136,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),
+            BackboneComparison(catalog, backbones, heads),
             BackboneSwitch(catalog, backbones),
             query_stats,
             review,
