@@ -13,7 +13,9 @@ from glimpse.client.results._caller import Caller
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
+    BackboneComparison,
     CollectionReport,
+    ComparedBackbone,
     Confusion,
     Estimate,
     HeadAccuracy,
@@ -75,6 +77,7 @@ __all__ = [
     "AsyncClient",
     "AttachedIndex",
     "Backbone",
+    "BackboneComparison",
     "BackboneState",
     "CallFigures",
     "Caller",
@@ -87,6 +90,7 @@ __all__ = [
     "CollectionReport",
     "Compaction",
     "CompactionState",
+    "ComparedBackbone",
     "Confusion",
     "DataLoss",
     "DeadlineExceeded",

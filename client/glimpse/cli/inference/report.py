@@ -20,7 +20,7 @@ _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
 _FIELDS = (
     *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
-    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice"),
+    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "backbone_comparison", "advice"),
 )
 _MAX_FILES = 20  # suspects whose files are requested
 
@@ -28,6 +28,14 @@ _MAX_FILES = 20  # suspects whose files are requested
 @app.command()
 def report(
     collection: options.CollectionName,
+    compare_backbones: Annotated[
+        bool,
+        typer.Option(
+            "--compare-backbones",
+            help="Also measure the server's other backbones on kept inputs, at most 300; that takes the time to embed "
+            "them. Needs --keep-inputs on the collection.",
+        ),
+    ] = False,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time limit.")] = 300.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -40,7 +48,8 @@ def report(
     you delete any, the sure ones first. left_out, in JSON and CSV, has the answer to every example that was left out.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
-        response = client.collection_report(collection, include_left_out=output is not options.Format.TABLE)
+        left_out = output is not options.Format.TABLE
+        response = client.collection_report(collection, include_left_out=left_out, compare_backbones=compare_backbones)
         files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
         report_tables.show(collection, response, files)

@@ -126,6 +126,48 @@ class AdaptationFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedBackbone:
+    """Another loaded backbone, measured on the same examples as the collection's own one.
+
+    Attributes:
+        backbone: Name of the backbone.
+        accuracy: Its leave-one-out accuracy. None: not measured.
+        own_accuracy: That of the collection's own backbone on the same examples.
+        gain: `accuracy` minus `own_accuracy`, in [-1, 1].
+        gain_low: Lower end of the 95 % confidence interval of the gain.
+        gain_high: Upper end of the 95 % confidence interval.
+        better: Whether the whole interval is above 0.
+        label_count: Number of labels that the examples have.
+        reason: Why the backbone was not measured, for people. Empty: it was.
+    """
+
+    backbone: str
+    accuracy: Estimate | None
+    own_accuracy: Estimate | None
+    gain: float
+    gain_low: float
+    gain_high: float
+    better: bool
+    label_count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneComparison:
+    """How other loaded backbones would answer, on a sample of at most 300 examples whose inputs are kept.
+
+    Attributes:
+        better_backbone: Name of the better backbone with the greatest gain. Empty: none is better.
+        backbones: The backbones, with the greatest gain first.
+        reason: Why nothing was compared, for people. Empty: something was.
+    """
+
+    better_backbone: str
+    backbones: tuple[ComparedBackbone, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -150,6 +192,7 @@ class CollectionReport:
         advice: What to do next, for people, the most useful first.
         grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
         left_out: The measured examples, if you asked for them: at most 4,000 or 2 MiB, in no particular order.
+        backbone_comparison: The comparison with other loaded backbones, if you asked for it.
     """
 
     revision: int
@@ -170,3 +213,4 @@ class CollectionReport:
     advice: tuple[str, ...]
     grouped_count: int
     left_out: tuple[LeftOutExample, ...]
+    backbone_comparison: BackboneComparison | None

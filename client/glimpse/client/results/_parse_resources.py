@@ -189,6 +189,30 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             )
             for one in message.left_out
         ),
+        backbone_comparison=(
+            _backbone_comparison(message.backbone_comparison) if message.HasField("backbone_comparison") else None
+        ),
+    )
+
+
+def _backbone_comparison(message: pb.BackboneComparison) -> reports.BackboneComparison:
+    return reports.BackboneComparison(
+        better_backbone=message.better_backbone,
+        backbones=tuple(
+            reports.ComparedBackbone(
+                one.backbone,
+                _optional_estimate(one, "accuracy"),
+                _optional_estimate(one, "own_accuracy"),
+                one.gain,
+                one.gain_low,
+                one.gain_high,
+                one.better,
+                one.label_count,
+                one.reason,
+            )
+            for one in message.backbones
+        ),
+        reason=message.reason,
     )
 
 
