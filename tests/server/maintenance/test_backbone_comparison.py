@@ -46,7 +46,7 @@ def client(server: ServerProcess) -> Iterator[Client]:
 
 
 def coloured(count: int, label: str, seed: int = 0) -> list[Image]:
-    """Returns noise around a colour, which the mean colour separates and single pixels hardly do."""
+    """Returns noise around a colour, which the mean colour separates better than single pixels."""
     rng = np.random.default_rng([seed, *map(ord, label)])
     found = []
     for _ in range(count):

@@ -154,7 +154,7 @@ class ComparedBackbone:
 
 @dataclass(frozen=True, slots=True)
 class BackboneComparison:
-    """How other loaded backbones would answer, on a sample of at most 300 examples whose inputs are kept.
+    """The comparison with other loaded backbones, on a sample of at most 300 examples whose inputs are kept.
 
     Attributes:
         better_backbone: Name of the better backbone with the greatest gain. Empty: none is better.

@@ -17,7 +17,7 @@ from glimpse.server.collections.learning import can_answer
 _MAX_EXAMPLES, _MAX_LABELS, _MIN_EACH = 300, 100, 3
 # Candidates for each example of the sample: some of them may have no kept input.
 _CANDIDATES = 4
-# Knuth's multiplicative hash. An order by it stays the same when examples come and go, so a sample hardly changes.
+# Knuth's multiplicative hash. An order by it stays the same when examples come and go, so a sample changes little.
 _HASH = np.uint64(2_654_435_761)
 _NO_IDS: Ids = np.empty(0, np.int64)
 
