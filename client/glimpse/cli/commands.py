@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.evaluate.command",
         "Measure how well backbones suit your data, without a server.",
     ),
+    "experiments": (
+        "glimpse.cli.experiments.command",
+        "List and compare the runs that glimpse evaluate keeps.",
+    ),
     "discover": (
         "glimpse.cli.discover.command",
         "Show what is in a folder, an index or a collection.",
