@@ -9,7 +9,7 @@ from functools import partial
 import faiss
 from threadpoolctl import threadpool_limits
 
-from glimpse.fewshot import PINNABLE
+from glimpse.fewshot import PINNABLE, HeadKind
 from glimpse.index import Device, first_gpu
 from glimpse.ledger import FolderLock
 from glimpse.server.catalog.catalog import Catalog
@@ -97,7 +97,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
-        heads = {HEADS[kind]: kind for kind in PINNABLE}
+        heads: dict[int, HeadKind] = {HEADS[kind]: kind for kind in PINNABLE}
         fitter = Fitter(heads)
         stack.push_async_callback(fitter.close)
         index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,30 @@ def test_draws_that_differ_are_not_compared(track: Callable[..., Run], drawings:
     [auto, with_text] = [one.reason for one in comparison.not_compared]
     assert auto == "auto with 1, 2 examples a label: the two share no draw with this figure"
     assert with_text.startswith("auto+text with 1, 2 examples a label")
+
+
+def test_figures_of_unknown_inputs_need_the_same_unknown_inputs(
+    track: Callable[..., Run], drawings: Path, unknown: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unknown, tmp_path / "copy")
+    shutil.copytree(unknown / "char_6", tmp_path / "fewer")
+    with_unknown, copied, fewer = (
+        track(drawings, "--shots", "4", "--seeds", "2", "--unknown", folder)
+        for folder in (unknown, tmp_path / "copy", tmp_path / "fewer")
+    )
+    same = compare_runs([with_unknown, copied], "auroc")
+    assert same.differences
+    assert not same.not_compared
+    other = compare_runs([with_unknown, fewer], "auroc")
+    assert not other.differences
+    assert [one.reason for one in other.not_compared] == ["other unknown inputs, which auroc rests on"]
+    assert compare_runs([with_unknown, fewer]).differences
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_kept(track: Callable[..., Run], drawings: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"data\xff")
+    shutil.copytree(drawings, odd)
+    assert track(odd, "--shots", "2", "--seeds", "2").data.source == f"{tmp_path}/data?"
 
 
 def test_a_changed_label_is_other_data(track: Callable[..., Run], drawings: Path, tmp_path: Path) -> None:

@@ -39,12 +39,18 @@ class EmbeddedDatasets:
     dataset: Dataset
     #: The content digest of each input of `dataset`, (N, 32).
     digests: Bytes
+    #: That of each unknown input, (M, 32).
+    unknown_digests: Bytes
     datasets: Mapping[str, EmbeddedDataset]
     efforts: Mapping[str, Effort]
     #: Reasons by the names of unreadable inputs.
     unreadable: Mapping[str, str]
-    unknown: int
     notes: Sequence[str]
+
+    @property
+    def unknown(self) -> int:
+        """The number of unknown inputs."""
+        return len(self.unknown_digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,9 @@ def embed_datasets(
         for bundle in bundles
     }
     efforts = {name: item.effort for name, item in embeddings.items()}
-    return EmbeddedDatasets(left, any_one.digests[rows[some]], datasets, efforts, unreadable, len(known), notes)
+    unknown_rows = next(iter(datasets.values())).unknown
+    digests, unknown_digests = any_one.digests[rows[some]], any_one.digests[unknown_rows]
+    return EmbeddedDatasets(left, digests, unknown_digests, datasets, efforts, unreadable, notes)
 
 
 def _embed(

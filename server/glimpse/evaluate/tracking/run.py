@@ -32,13 +32,17 @@ class _Part(BaseModel):
 
 
 class Data(_Part):
-    """The labelled inputs; `digest` is that of all contents with their labels, in any order."""
+    """The labelled inputs; `digest` is that of all contents with their labels, in any order.
+
+    The unknown inputs have a digest of their own, None if there were none.
+    """
 
     source: str
     kind: Literal["image", "text"]
     digest: Digest
     inputs: int
     labels: int
+    unknown: Digest | None
 
 
 class TrackedBackbone(_Part):
@@ -91,7 +95,7 @@ class Run(_Part):
 
 def run_of(evaluation: Evaluation) -> Run:
     """Returns the run of an evaluation that just ended."""
-    now, data = datetime.now(UTC), evaluation.dataset
+    now, data, unknown = datetime.now(UTC), evaluation.dataset, evaluation.embedded.unknown_digests
     keys = _keys(data, evaluation.embedded.digests)
     order = sorted(range(len(keys)), key=keys.__getitem__)
     ranks = np.empty(len(keys), np.intp)
@@ -103,14 +107,15 @@ def run_of(evaluation: Evaluation) -> Run:
         format_version=FORMAT_VERSION,
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         time=now,
-        command=command(evaluation.plan),
+        command=_valid(command(evaluation.plan)),
         verdict=evaluation.summary,
         data=Data(
-            source=str(evaluation.plan.data),
+            source=_valid(str(evaluation.plan.data)),
             kind=data.kind,
-            digest=f"sha256:{hashlib.sha256(b''.join(ordered)).hexdigest()}",
+            digest=_digest(ordered),
             inputs=len(data),
             labels=len(data.labels),
+            unknown=_digest(sorted(map(bytes, unknown))) if len(unknown) else None,
         ),
         shots=tuple(evaluation.shots),
         seeds=evaluation.plan.seeds,
@@ -128,6 +133,15 @@ def _versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions
+
+
+def _valid(text: str) -> str:
+    """Returns a text with the parts of file names that are not UTF-8 replaced by question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    return f"sha256:{hashlib.sha256(b''.join(parts)).hexdigest()}"
 
 
 def _keys(data: Dataset, digests: Bytes) -> list[bytes]:

@@ -9,6 +9,8 @@ from glimpse.evaluate.tracking.run import Result, Run
 
 _Cell = tuple[str, int]  # head, shots
 _SHOWN = 12  # digits of a data digest
+# Figures of unknown inputs, which a draw does not include.
+_OF_UNKNOWN = {"caught", "false_accept", "auroc", "auroc_cosine", "auroc_softmax"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +111,16 @@ def _compare(reference: Entry, entry: Entry, figure: str) -> Iterator[RunDiffere
     if first.digest != second.digest:
         yield NotCompared(entry, f"other data: {_data(entry.run)}, and the reference has {_data(reference.run)}")
         return
+    if figure in _OF_UNKNOWN and first.unknown != second.unknown:
+        yield NotCompared(entry, f"other unknown inputs, which {figure} rests on")
+        return
     own, others = reference.results(), entry.results()
     reasons: dict[tuple[str, str], list[int]] = {}  # numbers of examples by head and reason
     for cell in sorted({*own, *others}, key=lambda cell: (cell[1], cell[0])):
         head, shots = cell
         if cell not in own or cell not in others:
-            reasons.setdefault((head, f"only {'the reference' if cell in own else 'this one'} has it"), []).append(
-                shots
-            )
+            reason = "only the reference has it" if cell in own else "only this one has it"
+            reasons.setdefault((head, reason), []).append(shots)
             continue
         before, after = _by_draw(own[cell], figure), _by_draw(others[cell], figure)
         pairs = [(before[draw], after[draw]) for draw in before if draw in after]

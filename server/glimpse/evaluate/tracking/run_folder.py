@@ -20,7 +20,7 @@ def save_run(run: Run, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file, part = folder / f"{run.id}.json", folder / f".{run.id}.part"
     # Only one writer of an id has the part, and it has gone only once the file is there.
-    with part.open("x", encoding="utf-8", errors="replace") as stream:
+    with part.open("x", encoding="utf-8") as stream:
         try:
             if file.exists():
                 raise FileExistsError(errno.EEXIST, "the folder has a run of this id", str(file))
