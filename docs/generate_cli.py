@@ -30,9 +30,9 @@ An expected error prints one line on stderr that says what to do next.
 `--server` and `--format` can be given before the subcommand or after it, if the subcommand takes them.
 
 - `demo` and `serve` take neither, and `console` takes `--server` alone.
-- Commands on files (`evaluate`, `experiments …`, `export`, `pull`, `index build`, `index info`, `index search`,
-  `index verify`, `index merge`, `backbones verify`, `backbones bench`) and on ledgers (`keys …`, `ledger …`) take only
-  `--format`.
+- Commands on files (`evaluate`, `experiments list`, `experiments compare`, `export`, `pull`, `index build`,
+  `index info`, `index search`, `index verify`, `index merge`, `backbones verify`, `backbones bench`) and on ledgers
+  (`keys …`, `ledger …`) take only `--format`.
 - The options for TLS and keys (`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) can be given wherever
   `--server` can.
 
