@@ -30,8 +30,9 @@ An expected error prints one line on stderr that says what to do next.
 `--server` and `--format` can be given before the subcommand or after it, if the subcommand takes them.
 
 - `demo` and `serve` take neither, and `console` takes `--server` alone.
-- Commands on files (`evaluate`, `export`, `pull`, `index build`, `index info`, `index search`, `index verify`,
-  `index merge`, `backbones verify`, `backbones bench`) and on ledgers (`keys …`, `ledger …`) take only `--format`.
+- Commands on files (`evaluate`, `experiments list`, `experiments compare`, `export`, `pull`, `index build`,
+  `index info`, `index search`, `index verify`, `index merge`, `backbones verify`, `backbones bench`) and on ledgers
+  (`keys …`, `ledger …`) take only `--format`.
 - The options for TLS and keys (`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) can be given wherever
   `--server` can.
 
@@ -121,12 +122,13 @@ object per chosen input: `rank`, `input`, `group`, `label`, `isolation`, and `fi
 The columns are the fields of the JSON, and do not depend on the data. Fields of some objects are columns of their own,
 such as `error.code` and `timings_ms.total`. Other objects, and lists, are JSON in their cells. Null is an empty cell.
 
-Each JSON object is one row, except for five commands:
+Each JSON object is one row, except for six commands:
 
 | command | one row per |
 |---|---|
 | `glimpse search`, `glimpse index search` | neighbor |
 | `glimpse evaluate` | backbone, head and number of examples |
+| `glimpse experiments compare` | difference; what could not be compared is on stderr |
 | `glimpse discover` | input, group by group |
 | `glimpse index verify` | problem |
 

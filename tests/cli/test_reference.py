@@ -45,6 +45,7 @@ def test_the_page_lists_which_subcommands_take_server_and_format() -> None:
             for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
                 lacking[option].add(name if leaf is node or name == "export" else f"{name} {leaf.name}")
     on_folders = {f"index {name}" for name in ("build", "info", "search", "verify", "merge")}
+    on_folders |= {"experiments list", "experiments compare"}
     on_files = {"evaluate", "export", "pull", "backbones verify", "backbones bench", *on_folders}
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
     on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}

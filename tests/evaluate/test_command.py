@@ -1,5 +1,6 @@
 """Tests the whole command on real data with the real glimpse-mini."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -285,3 +286,41 @@ def test_without_matplotlib_it_prints_the_pip_command(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "pip install 'glimpse-fewshot[server,evaluate]'" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_transfer_is_compared_with_raw_pixels(evaluate: Evaluate, drawings: Path) -> None:
+    done = evaluate(drawings, "--shots", "1,2,4", "--seeds", "4", "--baseline")
+    assert done.code == 0, done.err
+    [found] = done.record["transfer"]
+    assert (found["backbone"], found["shots"]) == ("glimpse-mini", [1, 2, 4])
+    without = {one["shots"]: [trial["accuracy"] for trial in one["trials"]] for one in done.record["baseline"]}
+    own = {shots: [trial["accuracy"] for trial in done.result(shots)["trials"]] for shots in (1, 4)}
+    for benefit, shots in (("start", 1), ("asymptote", 4)):
+        gaps = [a - b for a, b in zip(own[shots], without[shots], strict=True)]
+        assert found[benefit]["gain"]["mean"] == pytest.approx(sum(gaps) / 4)
+        assert found[benefit]["gain"]["low"] > 0
+    assert {one["backbone"] for one in done.record["baseline"]} == {"raw pixels"}
+    assert all(one["backbone"] == "glimpse-mini" for one in done.record["results"])
+    assert "With transfer, and without it: raw pixels" in done.out
+    assert max(map(len, done.out.splitlines()[:-1])) <= 80
+    section = done.page[done.page.index("What transfer brings") :]
+    figure = base64.b64decode(section.partition("base64,")[2].partition('"')[0]).decode()
+    for benefit in ("start", "asymptote"):
+        assert f"{benefit} {100 * found[benefit]['gain']['mean']:+.1f}" in figure
+    assert f"slope {100 * found['slope']['transfer']['mean']:.1f}" in figure
+    assert "no transfer: raw pixels" in figure
+    assert "--baseline" in done.page
+    plain = evaluate(drawings, "--shots", "1,2,4", "--seeds", "4")
+    assert (plain.record["baseline"], plain.record["transfer"]) == ([], [])
+    assert plain.record["results"][0]["accuracy"] == done.record["results"][0]["accuracy"]
+
+
+def test_transfer_is_compared_with_a_bag_of_words(evaluate: Evaluate, tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("\n".join(["label,text", *(f'{label},"{text}"' for text, label in rows())]), "utf-8")
+    done = evaluate(file, "--shots", "0,1,4", "--seeds", "3", "--baseline")
+    assert done.code == 0, done.err
+    assert [one["shots"] for one in done.record["baseline"]] == [1, 4]
+    assert {one["backbone"] for one in done.record["baseline"]} == {"bag of words"}
+    names = evaluate(file, "--shots", "0", "--seeds", "3", "--baseline")
+    assert "no baseline: without transfer, labels need examples" in names.err

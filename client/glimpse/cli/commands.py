@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Measure how well backbones suit your data, without a server.",
     ),
     "adapt": ("glimpse.cli.adapt.command", "Adapt a backbone to your examples, without torch."),
+    "experiments": (
+        "glimpse.cli.experiments.command",
+        "List and compare the runs that glimpse evaluate keeps.",
+    ),
     "discover": (
         "glimpse.cli.discover.command",
         "Show what is in a folder, an index or a collection.",

@@ -8,6 +8,7 @@ Each backbone embeds every input once; the trials run in memory, without a serve
 """
 
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.evaluate.evaluation import Evaluation, Plan, evaluate
+from glimpse.evaluate.evaluation import Evaluation, evaluate
+from glimpse.evaluate.plan import Plan
 
 __all__ = ["Evaluation", "EvaluationError", "Plan", "evaluate"]

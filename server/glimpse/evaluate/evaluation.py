@@ -4,62 +4,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, ImageLimits, limit_libraries, open_bundle
+from glimpse.backbone import Bundle, limit_libraries, open_bundle
 from glimpse.evaluate.data.dataset import Dataset, usable_inputs
 from glimpse.evaluate.data.dataset_readers import read_dataset, read_unknown_inputs
 from glimpse.evaluate.data.embeddings import EmbeddedDatasets, ProgressFactory, embed_datasets
 from glimpse.evaluate.data.encoders import check_reads
 from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, Split, folds, split
+from glimpse.evaluate.data.untrained_features import UntrainedFeatures
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, summary
 from glimpse.evaluate.figures.confusions import Confusions
+from glimpse.evaluate.figures.transfer import TransferBenefits, transfer_benefits
+from glimpse.evaluate.plan import Plan
 from glimpse.evaluate.trials.domain_shift import DomainShift, check_domains, domain_shifts
 from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, evaluate_held_out
+from glimpse.evaluate.trials.no_transfer import baseline_dataset, run_baseline
 from glimpse.evaluate.trials.parallel import run_parallel
 from glimpse.evaluate.trials.trial import Contender, run
 from glimpse.fewshot import HeadKind
-from glimpse.inputs import Columns
 
 # The heads into which labels' names are blended as prompts; without examples every head is the prompts.
 _WITH_TEXT = {None, HeadKind.CLASS_MEAN, HeadKind.LDA}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The settings of an evaluation.
-
-    Attributes:
-        data: a folder or a table of labelled inputs.
-        backbones: folders or names of bundles.
-        shots: numbers of examples per label to try.
-        seeds: the number of random draws.
-        cache: the folder of the embedding cache.
-        pinned: heads to try in addition to the selected one.
-        unknown: a folder or table of inputs of no label, or None.
-        domains: whether to measure shifts between domains.
-        columns: the columns of a table.
-        allow_outside: whether tables may name files outside their folders.
-        limits: limits for decoding images.
-        group_depth: the level of a folder's subfolders whose files are one group; 0: no groups.
-    """
-
-    data: Path
-    backbones: Sequence[str]
-    shots: Sequence[int]
-    seeds: int
-    cache: Path
-    pinned: Sequence[HeadKind] = ()
-    unknown: Path | None = None
-    domains: bool = False
-    columns: Columns = field(default_factory=Columns)
-    allow_outside: bool = False
-    limits: ImageLimits = field(default_factory=ImageLimits)
-    group_depth: int = 0
 
 
 @dataclass(slots=True)
@@ -79,6 +48,9 @@ class Evaluation:
     held_out: list[AggregatedResult] = field(default_factory=list)
     domain_shifts: list[DomainShift] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    #: The results without transfer by the number of shots, and what each backbone gains over them.
+    baseline: dict[int, AggregatedResult] = field(default_factory=dict)
+    transfer: list[TransferBenefits] = field(default_factory=list)
     summary: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -132,6 +104,8 @@ def evaluate(plan: Plan, progress: ProgressFactory) -> Evaluation:
             _try_held_out(evaluation, bundle, progress)
         if plan.domains:
             _try_domains(evaluation, bundle, progress)
+    if plan.baseline:
+        _try_baseline(evaluation, progress)
     names = [bundle.manifest.name for bundle in bundles]
     evaluation.notes = list(dict.fromkeys(evaluation.notes))
     evaluation.differences = differences(evaluation.results, names, shots)
@@ -194,7 +168,7 @@ def _try_all(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) 
     confusions = evaluation.confusions[name] = Confusions()
     with progress(f"{name}: trials", sum(map(len, attempts.values())) * evaluation.plan.seeds) as advance:
         for shots, some in attempts.items():
-            splits = _splits(evaluation, shots)
+            splits = draws(evaluation, shots)
             for contender in some:
                 result = evaluation.results[name, contender.name, shots] = AggregatedResult(name, contender, shots)
                 outcomes = run_parallel(partial(run, dataset, contender), splits)
@@ -209,10 +183,28 @@ def _try_all(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) 
                     evaluation.notes.append(f"shots {shots}: {contender.name} left out, as it needs more examples")
 
 
-def _splits(evaluation: Evaluation, shots: int) -> list[Split]:
+def draws(evaluation: Evaluation, shots: int) -> list[Split]:
+    """Returns the examples and queries of each seed at a number of shots."""
     rows, seeds = evaluation.dataset.rows, evaluation.plan.seeds
     groups = evaluation.dataset.groups
     return [split(rows, shots, seed, groups) for seed in range(seeds)] if shots else folds(rows, seeds)
+
+
+def _try_baseline(evaluation: Evaluation, progress: ProgressFactory) -> None:
+    """Runs the trials without transfer. Without an example there is nothing to learn from."""
+    splits = {shots: draws(evaluation, shots) for shots in evaluation.shots if shots}
+    if not splits:
+        evaluation.notes.append("no baseline: without transfer, labels need examples")
+        return
+    plan, data = evaluation.plan, evaluation.dataset
+    features = UntrainedFeatures(data.kind, plan.limits)
+    with progress(f"{features.name}: reading", len(data)) as advance:
+        dataset = baseline_dataset(data, features, plan.cache, advance)
+    with progress(f"{features.name}: trials", len(splits) * plan.seeds) as advance:
+        evaluation.baseline = run_baseline(features.name, dataset, splits, advance)
+    for bundle in evaluation.bundles:
+        if benefits := transfer_benefits(bundle.manifest.name, evaluation.results, evaluation.baseline):
+            evaluation.transfer.append(benefits)
 
 
 def _try_held_out(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) -> None:
@@ -222,7 +214,7 @@ def _try_held_out(evaluation: Evaluation, bundle: Bundle, progress: ProgressFact
         return
     with progress(f"{name}: held-out labels", len(attempts) * seeds) as advance:
         for shots in attempts:
-            splits = _splits(evaluation, shots)[:seeds]
+            splits = draws(evaluation, shots)[:seeds]
             evaluation.held_out.append(
                 evaluate_held_out(name, evaluation.embedded.datasets[name], shots, splits, advance)
             )

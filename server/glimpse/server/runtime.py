@@ -9,7 +9,7 @@ from functools import partial
 import faiss
 from threadpoolctl import threadpool_limits
 
-from glimpse.fewshot import PINNABLE
+from glimpse.fewshot import PINNABLE, HeadKind
 from glimpse.index import Device, first_gpu
 from glimpse.ledger import FolderLock
 from glimpse.server.catalog.catalog import Catalog
@@ -24,6 +24,7 @@ from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.installation import check_index_device, check_installation
+from glimpse.server.maintenance.backbone_comparison import BackboneComparison
 from glimpse.server.maintenance.backbone_switch import BackboneSwitch
 from glimpse.server.maintenance.compaction import Compactor
 from glimpse.server.maintenance.decision_writer import DecisionWriter
@@ -64,6 +65,7 @@ class Runtime:
     enroller: Enroller
     compactor: Compactor
     reembedding_status: ReembeddingStatus
+    backbone_comparison: BackboneComparison
     backbone_switch: BackboneSwitch
     query_stats: QueryStats
     review: ReviewWorker
@@ -99,7 +101,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         adapted = {one.manifest.embedding_space: one.adapted for one in backbones if one.adapted}
         # The catalog schedules fits, and fits read its ledger, from the event loop and so after it is open.
         training = TrainingExamples(adapted, lambda query: catalog.read(query))
-        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE}, training)
+        heads: dict[int, HeadKind] = {HEADS[kind]: kind for kind in PINNABLE}
+        fitter = Fitter(heads, training)
         stack.push_async_callback(fitter.close)
         index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)
         stack.enter_context(FolderLock(settings.data))
@@ -137,6 +140,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),
+            BackboneComparison(catalog, backbones, heads),
             BackboneSwitch(catalog, backbones),
             query_stats,
             review,

@@ -169,6 +169,40 @@ def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> N
     ]
 
 
+def compared() -> pb.BackboneComparison:
+    clip = pb.ComparedBackbone(
+        backbone="backbones/clip",
+        accuracy=part(0.9),
+        own_accuracy=part(0.842),
+        gain=0.058,
+        gain_low=0.021,
+        gain_high=0.095,
+        better=True,
+        label_count=8,
+    )
+    text = pb.ComparedBackbone(backbone="backbones/minilm", reason="it reads text, which no kept input is")
+    return pb.BackboneComparison(better_backbone="backbones/clip", backbones=[clip, text])
+
+
+def test_other_backbones_are_compared_if_asked(ask: Run, fake: FakeServer) -> None:
+    fake.report = pb.GetCollectionReportResponse(backbone_comparison=compared())
+    done = ask("report", "birds", "--compare-backbones", columns=80)
+    assert fake.report_requests[-1].compare_backbones
+    assert "Other backbones, on 240 sampled examples" in done.out
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert "clip 90.0 % 84.2 % +5.8 (2.1 to 9.5) yes" in lines
+    assert "minilm it reads text, which no kept input is" in lines
+    assert max(map(len, done.out.splitlines())) <= 80
+    [found] = ask("report", "birds", "--compare-backbones", "--format", "json").objects
+    assert found["backbone_comparison"]["better_backbone"] == "backbones/clip"
+    assert found["backbone_comparison"]["backbones"][0]["gain_low"] == 0.021
+    fake.report = pb.GetCollectionReportResponse(backbone_comparison=pb.BackboneComparison(reason="set keep_inputs"))
+    lines = [" ".join(line.split()) for line in ask("report", "birds", "--compare-backbones").out.splitlines()]
+    assert lines[-2:] == ["Other backbones", "not compared set keep_inputs"]
+    ask("report", "birds")
+    assert not fake.report_requests[-1].compare_backbones
+
+
 def test_as_json_a_report_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
     fake.report = full()
     [found] = ask("report", "birds", "--format", "json").objects

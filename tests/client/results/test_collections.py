@@ -10,8 +10,10 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from glimpse.client import (
     AdaptationFigures,
     AgreementFigures,
+    BackboneComparison,
     Client,
     CollectionReport,
+    ComparedBackbone,
     Confusion,
     CrossFittedFigures,
     Decision,
@@ -193,12 +195,30 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
             frozen_zero_shot_accuracy=proportion(0.5),
             forced=True,
         ),
+        backbone_comparison=pb.BackboneComparison(
+            better_backbone="backbones/clip",
+            backbones=[
+                pb.ComparedBackbone(
+                    backbone="backbones/clip",
+                    accuracy=proportion(0.8),
+                    own_accuracy=proportion(0.6),
+                    gain=0.2,
+                    gain_low=0.1,
+                    gain_high=0.3,
+                    better=True,
+                    label_count=4,
+                ),
+                pb.ComparedBackbone(backbone="backbones/text", reason="it reads text"),
+            ],
+            reason="none",
+        ),
     )
 
     def estimate(value: float) -> Estimate:
         return Estimate(value, value - 0.1, value + 0.1, 10)
 
-    assert client.collection_report("c", min_revision=6, include_left_out=True) == CollectionReport(
+    compared = client.collection_report("c", min_revision=6, include_left_out=True, compare_backbones=True)
+    assert compared == CollectionReport(
         revision=7,
         head=Head.LDA,
         head_reason="enough examples",
@@ -225,9 +245,19 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         cross_fitted=CrossFittedFigures(
             "far", "residual", 80, estimate(0.6), estimate(0.8), 0.02, estimate(0.5), None, True
         ),
+        backbone_comparison=BackboneComparison(
+            "backbones/clip",
+            (
+                ComparedBackbone("backbones/clip", estimate(0.8), estimate(0.6), 0.2, 0.1, 0.3, True, 4, ""),
+                ComparedBackbone("backbones/text", None, None, 0.0, 0.0, 0.0, False, 0, "it reads text"),
+            ),
+            "none",
+        ),
     )
     assert script.requests == [
-        pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
+        pb.GetCollectionReportRequest(
+            name="collections/c", min_revision=6, include_left_out=True, compare_backbones=True
+        )
     ]
 
 
@@ -236,6 +266,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
     report = client.collection_report("c")
     assert (report.accuracy, report.zero_shot_accuracy, report.false_reject, report.false_accept) == (None,) * 4
     assert (report.head, report.labels, report.advice) == (Head.UNSPECIFIED, (), ())
+    assert report.backbone_comparison is None
 
 
 @pytest.mark.parametrize(
@@ -252,6 +283,8 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (AdaptationFigures, pb.AdaptationFigures),
         (AgreementFigures, pb.AgreementFigures),
         (CrossFittedFigures, pb.CrossFittedFigures),
+        (BackboneComparison, pb.BackboneComparison),
+        (ComparedBackbone, pb.ComparedBackbone),
     ],
 )
 def test_a_report_has_every_field_of_the_contract(ours: Any, message: Any) -> None:

@@ -93,6 +93,18 @@ def evaluate(
     text_column: options.TextColumn = None,
     path_column: options.PathColumn = None,
     allow_outside: options.AllowOutside = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="Also evaluate without transfer: the same classifier on raw pixels, or on a bag of words. Shows the "
+            "higher start, slope and asymptote that a backbone brings.",
+        ),
+    ] = False,
+    track: Annotated[
+        Path | None,
+        typer.Option("--track", metavar="DIR", help="Keep the run in this folder, for glimpse experiments."),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Folder for cached vectors. Default: ~/.cache/glimpse/embeddings."),
@@ -115,9 +127,13 @@ def evaluate(
         from glimpse.cli.evaluate import report
         from glimpse.evaluate import EvaluationError, Plan, evaluate
         from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
+        from glimpse.evaluate.tracking.run import run_of
+        from glimpse.evaluate.tracking.run_folder import save_run
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
     make_folder(out)
+    if track:
+        make_folder(track, "another with --track")
     columns, pinned = (
         Columns(label=label_column, text=text_column, path=path_column, group=group_column),
         _pinned(heads),
@@ -137,6 +153,7 @@ def evaluate(
         allow_outside,
         limits,
         group_depth,
+        baseline,
     )
     try:
         evaluation = evaluate(plan, progress)
@@ -145,6 +162,8 @@ def evaluate(
     except BundleError as error:
         raise CliError(str(error)) from error
     page = write_report(evaluation, out)
+    if track:
+        print_note(printable(f"run kept: {save_run(run_of(evaluation), track)}"))
     for note in () if output is options.Format.JSON else evaluation.notes:  # the JSON record contains the notes
         print_note(printable(note))
     if output is options.Format.JSON:

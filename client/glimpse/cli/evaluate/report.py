@@ -8,6 +8,7 @@ from glimpse.cli.common.output import Column, Table, printable, styled, terminal
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
     from glimpse.evaluate.figures.aggregation import AggregatedResult
+    from glimpse.evaluate.figures.metrics import Interval
 
 _COLUMNS = (
     Column("SHOTS", 5, right=True),
@@ -59,11 +60,33 @@ def show(evaluation: "Evaluation") -> None:
                 means += [] if has_unknown else [_size(cell)]
                 table.row(cell.shots, cell.contender.name, f"{_percent(cell.values('accuracy'))}{spread}", *means)
         print()
+    _show_transfer(evaluation)
     _show_held_out_labels(evaluation)
     _show_domains(evaluation)
     _print(f"{_LEGEND} {_UNKNOWN_LEGEND if has_unknown else _SET_LEGEND}", "dim")
     print()
     _print(evaluation.summary, "bold")
+
+
+def _show_transfer(evaluation: "Evaluation") -> None:
+    """Prints the start, slope and asymptote of each backbone over those without transfer."""
+    if not evaluation.transfer:
+        return
+    features = next(iter(evaluation.baseline.values())).backbone
+    print(styled(f"With transfer, and without it: {features}", "bold"))
+    titles = ("WITH", "WITHOUT", "DIFFERENCE")
+    table = Table([Column("BACKBONE"), Column("BENEFIT"), *(Column(title, 12, right=True) for title in titles)])
+    for one in evaluation.transfer:
+        for name, benefit in (("start", one.start), ("slope", one.slope), ("asymptote", one.asymptote)):
+            if benefit:
+                table.row(one.backbone, name, *map(_interval, (benefit.transfer, benefit.baseline, benefit.gain)))
+    shots = evaluation.transfer[0].shots
+    _print(
+        f"START, ASYMPTOTE: accuracy at {shots[0]} and {shots[-1]} examples a label. SLOPE: points that each doubling "
+        "of the examples adds. DIFFERENCE: within draws, ± half of the 95 % interval.",
+        "dim",
+    )
+    print()
 
 
 def _show_held_out_labels(evaluation: "Evaluation") -> None:
@@ -105,6 +128,10 @@ def _show_domains(evaluation: "Evaluation") -> None:
                 ]
                 table.row(enrolled, classified, *map(_percent, means))
         print()
+
+
+def _interval(value: "Interval") -> str:
+    return f"{100 * value.mean:.1f}" + ("" if value.half is None else f" ± {100 * value.half:.1f}")
 
 
 def _percent(values: list[float]) -> str:

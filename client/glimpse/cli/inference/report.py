@@ -22,7 +22,8 @@ _FIELDS = (
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
     *within("agreement", "method", "without", "adapted", "unlabeled_count", "kept"),
     *within("label_tree", "held", "single_label", "mean_depth", "mean_label_depth", "level_accuracies"),
-    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice", "cross_fitted"),
+    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "backbone_comparison", "advice"),
+    "cross_fitted",
 )
 _MAX_FILES = 20  # suspects whose files are requested
 
@@ -30,6 +31,14 @@ _MAX_FILES = 20  # suspects whose files are requested
 @app.command()
 def report(
     collection: options.CollectionName,
+    compare_backbones: Annotated[
+        bool,
+        typer.Option(
+            "--compare-backbones",
+            help="Also measure the server's other backbones on kept inputs, at most 300; that takes the time to embed "
+            "them. Needs --keep-inputs on the collection.",
+        ),
+    ] = False,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time limit.")] = 300.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -43,7 +52,8 @@ def report(
     If the backbone was adapted to examples of the collection, the accuracy is cross-fitted: see `glimpse adapt`.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
-        response = client.collection_report(collection, include_left_out=output is not options.Format.TABLE)
+        left_out = output is not options.Format.TABLE
+        response = client.collection_report(collection, include_left_out=left_out, compare_backbones=compare_backbones)
         files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
         report_tables.show(collection, response, files)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.output import Column, Table, percent, printable, styled, terminal_width
-from glimpse.client import CollectionReport, CrossFittedFigures, Estimate
+from glimpse.client import BackboneComparison, CollectionReport, ComparedBackbone, CrossFittedFigures, Estimate
 
 _INDENT = 26  # columns before a figure
 _ID = 16  # characters of an example's id, which is never cut: `glimpse examples show` needs it
@@ -30,6 +30,8 @@ def show(name: str, report: CollectionReport, files: Mapping[str, str | None]) -
     _print_suspects(report, files)
     _print_labels(report)
     _print_adaptations(report)
+    if report.backbone_comparison:
+        _print_backbones(report.backbone_comparison)
     _print_advice(report.advice)
 
 
@@ -128,6 +130,28 @@ def _print_adaptations(report: CollectionReport) -> None:
         table = _section(title, [Column("ADAPTATION"), Column("SAME ANSWER", 11, right=True), Column("", 4)])
         table.row("none", percent(found.without), "" if found.kept else "kept")
         table.row(found.method, percent(found.adapted), "kept" if found.kept else "")
+
+
+def _print_backbones(comparison: BackboneComparison) -> None:
+    measured_on = max((one.accuracy.count for one in comparison.backbones if one.accuracy), default=0)
+    if measured_on:
+        columns = [Column("BACKBONE"), Column("ACCURACY", 8, right=True), Column("THIS ONE", 8, right=True)]
+        columns += [Column("GAIN, POINTS", 24, right=True), Column("BETTER", 6)]
+        table = _section(f"Other backbones, on {measured_on} sampled examples", columns)
+        for one in comparison.backbones:
+            if one.accuracy and one.own_accuracy:
+                accuracies = percent(one.accuracy.value), percent(one.own_accuracy.value)
+                table.row(one.backbone.rpartition("/")[2], *accuracies, _gain(one), "yes" if one.better else "no")
+    else:
+        print(f"\n{styled('Other backbones', 'bold')}")
+    unmeasured = [(one.backbone, one.reason) for one in comparison.backbones if one.reason]
+    for name, reason in [("not compared", comparison.reason)] if comparison.reason else unmeasured:
+        print_figure(name.rpartition("/")[2], reason)
+
+
+def _gain(one: ComparedBackbone) -> str:
+    """Formats a gain with its interval, in points: `+7.0 (2.1 to 11.8)`."""
+    return f"{100 * one.gain:+.1f} ({100 * one.gain_low:.1f} to {100 * one.gain_high:.1f})"
 
 
 def _print_advice(advice: Sequence[str]) -> None:

@@ -196,6 +196,7 @@ class CollectionMethods(SyncCore):
         *,
         min_revision: int = 0,
         include_left_out: bool = False,
+        compare_backbones: bool = False,
         timeout: float | None = None,
     ) -> CollectionReport:
         """Returns the report of a collection: its accuracy, confusions, suspect examples and advice.
@@ -206,6 +207,8 @@ class CollectionMethods(SyncCore):
             collection: The collection to measure.
             min_revision: Measure at least this revision, which a write returned. 0: the revision that the server has.
             include_left_out: Whether to return how each measured example is classified while it is left out.
+            compare_backbones: Whether to measure the server's other backbones on kept inputs too, at most 300 of them.
+                That takes the time to embed them, and the scope `classify`.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
@@ -215,7 +218,8 @@ class CollectionMethods(SyncCore):
             NotFound: If the collection does not exist.
             GlimpseError: If the call fails for another reason.
         """
-        return self._run(requests.collection_report(collection, min_revision, include_left_out), timeout)
+        request = requests.collection_report(collection, min_revision, include_left_out, compare_backbones)
+        return self._run(request, timeout)
 
     def decision_counts(
         self, collection: CollectionRef, *, days: int = 0, timeout: float | None = None

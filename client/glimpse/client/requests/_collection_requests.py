@@ -124,10 +124,15 @@ def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:
     return Unary("collections.DeleteCollection", request, lambda r: int(r.revision))
 
 
-def collection_report(collection: CollectionRef, min_revision: int, include_left_out: bool) -> Unary[CollectionReport]:
+def collection_report(
+    collection: CollectionRef, min_revision: int, include_left_out: bool, compare_backbones: bool
+) -> Unary[CollectionReport]:
     """Builds the request of GetCollectionReport."""
     request = pb.GetCollectionReportRequest(
-        name=collection_name(collection), min_revision=min_revision, include_left_out=include_left_out
+        name=collection_name(collection),
+        min_revision=min_revision,
+        include_left_out=include_left_out,
+        compare_backbones=compare_backbones,
     )
     return Unary("collections.GetCollectionReport", request, parse.collection_report)
 

@@ -198,6 +198,48 @@ class LabelTreeFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedBackbone:
+    """Another loaded backbone, measured on the same examples as the collection's own one.
+
+    Attributes:
+        backbone: Name of the backbone.
+        accuracy: Its leave-one-out accuracy. None: not measured.
+        own_accuracy: That of the collection's own backbone on the same examples.
+        gain: `accuracy` minus `own_accuracy`, in [-1, 1].
+        gain_low: Lower end of the 95 % confidence interval of the gain.
+        gain_high: Upper end of the 95 % confidence interval.
+        better: Whether the whole interval is above 0.
+        label_count: Number of labels that the examples have.
+        reason: Why the backbone was not measured, for people. Empty: it was.
+    """
+
+    backbone: str
+    accuracy: Estimate | None
+    own_accuracy: Estimate | None
+    gain: float
+    gain_low: float
+    gain_high: float
+    better: bool
+    label_count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneComparison:
+    """The comparison with other loaded backbones, on a sample of at most 300 examples whose inputs are kept.
+
+    Attributes:
+        better_backbone: Name of the better backbone with the greatest gain. Empty: none is better.
+        backbones: The backbones, with the greatest gain first.
+        reason: Why nothing was compared, for people. Empty: something was.
+    """
+
+    better_backbone: str
+    backbones: tuple[ComparedBackbone, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -227,6 +269,7 @@ class CollectionReport:
         cross_fitted: Set if the backbone was adapted to examples that the collection holds. Then `accuracy`,
             `false_reject` and `false_accept` are cross-fitted, and other figures that leave out examples are missing.
         label_tree: The figures of the tree of labels. None if no label has a parent, or if labels are independent.
+        backbone_comparison: The comparison with other loaded backbones, if you asked for it.
     """
 
     revision: int
@@ -247,6 +290,7 @@ class CollectionReport:
     advice: tuple[str, ...]
     grouped_count: int
     left_out: tuple[LeftOutExample, ...]
+    backbone_comparison: BackboneComparison | None = None
     agreement: AgreementFigures | None = None
     cross_fitted: CrossFittedFigures | None = None
     label_tree: LabelTreeFigures | None = None

@@ -217,6 +217,9 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             )
             for one in message.left_out
         ),
+        backbone_comparison=(
+            _backbone_comparison(message.backbone_comparison) if message.HasField("backbone_comparison") else None
+        ),
         agreement=_agreement(message.agreement) if message.HasField("agreement") else None,
         cross_fitted=_cross_fitted(message.cross_fitted) if message.HasField("cross_fitted") else None,
         label_tree=_label_tree(message.label_tree) if message.HasField("label_tree") else None,
@@ -250,6 +253,27 @@ def _label_tree(message: pb.LabelTreeFigures) -> reports.LabelTreeFigures:
         mean_depth=message.mean_depth,
         mean_label_depth=message.mean_label_depth,
         level_accuracies=tuple(_estimate(level) for level in message.level_accuracies),
+    )
+
+
+def _backbone_comparison(message: pb.BackboneComparison) -> reports.BackboneComparison:
+    return reports.BackboneComparison(
+        better_backbone=message.better_backbone,
+        backbones=tuple(
+            reports.ComparedBackbone(
+                one.backbone,
+                _optional_estimate(one, "accuracy"),
+                _optional_estimate(one, "own_accuracy"),
+                one.gain,
+                one.gain_low,
+                one.gain_high,
+                one.better,
+                one.label_count,
+                one.reason,
+            )
+            for one in message.backbones
+        ),
+        reason=message.reason,
     )
 
 

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from glimpse.backbone import Kind
 from glimpse.fewshot.statistics.unit_vectors import Array
 
+Bytes = npt.NDArray[np.uint8]
 _DIGEST = 32  # bytes
 
 
@@ -61,6 +63,11 @@ class VectorStore:
         if not count:
             return np.empty((0, self._dimension), np.float32)
         return np.memmap(self._vectors, "<f4", "r", shape=(count, self._dimension))
+
+    def digests(self) -> Bytes:
+        """Returns the digests of all vectors, `(n, 32)` uint8."""
+        known = self._digests.read_bytes()
+        return np.frombuffer(known[: len(known) // _DIGEST * _DIGEST], np.uint8).reshape(-1, _DIGEST)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from glimpse.backbone import Bundle, Embedder, ImageLimits, name_as_prompt, with_templates
 from glimpse.evaluate.data.dataset import Dataset, usable_inputs
-from glimpse.evaluate.data.embedding_cache import VectorStore
+from glimpse.evaluate.data.embedding_cache import Bytes, VectorStore
 from glimpse.evaluate.data.encode_dataset import Embedded, embed, embed_texts
 from glimpse.evaluate.data.encoders import settings_of
 from glimpse.evaluate.errors import EvaluationError
@@ -37,12 +37,20 @@ class EmbeddedDatasets:
     """The embedded data of every backbone, and the dataset that is left to evaluate."""
 
     dataset: Dataset
+    #: The content digest of each input of `dataset`, (N, 32).
+    digests: Bytes
+    #: That of each unknown input, (M, 32).
+    unknown_digests: Bytes
     datasets: Mapping[str, EmbeddedDataset]
     efforts: Mapping[str, Effort]
     #: Reasons by the names of unreadable inputs.
     unreadable: Mapping[str, str]
-    unknown: int
     notes: Sequence[str]
+
+    @property
+    def unknown(self) -> int:
+        """The number of unknown inputs."""
+        return len(self.unknown_digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class _Embeddings:
     unknown: Embedded | None
     prompts: Array | None
     vectors: Array
+    digests: Bytes
     effort: Effort
 
 
@@ -87,7 +96,8 @@ def embed_datasets(
         raise EvaluationError(f"none of the {len(dataset)} inputs can be read; {name}: {reason}")
     notes = _unreadable_notes(unreadable, f"inputs of {dataset.source}")
     # Which inputs are equal does not depend on the backbone.
-    rows = next(iter(embeddings.values())).data.rows
+    any_one = next(iter(embeddings.values()))
+    rows = any_one.data.rows
     some = _each_once(np.flatnonzero(read), rows, dataset.rows)
     if doubles := int(read.sum()) - len(some):
         notes.append(f"{doubles} inputs are copies of others of their label and are left out")
@@ -106,9 +116,10 @@ def embed_datasets(
         bundle.manifest.name: _embedded_dataset(bundle, embeddings[bundle.manifest.name], dataset, left, some, known)
         for bundle in bundles
     }
-    return EmbeddedDatasets(
-        left, datasets, {name: item.effort for name, item in embeddings.items()}, unreadable, len(known), notes
-    )
+    efforts = {name: item.effort for name, item in embeddings.items()}
+    unknown_rows = next(iter(datasets.values())).unknown
+    digests, unknown_digests = any_one.digests[rows[some]], any_one.digests[unknown_rows]
+    return EmbeddedDatasets(left, digests, unknown_digests, datasets, efforts, unreadable, notes)
 
 
 def _embed(
@@ -128,7 +139,7 @@ def _embed(
     prompts = _prompts(reader, store, dataset.labels) if bundle.manifest.text else None
     ran = data.encoded + (others.encoded if others else 0)
     effort = Effort(ran, asked - ran, time.perf_counter() - start)
-    return _Embeddings(data, others, prompts, store.vectors(), effort)
+    return _Embeddings(data, others, prompts, store.vectors(), store.digests(), effort)
 
 
 def _prompts(reader: Embedder, store: VectorStore, labels: Sequence[str]) -> Array:

@@ -4,18 +4,29 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from glimpse.backbone import Embedder, InputError, Kind, Prepared, cores
+from glimpse.backbone import InputError, Kind, Prepared, cores
 from glimpse.evaluate.data.dataset import Dataset
 from glimpse.evaluate.data.embedding_cache import VectorStore, digest_of
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.fewshot.statistics.unit_vectors import Array, Rows
+from glimpse.fewshot.statistics.unit_vectors import Array, Mask, Rows
 
 # Inputs per window: decoded while the previous window is encoded, and stored together.
 _WINDOW = 128
 _NO_VECTOR = "the backbone gives no vector for it"
+
+
+class Reader(Protocol):
+    """Turns inputs into vectors: an `Embedder`, or features without training."""
+
+    def prepare(self, kind: Kind, content: bytes) -> Prepared:
+        """Returns one input as `encode_all` takes it. Thread-safe. Raises InputError."""
+
+    def encode_all(self, kind: Kind, inputs: Sequence[Prepared]) -> tuple[Array, Mask]:
+        """Returns unit vectors, `(n, d)`, and whether each input has one, `(n,)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class _Ready:
     failure: str = ""
 
 
-def embed(reader: Embedder, store: VectorStore, dataset: Dataset, advance: Callable[[int], None]) -> Embedded:
+def embed(reader: Reader, store: VectorStore, dataset: Dataset, advance: Callable[[int], None]) -> Embedded:
     """Embeds the inputs that are not in the store. An input that cannot be read has row -1."""
     rows, failures, encoded = np.full(len(dataset), -1, np.intp), dict[int, str](), 0
     for window in _windows(reader, store, dataset):
@@ -54,7 +65,7 @@ def embed(reader: Embedder, store: VectorStore, dataset: Dataset, advance: Calla
     return Embedded(rows, failures, encoded)
 
 
-def embed_texts(reader: Embedder, store: VectorStore, texts: Sequence[str]) -> Array:
+def embed_texts(reader: Reader, store: VectorStore, texts: Sequence[str]) -> Array:
     """Embeds texts: unit vectors, `(n, d)` float32. Raises EvaluationError."""
     embedded = embed(reader, store, Dataset.of(Path(), "text", texts, [""] * len(texts)), lambda _: None)
     if embedded.failures:
@@ -63,7 +74,7 @@ def embed_texts(reader: Embedder, store: VectorStore, texts: Sequence[str]) -> A
     return store.vectors()[embedded.rows]
 
 
-def _windows(reader: Embedder, store: VectorStore, dataset: Dataset) -> Iterator[list[_Ready]]:
+def _windows(reader: Reader, store: VectorStore, dataset: Dataset) -> Iterator[list[_Ready]]:
     """Yields the inputs in windows, in order; the next window is prepared while one is used."""
 
     def ready(place: int) -> _Ready:
@@ -88,9 +99,7 @@ def _windows(reader: Embedder, store: VectorStore, dataset: Dataset) -> Iterator
             yield [item.result() for item in current]
 
 
-def _encode(
-    reader: Embedder, store: VectorStore, kind: Kind, wanted: Sequence[_Ready], failures: dict[int, str]
-) -> int:
+def _encode(reader: Reader, store: VectorStore, kind: Kind, wanted: Sequence[_Ready], failures: dict[int, str]) -> int:
     """Embeds inputs into the store and reports those that give no vector. Returns how many were encoded."""
     inputs = [(item, item.prepared) for item in wanted if item.prepared is not None]
     vectors, good = reader.encode_all(kind, [prepared for _, prepared in inputs])

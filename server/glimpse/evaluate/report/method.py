@@ -6,13 +6,14 @@ from html import escape
 from importlib.metadata import version
 
 from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, most_queries
-from glimpse.evaluate.evaluation import Evaluation, Plan
+from glimpse.evaluate.evaluation import Evaluation
+from glimpse.evaluate.plan import Plan
 from glimpse.fewshot import Policy
 
 
 def method(evaluation: Evaluation) -> str:
     """Returns the description as an HTML list."""
-    paragraphs = (*_data(evaluation), *_figures(evaluation), *_unknown(evaluation), *_domains(evaluation))
+    paragraphs = (*_data(evaluation), *_figures(evaluation), *_unknown(evaluation), *_more(evaluation))
     items = "".join(f"<li>{item}</li>" for item in paragraphs)
     return f"<p><code>{escape(command(evaluation.plan))}</code></p><ul>{items}</ul>"
 
@@ -30,6 +31,7 @@ def command(plan: Plan) -> str:
         words += [f"--{role}-column", name] if (name := getattr(plan.columns, role)) else []
     words += ["--group-depth", str(plan.group_depth)] if plan.group_depth else []
     words += ["--allow-outside"] if plan.allow_outside else []
+    words += ["--baseline"] if plan.baseline else []
     return shlex.join([*words, *(["--domains"] if plan.domains else [])])
 
 
@@ -92,7 +94,17 @@ def _unknown(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def _domains(evaluation: Evaluation) -> Iterator[str]:
+def _more(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.transfer:
+        features = (
+            "the pixels of each picture at 16 × 16, less their mean"
+            if evaluation.dataset.kind == "image"
+            else "the words of each text, hashed to 2,048 places, by 1 + log of their counts"
+        )
+        yield (
+            f"No transfer: {features}, scaled to length 1. Start, slope and asymptote: Torrey and Shavlik 2009. The "
+            "slope is that of least squares over the logarithm of the examples. Differences are taken within seeds."
+        )
     if evaluation.domain_shifts:
         yield (
             "Domains: by LDA, or the nearest class mean if no label has two examples, over at most "

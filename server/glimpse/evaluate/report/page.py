@@ -10,6 +10,7 @@ from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.report import plots, tables
 from glimpse.evaluate.report.method import method
 from glimpse.evaluate.report.thumbnails import snippet, thumbnail
+from glimpse.evaluate.report.transfer_plot import transfer_plot
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 68rem; margin: 0 auto;
@@ -58,6 +59,8 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     yield tables.accuracies(results) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(results)
     if evaluation.differences:
         yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
+    if evaluation.transfer:
+        yield "<h2>What transfer brings</h2>" + _transfer(evaluation)
     if evaluation.domain_shifts:
         yield "<h2>Domains</h2>" + tables.domains(evaluation.domain_shifts)
     names = [name for name in _best_first(evaluation) if any(result.backbone == name for result in results)]
@@ -93,6 +96,28 @@ def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[AggregatedRe
         yield "<h3>Held-out labels</h3>" + _note(_HELD_OUT) + tables.held_out(evaluation.held_out)
     elif not evaluation.plan.unknown:
         yield _note("No unknown inputs were given; --unknown names a folder of them.")
+
+
+def _transfer(evaluation: Evaluation) -> str:
+    """Returns the curves with and without transfer, and the three benefits."""
+    baseline = list(evaluation.baseline.values())
+    own = [
+        one
+        for (_, head, shots), one in evaluation.results.items()
+        if shots in evaluation.baseline and head == compared_head(shots)
+    ]
+    note = (
+        f"No transfer: the same classifier on {baseline[0].backbone}, which no training made, with the same draws. "
+        "A slope can be lower with transfer, because a curve that starts near its asymptote has less to gain."
+    )
+    best = max(evaluation.transfer, key=lambda one: one.asymptote.gain.mean)
+    caption = f"Bars: 95 % intervals over seeds. Between the lines: the benefits of {best.backbone}."
+    source = transfer_plot(own, baseline, best)
+    return (
+        _note(note)
+        + _image(source, "Accuracy with and without transfer", caption)
+        + tables.transfer(evaluation.transfer)
+    )
 
 
 def _compared(results: list[AggregatedResult], name: str) -> list[AggregatedResult]:

@@ -1,43 +1,27 @@
 """Plots as SVG with text kept as text: small, sharp at any size, and in the reader's fonts."""
 
-import base64
-import io
-import warnings
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from glimpse.evaluate.figures.aggregation import AggregatedResult, Histogram
 from glimpse.evaluate.figures.metrics import Interval
+from glimpse.evaluate.report.svg import COLOURS, FAINT, STYLE, new_figure, svg_source
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
-# A palette for colour-blind readers (Okabe and Ito 2008).
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_KNOWN, _UNKNOWN, _FAINT = "#0072b2", "#d55e00", "#8a8f98"
+_KNOWN, _UNKNOWN = "#0072b2", "#d55e00"
 _LINES, _MARKS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
-# Folder names are not mathematical markup.
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "glimpse",
-    "text.parse_math": False,
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _FAINT,
-    "legend.frameon": False,
-}
 T = TypeVar("T")
 _LONGEST = 24  # the most characters of a label
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def accuracy_plot(results: Sequence[AggregatedResult]) -> str:
     """Plots accuracy over shots, one line per backbone and head."""
-    figure, axes = _figure(4.2)
+    figure, axes = new_figure(4.2)
     shots = sorted({result.shots for result in results})
     backbones, heads = (
         _in_order([result.backbone for result in results]),
@@ -54,7 +38,7 @@ def accuracy_plot(results: Sequence[AggregatedResult]) -> str:
             [100 * one.mean for one in figures],
             [100 * (one.half or 0.0) for one in figures],
             label=f"{backbone} · {head}",
-            color=_COLOURS[backbones.index(backbone) % len(_COLOURS)],
+            color=COLOURS[backbones.index(backbone) % len(COLOURS)],
             linestyle=_LINES[heads.index(head) % len(_LINES)],
             marker=_MARKS[heads.index(head) % len(_MARKS)],
             capsize=3,
@@ -67,14 +51,14 @@ def accuracy_plot(results: Sequence[AggregatedResult]) -> str:
     axes.set_ylim(max(low, 0), min(high, 101))  # an interval from few seeds may reach further
     axes.grid(axis="y", alpha=0.3)
     figure.legend(fontsize=9, loc="outside lower center", ncols=2 if len(lines) > 1 else 1)
-    return _source(figure)
+    return svg_source(figure)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def reliability_plot(results: Sequence[AggregatedResult], shots: Sequence[int]) -> str:
     """Plots accuracy over probability, one line per number of shots; `shots` lists those of every backbone."""
-    figure, axes = _figure(3.8)
-    axes.plot([0, 100], [0, 100], color=_FAINT, linewidth=1, linestyle=":")
+    figure, axes = new_figure(3.8)
+    axes.plot([0, 100], [0, 100], color=FAINT, linewidth=1, linestyle=":")
     for result in results:
         place = shots.index(result.shots)
         some = result.bins[
@@ -85,18 +69,18 @@ def reliability_plot(results: Sequence[AggregatedResult], shots: Sequence[int]) 
             100 * some[:, 2] / some[:, 0],
             marker=_MARKS[place % len(_MARKS)],
             markersize=4,
-            color=_COLOURS[place % len(_COLOURS)],
+            color=COLOURS[place % len(COLOURS)],
             label=f"{result.shots} per label" if result.shots else "names alone",
         )
     axes.set(xlim=(-1, 102), ylim=(-2, 102), xlabel="probability, %", ylabel="right, %")
     figure.legend(fontsize=9, loc="outside upper center", ncols=5)
-    return _source(figure)
+    return svg_source(figure)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def histogram_plot(one: Histogram) -> str:
     """Plots the distributions of known and unknown inputs, with the threshold."""
-    figure, axes = _figure(3.4)
+    figure, axes = new_figure(3.4)
     edges = np.linspace(one.low, one.high, len(one.known) + 1)
     for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.unknown, _UNKNOWN, "unknown inputs")):
         if counts.any():
@@ -112,10 +96,10 @@ def histogram_plot(one: Histogram) -> str:
     )
     axes.set(xlabel=measure, ylabel="of inputs, %")
     figure.legend(fontsize=9, loc="outside upper center", ncols=3)
-    return _source(figure)
+    return svg_source(figure)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def confusion_plot(labels: Sequence[str], parts: Floats) -> str:
     """Plots the predictions for each label's inputs."""
     side = min(8.0, 2.6 + 0.2 * len(labels))
@@ -133,25 +117,7 @@ def confusion_plot(labels: Sequence[str], parts: Floats) -> str:
                 axes.text(column, row, f"{100 * part:.0f}", ha="center", va="center", fontsize=8, color=colour)
     bar = figure.colorbar(shown, ax=axes, shrink=0.6)
     bar.set_label("of the label's inputs, %")
-    return _source(figure)
-
-
-def _figure(height: float) -> tuple[Figure, Axes]:
-    """Returns a figure with one panel, as wide as a phone can show."""
-    figure = Figure(figsize=(6.4, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _source(figure: Figure) -> str:
-    """Returns a figure as a data URI: a document of its own, so that ids on a page do not collide."""
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # missing glyphs: the reader's fonts have them
-        # Cut off the margin that square panels leave.
-        figure.savefig(
-            file, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None, "Creator": None}
-        )
-    return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+    return svg_source(figure)
 
 
 def _short(name: str) -> str:

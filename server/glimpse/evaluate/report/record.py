@@ -10,6 +10,7 @@ from glimpse.evaluate.evaluation import Evaluation
 from glimpse.evaluate.figures.aggregation import AggregatedResult, Histogram, TrialMetrics
 from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.figures.metrics import BINS, Interval
+from glimpse.evaluate.figures.transfer import Benefit, TransferBenefits
 from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 from glimpse.evaluate.trials.held_out_labels import held_out_labels
 
@@ -51,6 +52,8 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
             }
             for one in evaluation.differences
         ],
+        "baseline": [_result(result) for result in evaluation.baseline.values()],
+        "transfer": [_transfer(one) for one in evaluation.transfer],
         "domains": [_across(one) for one in evaluation.domain_shifts],
         "mistakes": {name: _mistakes(evaluation, name) for name in evaluation.confusions},
         "seconds": evaluation.seconds,
@@ -134,6 +137,22 @@ def _across(one: DomainShift) -> dict[str, Any]:
         **{_accuracy_key(way): interval(one.interval(way)) for way in (OFF, *FORCED, GATE)},
         "gate_kept": dict(one.kept),
     }
+
+
+def _transfer(one: TransferBenefits) -> dict[str, Any]:
+    return {
+        "backbone": one.backbone,
+        "shots": list(one.shots),
+        "start": _benefit(one.start),
+        "slope": _benefit(one.slope),
+        "asymptote": _benefit(one.asymptote),
+    }
+
+
+def _benefit(one: Benefit | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"transfer": interval(one.transfer), "baseline": interval(one.baseline), "gain": interval(one.gain)}
 
 
 def _accuracy_key(way: str) -> str:

@@ -7,6 +7,7 @@ from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import Difference
 from glimpse.evaluate.figures.confusions import LabelFigures
 from glimpse.evaluate.figures.metrics import Interval
+from glimpse.evaluate.figures.transfer import TransferBenefits
 from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 
 # Each table fits a page of ordinary width.
@@ -133,6 +134,22 @@ def domains(domain_shifts: Sequence[DomainShift]) -> str:
         title = f"<h3>{escape(backbone)}</h3>"
         shown.append(title + table(titles, rows, text=2) + f'<p class="note">{note}</p>')
     return "".join(shown)
+
+
+def transfer(benefits: Sequence[TransferBenefits]) -> str:
+    """Returns the start, slope and asymptote of each backbone, and those without transfer."""
+    rows = []
+    for one in benefits:
+        first, last = one.shots[0], one.shots[-1]
+        for title, benefit in (
+            (f"start: accuracy at {first}", one.start),
+            ("slope: points for each doubling", one.slope),
+            (f"asymptote: accuracy at {last}", one.asymptote),
+        ):
+            if benefit:
+                figures = (benefit.transfer, benefit.baseline, benefit.gain)
+                rows.append([escape(one.backbone), title, *map(percent, figures)])
+    return table(["backbone", "benefit", "with transfer", "without", "difference"], rows, text=2)
 
 
 def percent(value: Interval | None) -> str:

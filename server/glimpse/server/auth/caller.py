@@ -91,6 +91,15 @@ class Caller:
         if self.rate_limiter:
             self.rate_limiter.spend_more(count, _inputs(message))
 
+    def spend_inputs(self, count: int) -> None:
+        """Counts `count` inputs that a call embeds, beside those of its request.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED over a limit.
+        """
+        if self.rate_limiter:
+            self.rate_limiter.spend(inputs=count)
+
     def _denied(self, scope: Scope, where: str) -> RequestError:
         message = f"permission denied: {self.name} lacks the scope {scope} {where}".rstrip()
         return RequestError(Code.PERMISSION_DENIED, "SCOPE_REQUIRED", message)

@@ -48,6 +48,7 @@ def advice(
         yield f"{single} of {len(counts)} labels {have} one example: a second one for each calibrates the answers."
     if response.negative_transfer:
         yield "Review the examples: answers are worse with them than with the prompts alone."
+    yield from _advice_on_backbones(response.backbone_comparison)
     yield from _advice_on_examples(response, sum(counts))
     if response.confusions and response.confusions[0].count > 1:
         worst = response.confusions[0]
@@ -66,6 +67,16 @@ def advice(
     if by_rates and (not response.HasField("false_reject") or response.false_reject.count < 1 / false_reject - 1):
         yield "Enroll more examples: there are too few to keep the rate that the policy asks for."
     yield from _advice_on_rates(response)
+
+
+def _advice_on_backbones(comparison: pb.BackboneComparison) -> Iterator[str]:
+    better = next((one for one in comparison.backbones if one.backbone == comparison.better_backbone), None)
+    if better:
+        gain, low, high = (f"{100 * part:.1f}" for part in (better.gain, better.gain_low, better.gain_high))
+        yield (
+            f"Re-embed the collection with {better.backbone} (StartReembedding): it answers {gain} points more of "
+            f"{better.accuracy.count} sampled examples correctly (95 % interval {low} to {high})."
+        )
 
 
 def _advice_on_examples(response: pb.GetCollectionReportResponse, count: int) -> Iterator[str]:

@@ -29,9 +29,20 @@ _MAX_LEFT_OUT_BYTES = 2 << 20
 
 
 def build_report(
-    view: CollectionView, policy: Policy, *, include_left_out: bool = False
+    view: CollectionView,
+    policy: Policy,
+    *,
+    include_left_out: bool = False,
+    comparison: pb.BackboneComparison | None = None,
 ) -> pb.GetCollectionReportResponse:
-    """Builds the report of a collection under a policy, from its last fit; call it in the event loop's thread."""
+    """Builds the report of a collection from its last fit; call it in the event loop's thread.
+
+    Args:
+        view: The collection.
+        policy: The policy in force.
+        include_left_out: Whether to add the examples that were left out.
+        comparison: The comparison with other loaded backbones, which advice follows from, if it was made.
+    """
     head = view.classifier.head()
     evaluation = view.classifier.evaluation(head.kind) if view.classifier.lda.dense else None
     response = pb.GetCollectionReportResponse(
@@ -39,6 +50,7 @@ def build_report(
         head=HEADS[head.kind],
         head_reason=head.reason,
         calibrated=is_calibrated(evaluation),
+        backbone_comparison=comparison,
     )
     fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
     if view.adapted:  # it has seen the examples, so leaving them out says nothing

@@ -40,6 +40,8 @@ TokenIds = npt.NDArray[np.int64]
 _INLINE_TEXT = 500
 # Batches ahead of an input that do not count as many. Callers that wait for each answer cause as many.
 _FEW_RUNS = 4
+# The longest time that calls go first before a batch of other work, and the time between two looks at their queues.
+_PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
 class LoadedBackbone:
@@ -189,6 +191,13 @@ class Backbones:
         if backbone is None or not name.startswith("backbones/"):
             raise not_found("BACKBONE_NOT_FOUND", f"backbone {name!r} not found; loaded: {self._names()}", field)
         return backbone
+
+    async def let_calls_go_first(self) -> None:
+        """Waits until no call waits for a backbone, for at most a second. Call it before each batch of other work."""
+        for _ in range(round(_PATIENCE_SECONDS / _LOOK_SECONDS)):
+            if not any(one.images.depth or one.texts.depth for one in self):
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _names(self) -> str:
         return ", ".join(backbone.name for backbone in self)

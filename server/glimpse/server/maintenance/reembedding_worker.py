@@ -6,7 +6,6 @@ embedded twice.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 # Examples in one write that removes the vectors of an ended re-embedding.
 _REMOVED_AT_ONCE = 500
-# The longest time that calls go first before the next batch, and the time between two looks at their queues.
-_PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
 class Reembedder:
@@ -91,7 +88,7 @@ class Reembedder:
             return view.set_revision(revision)
 
         while view.reembedding and view.reembedding.switches < 0:
-            await self._let_calls_go_first()
+            await self._backbones.let_calls_go_first()
             await self._catalog.write(plan, apply)
 
     async def _embed_some(self, view: CollectionView, reembedding: ReembeddingRecord, backbone: LoadedBackbone) -> bool:
@@ -106,17 +103,8 @@ class Reembedder:
         if not pending:
             self._complete[view] = revision
             return False
-        embedded = await embed_pending(backbone, pending, self._let_calls_go_first)
+        embedded = await embed_pending(backbone, pending, self._backbones.let_calls_go_first)
         await store(self._catalog, view, reembedding.switches, progress, pending, embedded)
         if pending.examples:
             progress.last_sequence = pending.examples[-1].sequence
         return view.reembedding is reembedding
-
-    async def _let_calls_go_first(self) -> None:
-        """Waits until no call waits for a backbone, for at most a second."""
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            waiting = any(backbone.images.depth or backbone.texts.depth for backbone in self._backbones)
-            if not waiting or time.monotonic() > end:
-                return
-            await asyncio.sleep(_LOOK_SECONDS)

@@ -1,6 +1,5 @@
 """Embeds waiting items again after the collection has switched to another backbone; calls go first."""
 
-import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -21,8 +20,6 @@ from glimpse.v1 import types_pb2
 _ITEMS, _BYTES = 32, 32 << 20
 # Seconds between two looks at the items of a collection, unless it has switched.
 _REST_SECONDS = 30.0
-# The longest time that calls go first, and the time between two looks at their queues.
-_PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
 @dataclass(slots=True)
@@ -90,7 +87,7 @@ class ItemReembedder:
                 break
             left = [item_id for item_id in left if item_id not in contents]
             for item_id, content in contents.items():
-                await self._let_calls_go_first()
+                await self._backbones.let_calls_go_first()
                 [outcome] = await _embed_one(backbone, by_id[item_id], content)
                 if isinstance(outcome, Embedded):
                     vectors[item_id] = outcome.vector.astype("<f4").tobytes()
@@ -103,12 +100,6 @@ class ItemReembedder:
             return ledger.review.store_vectors(collection_id, source.embedding_space, vectors)
 
         return bool(vectors) and await self._catalog.read(store) > 0
-
-    async def _let_calls_go_first(self) -> None:
-        for _ in range(round(_PATIENCE_SECONDS / _LOOK_SECONDS)):
-            if not any(backbone.images.depth or backbone.texts.depth for backbone in self._backbones):
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _embed_one(backbone: LoadedBackbone, item: ReviewItem, content: bytes) -> Sequence[Embedded | RequestError]:

@@ -5,14 +5,12 @@ from functools import partial
 
 from nicegui import ui
 
-from glimpse.client import Backbone, Collection, CollectionReport, NotFound, Reembedding, Scope
-from glimpse.console.components import estimate, heading, note, percent, table
+from glimpse.client import Backbone, Collection, ComparedBackbone, NotFound, Reembedding, Scope
+from glimpse.console.components import estimate, heading, note, table
 from glimpse.console.context import REPORT_SECONDS, Context
-from glimpse.console.pages.health.sample import read_sample
-from glimpse.console.pages.health.trial import Trial, compare
 
 
-async def show_backbones(context: Context, collection: Collection, report: CollectionReport) -> None:
+async def show_backbones(context: Context, collection: Collection) -> None:
     """Shows what other loaded backbones would gain, as far as that can be measured."""
     backbones = [one async for one in context.client.list_backbones()]
     others = other_backbones(collection, backbones)
@@ -21,9 +19,10 @@ async def show_backbones(context: Context, collection: Collection, report: Colle
         if not others:
             ui.label("The server has loaded no other backbone that reads the same kind of input.")
             return
+        _Sample(context, collection).show()
         running = await _reembedding(context, collection)
         for backbone in others:
-            _Offer(context, collection, report, backbone).show(running)
+            _Offer(context, collection, backbone).show(running)
 
 
 def other_backbones(collection: Collection, backbones: Sequence[Backbone]) -> list[Backbone]:
@@ -37,13 +36,15 @@ def other_backbones(collection: Collection, backbones: Sequence[Backbone]) -> li
     ]
 
 
-def describe_trial(trial: Trial) -> str:
-    """Returns what a comparison means."""
-    gain, low, high = (f"{100 * part:+.0f}".replace("-", "\u2212") for part in (trial.gain, trial.low, trial.high))
+def describe(one: ComparedBackbone) -> str:
+    """Returns what the comparison with one backbone means."""
+    if one.reason:
+        return f"Not compared: {one.reason}."
+    gain, low, high = (f"{100 * part:+.0f}".replace("-", "\u2212") for part in (one.gain, one.gain_low, one.gain_high))
     points = f"{gain} points (95 % interval {low} to {high})"
-    if trial.low > 0:
+    if one.better:
         return f"{points}: it is better."
-    return f"{points}: it is worse." if trial.high < 0 else f"{points}: no difference beyond chance."
+    return f"{points}: it is worse." if one.gain_high < 0 else f"{points}: no difference beyond chance."
 
 
 async def _reembedding(context: Context, collection: Collection) -> Reembedding | None:
@@ -53,11 +54,49 @@ async def _reembedding(context: Context, collection: Collection) -> Reembedding 
         return None
 
 
+class _Sample:
+    """The comparison with all other backbones, on a sample of the kept inputs."""
+
+    def __init__(self, context: Context, collection: Collection) -> None:
+        self._context, self._collection = context, collection
+
+    def show(self) -> None:
+        if not self._context.may(Scope.CLASSIFY) or not self._collection.keep_inputs:
+            note("A comparison needs the scope classify, and a collection that keeps its inputs.")
+            return
+        self._result = ui.element("div").classes("compared").props("role=status")
+        with ui.element("div").classes("actions"):
+            ui.button("Compare on a sample", on_click=self._measure).props("outline no-caps")
+
+    async def _measure(self) -> None:
+        with self._context.busy("Embedding and comparing a sample"):
+            report = await self._context.client.collection_report(
+                self._collection.name, compare_backbones=True, timeout=REPORT_SECONDS
+            )
+        comparison = report.backbone_comparison
+        assert comparison  # noqa: S101  (the request asks for it)
+        self._result.clear()
+        with self._result:
+            if comparison.reason:
+                ui.label(f"Not compared: {comparison.reason}.")
+                return
+            rows = [
+                (one.backbone.rpartition("/")[2], estimate(one.accuracy), estimate(one.own_accuracy), describe(one))
+                for one in comparison.backbones
+            ]
+            columns = ("Backbone", "Accuracy", "This backbone's", "Difference")
+            table("Accuracy on a sample", columns, rows, numbers=(1, 2))
+            note(
+                "Each example of the sample is left out in turn, by either backbone. The report above uses all "
+                "examples, so its accuracy differs."
+            )
+
+
 class _Offer:
     """One other backbone."""
 
-    def __init__(self, context: Context, collection: Collection, report: CollectionReport, backbone: Backbone) -> None:
-        self._context, self._collection, self._report, self._backbone = context, collection, report, backbone
+    def __init__(self, context: Context, collection: Collection, backbone: Backbone) -> None:
+        self._context, self._collection, self._backbone = context, collection, backbone
 
     def show(self, running: Reembedding | None) -> None:
         name = self._backbone.name.rpartition("/")[2]
@@ -69,37 +108,11 @@ class _Offer:
             embedded = running is not None and running.shadow.embedding_space == self._backbone.embedding_space
             if embedded and self._context.may(Scope.ADMIN):
                 button = ui.button("Measure both on all examples", on_click=self._measure_all)
-            elif not self._context.may(Scope.ENROLL) or not self._collection.content_readable:
-                note("A comparison needs the originals: the scope enroll, and originals that may be read.")
-                return
-            else:
-                button = ui.button("Compare on a sample", on_click=self._measure_sample)
-            button.props("outline no-caps")
-            button.props["aria-label"] = f"{button.text}: {name}"
+                button.props("outline no-caps")
+                button.props["aria-label"] = f"{button.text}: {name}"
             page = next((one for one in self._context.pages if one.path == "backbones"), None)
             if page and self._context.may(page.scope):
                 ui.button(page.title, on_click=partial(self._context.open, page)).props("flat no-caps")
-
-    async def _measure_sample(self) -> None:
-        labels = sorted(one.label for one in self._report.labels if one.example_count > 1)
-        with self._context.busy("Embedding a sample") as work:
-            client = self._context.client
-            sample = await read_sample(client, self._collection, labels, self._backbone.name, work)
-        with self._context.busy("Comparing"):
-            values = (sample.labels, sample.current, sample.other) if sample else None
-            trial = await self._context.compute(compare, *values) if values else None
-        self._result.clear()
-        with self._result:
-            if trial is None:
-                ui.label("Not compared: that takes two labels with two kept originals each.")
-                return
-            rows = [("This backbone", percent(trial.current)), ("The other one", percent(trial.other))]
-            table("Accuracy on a sample", ("Backbone", "Accuracy"), rows, numbers=(1,))
-            ui.label(describe_trial(trial))
-            note(
-                f"By the nearest mean of each label, with each of {trial.count:,} examples left out in turn. The report"
-                " above uses all examples and the collection's own head, so its accuracy differs."
-            )
 
     async def _measure_all(self) -> None:
         with self._context.busy("Measuring both backbones"):

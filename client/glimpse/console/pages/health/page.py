@@ -28,7 +28,7 @@ async def page(context: Context) -> None:
     show_suspects(context, report, labels, changes)
     show_confusions(context, report, labels)
     show_tables(report, labels)
-    await show_backbones(context, collection, report)
+    await show_backbones(context, collection)
 
 
 def _show_empty(context: Context, report: CollectionReport) -> None:

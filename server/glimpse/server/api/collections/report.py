@@ -1,9 +1,12 @@
 """CollectionService's calls for the report of a collection and for its numbers of decisions."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from glimpse.server import validation
 from glimpse.server.api.collections.base import ResourceCalls
+from glimpse.server.auth.caller import current_caller
+from glimpse.server.auth.scopes import Scope
 from glimpse.server.classification.messages import decision_settings
 from glimpse.server.classification.report import build_report
 from glimpse.server.collections.decision_counts import today
@@ -19,20 +22,24 @@ class ReportCalls(ResourceCalls):
     """Answers GetCollectionReport and GetDecisionCounts."""
 
     async def get(self, request: pb.GetCollectionReportRequest, deadline: float) -> pb.GetCollectionReportResponse:
-        """Waits for `min_revision` and for the fit of the current examples, and builds the report.
+        """Waits for `min_revision`, compares backbones if asked, waits for the fit, and builds the report.
 
         Args:
-            request: The request; its fields are checked here.
+            request: The request; its fields are checked here. `compare_backbones` embeds, and needs the scope for it.
             deadline: When the caller stops waiting, in time.monotonic() seconds.
 
         Raises:
-            RequestError: The collection is not found, or the revision or the fit takes longer than the deadline.
+            RequestError: The collection is not found, or the revision, the comparison or the fit takes longer than the
+                deadline.
         """
         await self.catalog.follower.wait_for_revision(request.min_revision, deadline)
-        view = self.view(request.name, "name")
+        view, comparison = self.view(request.name, "name"), None
+        if request.compare_backbones:
+            replace(current_caller(), scope=Scope.CLASSIFY).check(view.record.id, "compare_backbones")
+            comparison = await self.runtime.backbone_comparison.compare(view, deadline)
         await self.runtime.fitter.wait_until_fitted(view, deadline)
         policy = decision_settings(view, source_of_collection(view.record, self.runtime.backbones)).policy
-        return build_report(view, policy, include_left_out=request.include_left_out)
+        return build_report(view, policy, include_left_out=request.include_left_out, comparison=comparison)
 
     async def decision_counts(self, request: pb.GetDecisionCountsRequest) -> pb.GetDecisionCountsResponse:
         """Returns how often the collection made each decision on the last days, on all servers together.

@@ -1,0 +1,1 @@
+"""`glimpse experiments`: the kept runs of `glimpse evaluate`, and their differences."""
