@@ -552,14 +552,16 @@ class DeleteExamplesResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
 class GetCollectionReportRequest(_message.Message):
-    __slots__ = ("name", "min_revision", "include_left_out")
+    __slots__ = ("name", "min_revision", "include_left_out", "compare_backbones")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    COMPARE_BACKBONES_FIELD_NUMBER: _ClassVar[int]
     name: str
     min_revision: int
     include_left_out: bool
-    def __init__(self, name: _Optional[str] = ..., min_revision: _Optional[int] = ..., include_left_out: _Optional[bool] = ...) -> None: ...
+    compare_backbones: bool
+    def __init__(self, name: _Optional[str] = ..., min_revision: _Optional[int] = ..., include_left_out: _Optional[bool] = ..., compare_backbones: _Optional[bool] = ...) -> None: ...
 
 class Proportion(_message.Message):
     __slots__ = ("value", "low", "high", "count")
@@ -664,7 +666,7 @@ class AgreementFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., without: _Optional[float] = ..., adapted: _Optional[float] = ..., unlabeled_count: _Optional[int] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "agreement", "cross_fitted", "label_tree")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "backbone_comparison", "agreement", "cross_fitted", "label_tree")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -683,6 +685,7 @@ class GetCollectionReportResponse(_message.Message):
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_COMPARISON_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     CROSS_FITTED_FIELD_NUMBER: _ClassVar[int]
     LABEL_TREE_FIELD_NUMBER: _ClassVar[int]
@@ -704,10 +707,11 @@ class GetCollectionReportResponse(_message.Message):
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
     left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
+    backbone_comparison: BackboneComparison
     agreement: AgreementFigures
     cross_fitted: CrossFittedFigures
     label_tree: LabelTreeFigures
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., agreement: _Optional[_Union[AgreementFigures, _Mapping]] = ..., cross_fitted: _Optional[_Union[CrossFittedFigures, _Mapping]] = ..., label_tree: _Optional[_Union[LabelTreeFigures, _Mapping]] = ...) -> None: ...
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., backbone_comparison: _Optional[_Union[BackboneComparison, _Mapping]] = ..., agreement: _Optional[_Union[AgreementFigures, _Mapping]] = ..., cross_fitted: _Optional[_Union[CrossFittedFigures, _Mapping]] = ..., label_tree: _Optional[_Union[LabelTreeFigures, _Mapping]] = ...) -> None: ...
 
 class CrossFittedFigures(_message.Message):
     __slots__ = ("parent_backbone", "method", "trained_on_count", "frozen_accuracy", "adapted_accuracy", "gain_error", "frozen_zero_shot_accuracy", "adapted_zero_shot_accuracy", "forced")
@@ -744,6 +748,38 @@ class LabelTreeFigures(_message.Message):
     mean_label_depth: float
     level_accuracies: _containers.RepeatedCompositeFieldContainer[Proportion]
     def __init__(self, held: _Optional[_Union[Proportion, _Mapping]] = ..., single_label: _Optional[_Union[Proportion, _Mapping]] = ..., mean_depth: _Optional[float] = ..., mean_label_depth: _Optional[float] = ..., level_accuracies: _Optional[_Iterable[_Union[Proportion, _Mapping]]] = ...) -> None: ...
+
+class BackboneComparison(_message.Message):
+    __slots__ = ("better_backbone", "backbones", "reason")
+    BETTER_BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    BACKBONES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    better_backbone: str
+    backbones: _containers.RepeatedCompositeFieldContainer[ComparedBackbone]
+    reason: str
+    def __init__(self, better_backbone: _Optional[str] = ..., backbones: _Optional[_Iterable[_Union[ComparedBackbone, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ComparedBackbone(_message.Message):
+    __slots__ = ("backbone", "accuracy", "own_accuracy", "gain", "gain_low", "gain_high", "better", "label_count", "reason")
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    OWN_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    GAIN_LOW_FIELD_NUMBER: _ClassVar[int]
+    GAIN_HIGH_FIELD_NUMBER: _ClassVar[int]
+    BETTER_FIELD_NUMBER: _ClassVar[int]
+    LABEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    backbone: str
+    accuracy: Proportion
+    own_accuracy: Proportion
+    gain: float
+    gain_low: float
+    gain_high: float
+    better: bool
+    label_count: int
+    reason: str
+    def __init__(self, backbone: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., own_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., gain: _Optional[float] = ..., gain_low: _Optional[float] = ..., gain_high: _Optional[float] = ..., better: _Optional[bool] = ..., label_count: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")
