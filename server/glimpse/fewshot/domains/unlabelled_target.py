@@ -1,12 +1,12 @@
 """Adapts one labelled domain to domains without labels, where a collection allows it, and vetoes by agreement.
 
 Nothing can be left out here, so no accuracy is known. CORAL assumes that the unlabelled vectors have about the same mix
-of labels as the examples: a caller has to know that, since no statistic of the vectors tells a shift of the domain from
-another mix. The veto only stops the worst. Two heads, fitted to random halves of the examples, answer the unlabelled
-vectors; where labels are balanced, two such heads disagree about as often as they are wrong (Jiang et al. 2022), and
-agreement goes with accuracy over domains (Baek et al. 2022). If they agree less by more than two standard errors with
-the adaptation, it is not kept. One standard error drops a third of what helps on sentiments, and three let pass more of
-what harms.
+of labels as the examples: a caller has to know that, since no statistic of the vectors separates a shift of the domain
+from another mix. The veto only stops the worst. Two heads, fitted to random halves of the examples, answer the
+unlabelled vectors; where labels are balanced, two such heads disagree about as often as they are wrong (Jiang et al.
+2022), and agreement goes with accuracy over domains (Baek et al. 2022). If they agree less by more than two standard
+errors with the adaptation, it is not kept. One standard error drops a third of what helps on sentiments, and three let
+pass more of what harms.
 
 bench/unlabelled_domains.py records where the veto decides rightly and wrongly. It is too weak to adapt without being
 asked: on pictures it finds most targets of one label, on sentiments of texts it does not, as the labels lie nearer to
@@ -31,7 +31,7 @@ _HALVES, _ERRORS = 20, 2
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often heads of two halves of the examples give an unlabelled vector the same label."""
+    """The part of unlabelled vectors to which heads of two halves of the examples give the same label."""
 
     name: str  # of the adaptation
     without: float
