@@ -132,7 +132,7 @@ class AdaptationFigures:
 
 @dataclass(frozen=True, slots=True)
 class AgreementFigures:
-    """How an adaptation to unlabelled examples changes their answers. No accuracy is known: none of them has a label.
+    """The effect of an adaptation on unlabelled examples. No accuracy is known: none of them has a label.
 
     Attributes:
         method: `coral`.
