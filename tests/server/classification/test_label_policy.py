@@ -52,8 +52,9 @@ def test_the_policy_of_the_best_label_decides_and_others_stay_as_they_were(fitte
     assert of(after, "l1")[0].decision_reason == "label 'l1' is never a match before it has 13 examples; it has 12"
     for one in of(after, "l2"):
         assert (one.decision == cls.DECISION_UNKNOWN) is (one.p_value <= 0.4)
-    key = lambda one: (one.decision, one.decision_reason, one.label_id, one.probability, one.p_value)  # noqa: E731
-    assert [key(one) for one in of(after, "l3")] == [key(one) for one in of(before, "l3")]
+    fields = ("decision", "decision_reason", "probability", "p_value", "set_size", "margin")
+    for one, other in zip(of(after, "l3"), of(before, "l3"), strict=True):
+        assert [getattr(one, field) for field in fields] == [getattr(other, field) for field in fields]
     fitted.enroll(blobs([1], seed=9), ["l1"])
     assert any(one.decision != cls.DECISION_UNKNOWN for one in of(fitted.classify(QUERIES), "l1"))
     for label_id in ("l0", "l1", "l2"):
