@@ -17,7 +17,7 @@ NEVER_SEEN = {("red", "heart"), ("yellow", "star"), ("blue", "circle")}
 
 
 def main(folder: Path) -> None:
-    """Writes each picture to FOLDER/enroll/ATTRIBUTE for each of its attributes, and those to ask about to FOLDER/ask."""
+    """Writes pictures to FOLDER/enroll/ATTRIBUTE, once for each attribute, and those to ask about to FOLDER/ask."""
     random = np.random.default_rng(5)
     for number, (colour, shape, fill) in enumerate(product(COLOURS, SHAPES, FILLS), start=1):
         picture = render_scene(Scene(colour, shape, fill=fill), random)
