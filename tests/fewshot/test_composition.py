@@ -127,6 +127,12 @@ def test_the_best_labels_of_both_kinds_are_returned() -> None:
     assert [list(one.labels) for one in few] == [list(one.labels[:2]) for one in every]
 
 
+def test_a_query_without_a_candidate_has_no_composed_label() -> None:
+    queries = things(8, [(0, 5)])
+    answers = ask(taught(fitted=False), queries, RED_STAR, candidates=np.full((len(queries), 1), -1)).predictions
+    assert {(one.decision, tuple(one.labels)) for one in answers} == {(Decision.UNKNOWN, ())}
+
+
 def test_parts_outside_the_candidates_count() -> None:
     """LDA scores candidates alone where there are more labels than are scored at once. No part is among them here."""
     engine, queries = taught(fitted=False), things(8, [(0, 5)])

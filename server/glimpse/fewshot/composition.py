@@ -103,6 +103,8 @@ class ComposedAnswers:
         best = (-self.probabilities).argsort(axis=1, kind="stable")[:, :top_k]
         values = np.take_along_axis(self.probabilities, best, 1).tolist()
         for prediction, columns, own in zip(predictions, best.tolist(), values, strict=True):
+            if not prediction.labels:  # no label was a candidate
+                continue
             plain = zip(prediction.labels, prediction.scores, prediction.probabilities, strict=True)
             composed = ((self.labels[column], value, value) for column, value in zip(columns, own, strict=True))
             ranked = sorted([*plain, *composed], key=itemgetter(2), reverse=True)[:top_k]

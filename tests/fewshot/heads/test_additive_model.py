@@ -87,6 +87,7 @@ def test_it_answers_only_where_labels_are_attributes_and_inputs_are_few() -> Non
 def test_equal_examples_and_labels_that_always_hold_give_finite_scores() -> None:
     vectors = np.repeat(things(5, 1)[0], 4, axis=0)
     holds = np.ones((4, 2))
-    model = AdditiveModel.fit_targets(vectors, holds)
-    assert np.isfinite(model.scores(vectors)).all()
-    assert np.isfinite(model.left_out).all()
+    for groups in (None, np.zeros(4, np.intp)):
+        model = AdditiveModel.fit_targets(vectors, holds, groups)
+        assert np.isfinite(model.scores(vectors)).all()
+        assert np.isfinite(model.left_out).all()

@@ -60,9 +60,11 @@ class AdditiveModel:
         """
         cosines = np.asarray(vectors @ vectors.T, np.float64)
         weights, centre = _weights(cosines, holds, vectors.shape[1])
-        members, left_out = np.arange(len(holds)) if groups is None else groups, np.empty(holds.shape)
+        # Without any other example, the estimate is the mean.
+        members, left_out = np.arange(len(holds)) if groups is None else groups, np.zeros(holds.shape)
         for member in np.unique(members):
-            out = members == member
+            if (out := members == member).all():
+                break
             kept, centre_without = _weights(cosines[~out][:, ~out], holds[~out], vectors.shape[1])
             left_out[out] = cosines[out][:, ~out] @ kept - centre_without
         return cls(vectors, weights, centre, left_out)
