@@ -11,7 +11,7 @@ import numpy as np
 from glimpse.fewshot import Examples, HeadKind
 from glimpse.fewshot.paired_accuracy import PairedAccuracy, compare_embeddings
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.classification.report import proportion
+from glimpse.server.classification.proportion import proportion
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.comparison_sample import ComparisonSample, read_sample
