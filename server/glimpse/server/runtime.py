@@ -140,7 +140,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),
-            BackboneComparison(catalog, backbones, heads),
+            BackboneComparison(catalog, backbones, heads, training),
             BackboneSwitch(catalog, backbones),
             query_stats,
             review,

@@ -187,6 +187,12 @@ def test_from_far_data_to_a_better_service_and_back(frozen: Path, pictures: Path
             assert (figures.parent_backbone, figures.trained_on_count) == ("far", LABELS * EACH)
             assert state.shadow.figures.accuracy == figures.adapted_accuracy
             assert figures.adapted_accuracy.value > figures.frozen_accuracy.value + figures.gain_error
+            # Leave-one-out does not compare the two.
+            compared = client.collection_report("parts", compare_backbones=True).backbone_comparison
+            assert compared
+            [other] = compared.backbones
+            assert (other.backbone, other.accuracy) == ("backbones/near", None)
+            assert "adapted to examples that the collection holds" in other.reason
             accuracy_before = accuracy_on(client, queries)
 
             run("collections", "re-embed", "switch", "parts")
@@ -195,6 +201,9 @@ def test_from_far_data_to_a_better_service_and_back(frozen: Path, pictures: Path
             assert report.calibrated
             assert (report.heads, report.confusions, report.suspects, report.left_out) == ((), (), (), ())
             assert report.false_reject
+            compared = client.collection_report("parts", compare_backbones=True).backbone_comparison
+            assert compared
+            assert (compared.backbones, "adapted to examples" in compared.reason) == ((), True)
             # Better on pictures that no training has seen, and about as good as cross-fitting promised.
             accuracy = accuracy_on(client, queries)
             assert accuracy > accuracy_before + 0.1

@@ -25,11 +25,15 @@ class TrainingExamples:
         self._spaces, self._read = spaces, read
 
     async def held_by(self, view: CollectionView) -> AdaptedSpace | None:
-        """Returns how the collection's backbone was adapted, if the collection holds an example of its training.
+        """Returns how the collection's backbone was adapted, if the collection holds an example of its training."""
+        return await self.trained_on(view, view.record.embedding_space)
+
+    async def trained_on(self, view: CollectionView, embedding_space: str) -> AdaptedSpace | None:
+        """Returns how the backbone of a space was adapted, if the collection holds an example of its training.
 
         If the ledger cannot be read, the collection counts as holding one, which promises less.
         """
-        space = self._spaces.get(view.record.embedding_space)
+        space = self._spaces.get(embedding_space)
         if space is None:
             return None
         index = view.examples.attached_index

@@ -13,6 +13,7 @@ from glimpse.fewshot.paired_accuracy import PairedAccuracy, compare_embeddings
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.proportion import proportion
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.training_examples import TrainingExamples
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.comparison_sample import ComparisonSample, read_sample
 from glimpse.server.maintenance.comparison_vectors import SampleEmbedder
@@ -45,9 +46,18 @@ class _Progress:
 class BackboneComparison:
     """Measures what other loaded backbones would gain. Use it in the event loop's thread only."""
 
-    def __init__(self, catalog: Catalog, backbones: Backbones, heads: Mapping[int, HeadKind]) -> None:
-        """Reads originals from `catalog`; `heads` are the kinds of head by the number that a record pins."""
-        self._catalog, self._backbones, self._heads = catalog, backbones, heads
+    def __init__(
+        self, catalog: Catalog, backbones: Backbones, heads: Mapping[int, HeadKind], training: TrainingExamples
+    ) -> None:
+        """Keeps where to read from.
+
+        Args:
+            catalog: The collections and the originals.
+            backbones: The loaded backbones.
+            heads: The kinds of head by the number that a record pins.
+            training: Knows which backbones were adapted to a collection's examples.
+        """
+        self._catalog, self._backbones, self._heads, self._training = catalog, backbones, heads, training
         self._progress: WeakKeyDictionary[CollectionView, _Progress] = WeakKeyDictionary()
         self._one_at_a_time = asyncio.Lock()
 
@@ -64,7 +74,10 @@ class BackboneComparison:
             LedgerError: The originals cannot be read.
         """
         others = [one for one in self._backbones if one.manifest.embedding_space != view.record.embedding_space]
-        if reason := _reason(view, others):
+        reason = _reason(view, others)
+        if not reason and await self._training.held_by(view):
+            reason = "the collection's backbone was adapted to examples that it holds, so leaving them out says nothing"
+        if reason:
             return pb.BackboneComparison(reason=reason)
         async with self._one_at_a_time:
             progress = await self._begin(view)
@@ -110,6 +123,8 @@ class BackboneComparison:
     ) -> tuple[Examples, Examples] | str:
         """Returns the same examples by the collection's own backbone and by another one, or why there are too few."""
         sample, reads = progress.sample, backbone.manifest.modalities
+        if await self._training.trained_on(view, backbone.manifest.embedding_space):
+            return "it was adapted to examples that the collection holds; GetReembedding has its cross-fitted figures"
         if view.record.names_as_prompts and "text" not in reads:
             return "it reads no text, and the collection uses labels' names as prompts"
         places, vectors = await progress.embedder.embed(sample, backbone, deadline)
