@@ -40,7 +40,7 @@ class Evidence(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity", "background_probability")
+    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity", "background_probability", "views", "dissent")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,8 @@ class Classification(_message.Message):
     SET_SIZE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    DISSENT_FIELD_NUMBER: _ClassVar[int]
     collection: str
     decision: Decision
     label_id: str
@@ -73,7 +75,21 @@ class Classification(_message.Message):
     set_size: int
     similarity: float
     background_probability: float
-    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ...) -> None: ...
+    views: _containers.RepeatedCompositeFieldContainer[ViewAnswer]
+    dissent: float
+    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ..., views: _Optional[_Iterable[_Union[ViewAnswer, _Mapping]]] = ..., dissent: _Optional[float] = ...) -> None: ...
+
+class ViewAnswer(_message.Message):
+    __slots__ = ("decision", "label_id", "probability", "similarity")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    decision: Decision
+    label_id: str
+    probability: float
+    similarity: float
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class ClassifyOptions(_message.Message):
     __slots__ = ("top_k", "evidence", "min_revision", "domain", "keep")
