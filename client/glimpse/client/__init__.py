@@ -5,12 +5,12 @@ It needs only grpcio, protobuf and NumPy.
 
 from glimpse.client._async.client import AsyncClient
 from glimpse.client._sync.client import Client
-from glimpse.client.requests._content import Image, Text
+from glimpse.client.requests._content import Image, Region, Text, Views
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, ReviewPolicy
 from glimpse.client.results._caller import Caller
-from glimpse.client.results._classification import Classification, ClassifyResult
+from glimpse.client.results._classification import Classification, ClassifyResult, ViewAnswer
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
     CollectionReport,
@@ -128,6 +128,7 @@ __all__ = [
     "Reembedding",
     "ReembeddingFailure",
     "ReembeddingSide",
+    "Region",
     "ResourceExhausted",
     "Retry",
     "ReviewGroup",
@@ -154,4 +155,6 @@ __all__ = [
     "Unimplemented",
     "Unknown",
     "Vector",
+    "ViewAnswer",
+    "Views",
 ]

@@ -9,6 +9,32 @@ from glimpse.client.results._resources import last_segment
 from glimpse.client.results._results import Evidence, ItemResult, LabelScore, short_repr
 
 
+@dataclass(frozen=True, slots=True)
+class ViewAnswer:
+    """The answer that one view of a thing would get alone.
+
+    Attributes:
+        decision: Whether the view's best label would be accepted.
+        label: Id of the best label. Empty if no label can score.
+        probability: Probability of the best label, in [0, 1].
+        similarity: Cosine to the mean of the best label.
+    """
+
+    decision: Decision
+    label: str
+    probability: float
+    similarity: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain values: the decision by name."""
+        return {
+            "decision": self.decision.name,
+            "label": self.label,
+            "probability": self.probability,
+            "similarity": self.similarity,
+        }
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Classification:
     """The answer of one collection, or of the prompts of a zero-shot call, to one input.
@@ -35,6 +61,8 @@ class Classification:
         similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
         background_probability: Probability of what none of the labels describes; the labels share the rest. None if no
             background competed: a label has examples, or the call switched it off.
+        views: The views' own answers, in the order of `Views`; empty for other inputs.
+        dissent: Part of the views whose own best label is not `label`, from 0 to 1. None for other inputs.
     """
 
     collection: str
@@ -53,6 +81,8 @@ class Classification:
     set_size: int
     similarity: float
     background_probability: float | None
+    views: tuple[ViewAnswer, ...] = ()
+    dissent: float | None = None
 
     def __repr__(self) -> str:
         return short_repr(self, self.summary())
@@ -73,6 +103,7 @@ class Classification:
             "p_value": self.p_value,
             "set_size": self.set_size,
             "background_probability": self.background_probability,
+            "dissent": self.dissent,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,
@@ -82,6 +113,7 @@ class Classification:
                 {"label": label.label, "score": label.score, "probability": label.probability} for label in self.labels
             ],
             "evidence": [example.to_dict() for example in self.evidence],
+            "views": [view.to_dict() for view in self.views],
         }
 
 

@@ -35,6 +35,8 @@ class Embedded:
     truncated: bool = False
     #: The part of a text's tokens that the backbone does not know.
     unknown_tokens: float = 0.0
+    #: The views of a thing, whose mean direction the vector is; empty for other inputs.
+    views: "Sequence[Embedded]" = ()
 
 
 async def embed_all(
@@ -164,6 +166,8 @@ async def _embed(
     try:
         if kind is None:
             raise invalid("CONTENT_REQUIRED", "an input needs an image, a text or a vector", field)
+        if kind == "views":  # `embed_things` takes them apart
+            raise invalid("VIEWS_UNSUPPORTED", "this call takes no views of one thing", field)
         if isinstance(source.backbone, RequestError):
             raise source.backbone
         if kind == "image":

@@ -85,15 +85,18 @@ class Recorder:
         is_item = _is_kept(view, prediction.decision)
         if not is_item and key is None:
             return
-        kind = item.WhichOneof("content") or "vector"
-        content = _content(item, kind) if is_item else b""
+        kind, vector = item.WhichOneof("content") or "vector", embedded.vector.astype("<f4").tobytes()
+        if kind == "views":  # of which only the mean vector is kept, as if the caller had sent it
+            kind, content = "vector", vector if is_item else b""
+        else:
+            content = _content(item, kind) if is_item else b""
         query = KeptQuery(
             view,
             current_caller().name,
             fairness_key.get(),
             MODALITIES[kind],
             content,
-            embedded.vector.astype("<f4").tobytes(),
+            vector,
             embedded.embedding_space,
             decision,
             prediction.labels[0] if prediction.labels else "",
