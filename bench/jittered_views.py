@@ -1,4 +1,7 @@
-"""Makes several views of one photograph: jittered crops, embedded by MobileNet V2 and stored in build/ for the next run."""
+"""Makes several views of one photograph: jittered crops, which MobileNet V2 embeds.
+
+Their vectors are stored in build/ for the next run.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +35,7 @@ class Jitter:
     light: float = 0.2
 
 
-#: The strengths. The target is that of MEDIUM, which was named before anything was measured.
+#: The strengths. The targets are those of MEDIUM, which was named before anything was measured.
 LIGHT, MEDIUM, STRONG = Jitter("light", 0.5, 1.0), Jitter("medium", 0.2, 0.6), Jitter("strong", 0.1, 0.3)
 
 
@@ -52,7 +55,9 @@ def view(image: Image.Image, jitter: Jitter, rng: np.random.Generator) -> Image.
 
 def views(data: Path, files: list[Path], jitter: Jitter, count: int, *, seed: int = 0) -> Array:
     """Returns the embeddings of `count` views of each photograph, `(n, count, d)`."""
-    made = cached(f"views-{jitter.name}-{len(files)}-{count}-{seed}", lambda: _embedded(data, files, jitter, count, seed))
+    made = cached(
+        f"views-{jitter.name}-{len(files)}-{count}-{seed}", lambda: _embedded(data, files, jitter, count, seed)
+    )
     return made.reshape(len(files), count, -1)
 
 

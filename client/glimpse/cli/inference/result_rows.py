@@ -27,7 +27,7 @@ _FIELDS = (
         "set_size",
         "background_probability",
     ),
-    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
+    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "dissent", "views", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
 )
 _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
@@ -76,6 +76,10 @@ class ResultPrinter:
                 input=source.name, **_classification_json(classification), timings_ms=timings, **truncated
             )
             return
+        if classification.dissent:
+            dissenting = [view.label or "none" for view in classification.views if view.label != classification.label]
+            count = f"{len(dissenting)} of {len(classification.views)}"
+            print_note(f"dissent: {source.name}: {count} views have another best label ({', '.join(dissenting)})")
         self._table.row(*self._row(source, classification), colour=_COLOURS.get(classification.decision, ""))
 
     def _row(self, source: Source, classification: Classification) -> list[object]:
@@ -136,7 +140,15 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "head_reason": classification.head_reason,
         "calibrated": classification.calibrated,
         "revision": classification.revision,
+        **_views_json(classification),
     }
+
+
+def _views_json(classification: Classification) -> dict[str, Any]:
+    """Returns the views' own answers and their dissent, or nothing for an input without views."""
+    if classification.dissent is None:
+        return {}
+    return {"dissent": classification.dissent, "views": [view.to_dict() for view in classification.views]}
 
 
 def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:

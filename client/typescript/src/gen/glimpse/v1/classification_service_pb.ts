@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file glimpse/v1/classification_service.proto.
  */
 export const file_glimpse_v1_classification_service: GenFile = /*@__PURE__*/
-  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEi3wMKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQFCCQoHX21hcmdpbkIKCghfcF92YWx1ZUIZChdfYmFja2dyb3VuZF9wcm9iYWJpbGl0eSKVAQoPQ2xhc3NpZnlPcHRpb25zEhIKBXRvcF9rGAEgASgFSACIAQESFQoIZXZpZGVuY2UYAiABKAVIAYgBARIUCgxtaW5fcmV2aXNpb24YAyABKAMSDgoGZG9tYWluGAQgASgJEhEKBGtlZXAYBSABKAhIAogBAUIICgZfdG9wX2tCCwoJX2V2aWRlbmNlQgcKBV9rZWVwIncKD0NsYXNzaWZ5UmVxdWVzdBITCgtjb2xsZWN0aW9ucxgBIAMoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EiwKB29wdGlvbnMYAyABKAsyGy5nbGltcHNlLnYxLkNsYXNzaWZ5T3B0aW9ucyKyAQoOQ2xhc3NpZnlSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEjMKD2NsYXNzaWZpY2F0aW9ucxgDIAMoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZmljYXRpb24SEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiPwoQQ2xhc3NpZnlSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCJZChRTdHJlYW1DbGFzc2lmeUNvbmZpZxITCgtjb2xsZWN0aW9ucxgBIAMoCRIsCgdvcHRpb25zGAIgASgLMhsuZ2xpbXBzZS52MS5DbGFzc2lmeU9wdGlvbnMiegoVU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0EjIKBmNvbmZpZxgBIAEoCzIgLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlDb25maWdIABIiCgVpbnB1dBgCIAEoCzIRLmdsaW1wc2UudjEuSW5wdXRIAEIJCgdtZXNzYWdlIkQKFlN0cmVhbUNsYXNzaWZ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCIyCg1Qcm9tcHRlZExhYmVsEhAKCGxhYmVsX2lkGAEgASgJEg8KB3Byb21wdHMYAiADKAkiQAoSWmVyb1Nob3RCYWNrZ3JvdW5kEhsKE3ZvY2FidWxhcnlfZGlzYWJsZWQYASABKAgSDQoFdGV4dHMYAiADKAkihwIKF0NsYXNzaWZ5WmVyb1Nob3RSZXF1ZXN0EhAKCGJhY2tib25lGAEgASgJEikKBmxhYmVscxgCIAMoCzIZLmdsaW1wc2UudjEuUHJvbXB0ZWRMYWJlbBIhCgZpbnB1dHMYAyADKAsyES5nbGltcHNlLnYxLklucHV0EiMKBG1vZGUYBCABKA4yFS5nbGltcHNlLnYxLkxhYmVsTW9kZRIVCg11c2VfdGVtcGxhdGVzGAUgASgIEhIKBXRvcF9rGAYgASgFSACIAQESMgoKYmFja2dyb3VuZBgHIAEoCzIeLmdsaW1wc2UudjEuWmVyb1Nob3RCYWNrZ3JvdW5kQggKBl90b3BfayK5AQoWQ2xhc3NpZnlaZXJvU2hvdFJlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSMgoOY2xhc3NpZmljYXRpb24YAyABKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZpY2F0aW9uEhEKCXRydW5jYXRlZBgEIAEoCBIkCgd0aW1pbmdzGAUgASgLMhMuZ2xpbXBzZS52MS5UaW1pbmdzIk8KGENsYXNzaWZ5WmVyb1Nob3RSZXNwb25zZRIzCgdyZXN1bHRzGAEgAygLMiIuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVzdWx0IqYBChVTZWFyY2hFeGFtcGxlc1JlcXVlc3QSEgoKY29sbGVjdGlvbhgBIAEoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EhIKBXRvcF9rGAMgASgFSACIAQESEQoJbGFiZWxfaWRzGAQgAygJEhQKDG1pbl9yZXZpc2lvbhgFIAEoAxIPCgdkb21haW5zGAYgAygJQggKBl90b3BfayKsAQoUU2VhcmNoRXhhbXBsZXNSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEicKCW5laWdoYm9ycxgDIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiXQoWU2VhcmNoRXhhbXBsZXNSZXNwb25zZRIxCgdyZXN1bHRzGAEgAygLMiAuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1Jlc3VsdBIQCghyZXZpc2lvbhgCIAEoAypmCghEZWNpc2lvbhIYChRERUNJU0lPTl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lTSU9OX01BVENIEAESFAoQREVDSVNJT05fVU5LTk9XThACEhYKEkRFQ0lTSU9OX0FNQklHVU9VUxADMvMCChVDbGFzc2lmaWNhdGlvblNlcnZpY2USRQoIQ2xhc3NpZnkSGy5nbGltcHNlLnYxLkNsYXNzaWZ5UmVxdWVzdBocLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXNwb25zZRJbCg5TdHJlYW1DbGFzc2lmeRIhLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0GiIuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeVJlc3BvbnNlKAEwARJdChBDbGFzc2lmeVplcm9TaG90EiMuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVxdWVzdBokLmdsaW1wc2UudjEuQ2xhc3NpZnlaZXJvU2hvdFJlc3BvbnNlElcKDlNlYXJjaEV4YW1wbGVzEiEuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1JlcXVlc3QaIi5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVzcG9uc2ViBnByb3RvMw", [file_glimpse_v1_types]);
+  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEiqAQKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQESJQoFdmlld3MYFiADKAsyFi5nbGltcHNlLnYxLlZpZXdBbnN3ZXISFAoHZGlzc2VudBgXIAEoAUgDiAEBQgkKB19tYXJnaW5CCgoIX3BfdmFsdWVCGQoXX2JhY2tncm91bmRfcHJvYmFiaWxpdHlCCgoIX2Rpc3NlbnQibwoKVmlld0Fuc3dlchImCghkZWNpc2lvbhgBIAEoDjIULmdsaW1wc2UudjEuRGVjaXNpb24SEAoIbGFiZWxfaWQYAiABKAkSEwoLcHJvYmFiaWxpdHkYAyABKAESEgoKc2ltaWxhcml0eRgEIAEoASKVAQoPQ2xhc3NpZnlPcHRpb25zEhIKBXRvcF9rGAEgASgFSACIAQESFQoIZXZpZGVuY2UYAiABKAVIAYgBARIUCgxtaW5fcmV2aXNpb24YAyABKAMSDgoGZG9tYWluGAQgASgJEhEKBGtlZXAYBSABKAhIAogBAUIICgZfdG9wX2tCCwoJX2V2aWRlbmNlQgcKBV9rZWVwIncKD0NsYXNzaWZ5UmVxdWVzdBITCgtjb2xsZWN0aW9ucxgBIAMoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EiwKB29wdGlvbnMYAyABKAsyGy5nbGltcHNlLnYxLkNsYXNzaWZ5T3B0aW9ucyKyAQoOQ2xhc3NpZnlSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEjMKD2NsYXNzaWZpY2F0aW9ucxgDIAMoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZmljYXRpb24SEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiPwoQQ2xhc3NpZnlSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCJZChRTdHJlYW1DbGFzc2lmeUNvbmZpZxITCgtjb2xsZWN0aW9ucxgBIAMoCRIsCgdvcHRpb25zGAIgASgLMhsuZ2xpbXBzZS52MS5DbGFzc2lmeU9wdGlvbnMiegoVU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0EjIKBmNvbmZpZxgBIAEoCzIgLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlDb25maWdIABIiCgVpbnB1dBgCIAEoCzIRLmdsaW1wc2UudjEuSW5wdXRIAEIJCgdtZXNzYWdlIkQKFlN0cmVhbUNsYXNzaWZ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3VsdCIyCg1Qcm9tcHRlZExhYmVsEhAKCGxhYmVsX2lkGAEgASgJEg8KB3Byb21wdHMYAiADKAkiQAoSWmVyb1Nob3RCYWNrZ3JvdW5kEhsKE3ZvY2FidWxhcnlfZGlzYWJsZWQYASABKAgSDQoFdGV4dHMYAiADKAkihwIKF0NsYXNzaWZ5WmVyb1Nob3RSZXF1ZXN0EhAKCGJhY2tib25lGAEgASgJEikKBmxhYmVscxgCIAMoCzIZLmdsaW1wc2UudjEuUHJvbXB0ZWRMYWJlbBIhCgZpbnB1dHMYAyADKAsyES5nbGltcHNlLnYxLklucHV0EiMKBG1vZGUYBCABKA4yFS5nbGltcHNlLnYxLkxhYmVsTW9kZRIVCg11c2VfdGVtcGxhdGVzGAUgASgIEhIKBXRvcF9rGAYgASgFSACIAQESMgoKYmFja2dyb3VuZBgHIAEoCzIeLmdsaW1wc2UudjEuWmVyb1Nob3RCYWNrZ3JvdW5kQggKBl90b3BfayK5AQoWQ2xhc3NpZnlaZXJvU2hvdFJlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSMgoOY2xhc3NpZmljYXRpb24YAyABKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZpY2F0aW9uEhEKCXRydW5jYXRlZBgEIAEoCBIkCgd0aW1pbmdzGAUgASgLMhMuZ2xpbXBzZS52MS5UaW1pbmdzIk8KGENsYXNzaWZ5WmVyb1Nob3RSZXNwb25zZRIzCgdyZXN1bHRzGAEgAygLMiIuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVzdWx0IqYBChVTZWFyY2hFeGFtcGxlc1JlcXVlc3QSEgoKY29sbGVjdGlvbhgBIAEoCRIhCgZpbnB1dHMYAiADKAsyES5nbGltcHNlLnYxLklucHV0EhIKBXRvcF9rGAMgASgFSACIAQESEQoJbGFiZWxfaWRzGAQgAygJEhQKDG1pbl9yZXZpc2lvbhgFIAEoAxIPCgdkb21haW5zGAYgAygJQggKBl90b3BfayKsAQoUU2VhcmNoRXhhbXBsZXNSZXN1bHQSCgoCaWQYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEicKCW5laWdoYm9ycxgDIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiXQoWU2VhcmNoRXhhbXBsZXNSZXNwb25zZRIxCgdyZXN1bHRzGAEgAygLMiAuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1Jlc3VsdBIQCghyZXZpc2lvbhgCIAEoAypmCghEZWNpc2lvbhIYChRERUNJU0lPTl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lTSU9OX01BVENIEAESFAoQREVDSVNJT05fVU5LTk9XThACEhYKEkRFQ0lTSU9OX0FNQklHVU9VUxADMvMCChVDbGFzc2lmaWNhdGlvblNlcnZpY2USRQoIQ2xhc3NpZnkSGy5nbGltcHNlLnYxLkNsYXNzaWZ5UmVxdWVzdBocLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXNwb25zZRJbCg5TdHJlYW1DbGFzc2lmeRIhLmdsaW1wc2UudjEuU3RyZWFtQ2xhc3NpZnlSZXF1ZXN0GiIuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeVJlc3BvbnNlKAEwARJdChBDbGFzc2lmeVplcm9TaG90EiMuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVxdWVzdBokLmdsaW1wc2UudjEuQ2xhc3NpZnlaZXJvU2hvdFJlc3BvbnNlElcKDlNlYXJjaEV4YW1wbGVzEiEuZ2xpbXBzZS52MS5TZWFyY2hFeGFtcGxlc1JlcXVlc3QaIi5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVzcG9uc2ViBnByb3RvMw", [file_glimpse_v1_types]);
 
 /**
  * LabelScore is the score of one label.
@@ -216,6 +216,20 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
    * @generated from field: optional double background_probability = 20;
    */
   backgroundProbability?: number | undefined;
+
+  /**
+   * The views' own answers come in the order of Input.views. There are none for other inputs.
+   *
+   * @generated from field: repeated glimpse.v1.ViewAnswer views = 22;
+   */
+  views: ViewAnswer[];
+
+  /**
+   * The dissent is the part of the views whose own best label is not label_id, from 0 to 1. It is set for views only.
+   *
+   * @generated from field: optional double dissent = 23;
+   */
+  dissent?: number | undefined;
 };
 
 /**
@@ -224,6 +238,48 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
  */
 export const ClassificationSchema: GenMessage<Classification> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_classification_service, 2);
+
+/**
+ * ViewAnswer is the answer that one view of a thing would get alone.
+ *
+ * @generated from message glimpse.v1.ViewAnswer
+ */
+export type ViewAnswer = Message<"glimpse.v1.ViewAnswer"> & {
+  /**
+   * The decision says what to do with the label.
+   *
+   * @generated from field: glimpse.v1.Decision decision = 1;
+   */
+  decision: Decision;
+
+  /**
+   * The best label is given by its id. It is empty if no label of the collection can score.
+   *
+   * @generated from field: string label_id = 2;
+   */
+  labelId: string;
+
+  /**
+   * The probability is that of the best label.
+   *
+   * @generated from field: double probability = 3;
+   */
+  probability: number;
+
+  /**
+   * The similarity is the cosine between the view and the mean of its best label, as in Classification.
+   *
+   * @generated from field: double similarity = 4;
+   */
+  similarity: number;
+};
+
+/**
+ * Describes the message glimpse.v1.ViewAnswer.
+ * Use `create(ViewAnswerSchema)` to create a new message.
+ */
+export const ViewAnswerSchema: GenMessage<ViewAnswer> = /*@__PURE__*/
+  messageDesc(file_glimpse_v1_classification_service, 3);
 
 /**
  * ClassifyOptions says what a classification returns in addition to its best label.
@@ -275,7 +331,7 @@ export type ClassifyOptions = Message<"glimpse.v1.ClassifyOptions"> & {
  * Use `create(ClassifyOptionsSchema)` to create a new message.
  */
 export const ClassifyOptionsSchema: GenMessage<ClassifyOptions> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 3);
+  messageDesc(file_glimpse_v1_classification_service, 4);
 
 /**
  * ClassifyRequest is the request of Classify.
@@ -312,7 +368,7 @@ export type ClassifyRequest = Message<"glimpse.v1.ClassifyRequest"> & {
  * Use `create(ClassifyRequestSchema)` to create a new message.
  */
 export const ClassifyRequestSchema: GenMessage<ClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 4);
+  messageDesc(file_glimpse_v1_classification_service, 5);
 
 /**
  * ClassifyResult is the answer to one input.
@@ -361,7 +417,7 @@ export type ClassifyResult = Message<"glimpse.v1.ClassifyResult"> & {
  * Use `create(ClassifyResultSchema)` to create a new message.
  */
 export const ClassifyResultSchema: GenMessage<ClassifyResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 5);
+  messageDesc(file_glimpse_v1_classification_service, 6);
 
 /**
  * ClassifyResponse is the response of Classify.
@@ -382,7 +438,7 @@ export type ClassifyResponse = Message<"glimpse.v1.ClassifyResponse"> & {
  * Use `create(ClassifyResponseSchema)` to create a new message.
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 6);
+  messageDesc(file_glimpse_v1_classification_service, 7);
 
 /**
  * StreamClassifyConfig is the first message of a StreamClassify.
@@ -410,7 +466,7 @@ export type StreamClassifyConfig = Message<"glimpse.v1.StreamClassifyConfig"> & 
  * Use `create(StreamClassifyConfigSchema)` to create a new message.
  */
 export const StreamClassifyConfigSchema: GenMessage<StreamClassifyConfig> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 7);
+  messageDesc(file_glimpse_v1_classification_service, 8);
 
 /**
  * StreamClassifyRequest is one message of a StreamClassify.
@@ -447,7 +503,7 @@ export type StreamClassifyRequest = Message<"glimpse.v1.StreamClassifyRequest"> 
  * Use `create(StreamClassifyRequestSchema)` to create a new message.
  */
 export const StreamClassifyRequestSchema: GenMessage<StreamClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 8);
+  messageDesc(file_glimpse_v1_classification_service, 9);
 
 /**
  * StreamClassifyResponse is the answer to one input of a StreamClassify. The answers come in the order of the inputs.
@@ -468,7 +524,7 @@ export type StreamClassifyResponse = Message<"glimpse.v1.StreamClassifyResponse"
  * Use `create(StreamClassifyResponseSchema)` to create a new message.
  */
 export const StreamClassifyResponseSchema: GenMessage<StreamClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 9);
+  messageDesc(file_glimpse_v1_classification_service, 10);
 
 /**
  * PromptedLabel is a label that exists only for one request.
@@ -498,7 +554,7 @@ export type PromptedLabel = Message<"glimpse.v1.PromptedLabel"> & {
  * Use `create(PromptedLabelSchema)` to create a new message.
  */
 export const PromptedLabelSchema: GenMessage<PromptedLabel> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 10);
+  messageDesc(file_glimpse_v1_classification_service, 11);
 
 /**
  * ZeroShotBackground says what competes with the labels of a request, so that inputs which none of them describes are
@@ -528,7 +584,7 @@ export type ZeroShotBackground = Message<"glimpse.v1.ZeroShotBackground"> & {
  * Use `create(ZeroShotBackgroundSchema)` to create a new message.
  */
 export const ZeroShotBackgroundSchema: GenMessage<ZeroShotBackground> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 11);
+  messageDesc(file_glimpse_v1_classification_service, 12);
 
 /**
  * ClassifyZeroShotRequest is the request of ClassifyZeroShot.
@@ -594,7 +650,7 @@ export type ClassifyZeroShotRequest = Message<"glimpse.v1.ClassifyZeroShotReques
  * Use `create(ClassifyZeroShotRequestSchema)` to create a new message.
  */
 export const ClassifyZeroShotRequestSchema: GenMessage<ClassifyZeroShotRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 12);
+  messageDesc(file_glimpse_v1_classification_service, 13);
 
 /**
  * ClassifyZeroShotResult is the answer to one input.
@@ -643,7 +699,7 @@ export type ClassifyZeroShotResult = Message<"glimpse.v1.ClassifyZeroShotResult"
  * Use `create(ClassifyZeroShotResultSchema)` to create a new message.
  */
 export const ClassifyZeroShotResultSchema: GenMessage<ClassifyZeroShotResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 13);
+  messageDesc(file_glimpse_v1_classification_service, 14);
 
 /**
  * ClassifyZeroShotResponse is the response of ClassifyZeroShot.
@@ -664,7 +720,7 @@ export type ClassifyZeroShotResponse = Message<"glimpse.v1.ClassifyZeroShotRespo
  * Use `create(ClassifyZeroShotResponseSchema)` to create a new message.
  */
 export const ClassifyZeroShotResponseSchema: GenMessage<ClassifyZeroShotResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 14);
+  messageDesc(file_glimpse_v1_classification_service, 15);
 
 /**
  * SearchExamplesRequest is the request of SearchExamples.
@@ -721,7 +777,7 @@ export type SearchExamplesRequest = Message<"glimpse.v1.SearchExamplesRequest"> 
  * Use `create(SearchExamplesRequestSchema)` to create a new message.
  */
 export const SearchExamplesRequestSchema: GenMessage<SearchExamplesRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 15);
+  messageDesc(file_glimpse_v1_classification_service, 16);
 
 /**
  * SearchExamplesResult is the answer to one input.
@@ -770,7 +826,7 @@ export type SearchExamplesResult = Message<"glimpse.v1.SearchExamplesResult"> & 
  * Use `create(SearchExamplesResultSchema)` to create a new message.
  */
 export const SearchExamplesResultSchema: GenMessage<SearchExamplesResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 16);
+  messageDesc(file_glimpse_v1_classification_service, 17);
 
 /**
  * SearchExamplesResponse is the response of SearchExamples.
@@ -798,7 +854,7 @@ export type SearchExamplesResponse = Message<"glimpse.v1.SearchExamplesResponse"
  * Use `create(SearchExamplesResponseSchema)` to create a new message.
  */
 export const SearchExamplesResponseSchema: GenMessage<SearchExamplesResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 17);
+  messageDesc(file_glimpse_v1_classification_service, 18);
 
 /**
  * Decision says what to do with the best label.
