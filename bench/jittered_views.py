@@ -45,7 +45,7 @@ def view(image: Image.Image, jitter: Jitter, rng: np.random.Generator) -> Image.
     width, height = min(1.0, (area * shape) ** 0.5), min(1.0, (area / shape) ** 0.5)
     left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
     box = (left * image.width, top * image.height, (left + width) * image.width, (top + height) * image.height)
-    crop = image.crop(tuple(round(edge) for edge in box))  # type: ignore[arg-type]
+    crop = image.crop(tuple(round(edge) for edge in box))
     if rng.random() < 0.5:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast):

@@ -124,6 +124,7 @@ class _Figures:
     def __init__(self, drawn: Draw, vectors: Array) -> None:
         self._drawn, self._vectors = drawn, vectors.reshape(-1, _VIEWS, vectors.shape[1])
         self._alone = _ask(drawn, vectors).reshape(len(self._vectors), _VIEWS, -1)
+        self._of_all = self._engine(_VIEWS)
 
     def pooled(self, count: int) -> Answers:
         """Returns the engine's answers for the first views; of one view, those for each view alone."""
@@ -139,14 +140,14 @@ class _Figures:
     @property
     def dissent(self) -> float:
         """The part of the views whose own best label is not that of their thing."""
-        return float(np.mean(self._alone.argmax(2) != self._engine(_VIEWS).argmax(1)[:, None]))
+        return float(np.mean(self._alone.argmax(2) != self._of_all.argmax(1)[:, None]))
 
     def rivals(self) -> Iterator[tuple[str, Answers]]:
         """Yields other ways to combine all views, and their answers."""
         logs = np.log(np.maximum(self._alone, _LEAST))
         effective = self._effective_views()[:, None]
         ways = {
-            "the engine: log probabilities, weighted by exp(-entropy)": self._engine(_VIEWS),
+            "the engine: log probabilities, weighted by exp(-entropy)": self._of_all,
             "the mean vector": _ask(self._drawn, normalize(self._vectors.mean(1))),
             "mean log probability": softmax(logs.mean(1), 1.0),
             "mean log probability x effective views": softmax(logs.mean(1) * effective, 1.0),
@@ -171,13 +172,12 @@ class _Figures:
 def _ask(drawn: Draw, queries: Array, things: Rows | None = None) -> Floats:
     """Returns the labels' probabilities, `(n, C)` in the order of the engine's labels."""
     near = NearestSimilarities(nearest_similarities(queries, drawn.enrolled.vectors), np.full(len(queries), -1.0))
-    labels, coordinates = drawn.engine.labels, drawn.span.coordinates(queries)
-    answers = predict(drawn.engine, coordinates, near, SETTINGS, len(labels), things=things).predictions
-    place = {label: column for column, label in enumerate(labels)}
-    result = np.zeros((len(answers), len(labels)))
-    for row, answer in zip(result, answers, strict=True):
-        row[[place[label] for label in answer.labels]] = answer.probabilities
-    return result
+    found = predict(drawn.engine, drawn.span.coordinates(queries), near, SETTINGS, 1, things=things)
+    evaluation = drawn.engine.evaluation(found.kind)
+    assert evaluation is not None
+    probabilities = softmax(found.scores, 1 / evaluation.answer_temperature)
+    np.testing.assert_allclose(probabilities.max(1), [one.probabilities[0] for one in found.predictions], rtol=1e-6)
+    return probabilities
 
 
 def _answers(probabilities: Floats, drawn: Draw) -> Answers:
@@ -186,7 +186,7 @@ def _answers(probabilities: Floats, drawn: Draw) -> Answers:
 
 
 def _joined(answers: list[Answers]) -> Answers:
-    return Answers(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))  # type: ignore[arg-type]
+    return Answers(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
 
 def _rival_lines(named: list[str], figures: list[_Figures], single_error: float) -> list[list[str]]:

@@ -14,7 +14,8 @@ SETTINGS = DecisionSettings(Policy(), EXAMPLE_SCALE)
 def pooled(views: Array, scale: float = 1.0) -> Array:
     """Pools the views of a single thing."""
     scores = np.concatenate([np.zeros((1, views.shape[1]), np.float32), views])
-    return pool_views(scores, softmax(scores, scale), np.zeros(len(views), int))[0]
+    things = np.zeros(len(views), np.intp)
+    return np.asarray(pool_views(scores, softmax(scores, scale), things)[0], np.float32)
 
 
 def test_views_that_agree_are_as_sure_as_each_of_them() -> None:

@@ -129,7 +129,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             Inbound(settings),
             snapshots,
             neighbors,
-            Classifier(backbones, neighbors, query_stats, recorder),
+            Classifier(backbones, neighbors, query_stats, recorder, settings.max_inputs),
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),

@@ -50,7 +50,8 @@ def test_a_thing_gets_one_answer_with_its_views_and_their_dissent(fitted: Vector
     assert other.label_id == other.views[0].label_id
     assert other.dissent == 0.25
     [alone_answer] = fitted.classify(alone)
-    assert (single.label_id, single.probability) == (alone_answer.label_id, pytest.approx(alone_answer.probability))
+    assert single.label_id == alone_answer.label_id
+    assert single.probability == pytest.approx(alone_answer.probability)
     assert not single.views
     assert not single.HasField("dissent")
 

@@ -55,7 +55,7 @@ def classify(
             return client.classify(collection, [of_region(item, box) for item in inputs], top_k=top, domain=domain)
 
         if views:
-            thing, result = ask_about_views(sources, call)
+            thing, result = ask_about_views(sources, box, call)
             printer.show([thing], [result])
         else:
             for batch in batched(sources):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.input_reader import Source
@@ -24,22 +25,20 @@ def parse_region(text: str | None) -> Region | None:
 
 
 def of_region(item: Input, region: Region | None) -> Input:
-    """Returns an input with the region of its picture, or of its views' pictures; texts have none."""
-    if region is None or isinstance(item.content, Text):
+    """Returns an input with the region of its picture; other inputs have none."""
+    if region is None or not isinstance(item.content, Path | bytes):
         return item
-    if isinstance(item.content, Views):
-        views = [of_region(Input(content), region).content for content in item.content.contents]
-        return replace(item, content=Views(views))
     return replace(item, content=Image(item.content, region))
 
 
 def ask_about_views(
-    sources: Sources, call: Callable[[list[Input]], Sequence[ClassifyResult]]
+    sources: Sources, region: Region | None, call: Callable[[list[Input]], Sequence[ClassifyResult]]
 ) -> tuple[Source, ClassifyResult]:
     """Asks about one thing that all inputs show.
 
     Args:
         sources: The inputs.
+        region: The region of each picture; None for all of it.
         call: Sends inputs to the server and returns its results.
 
     Returns:
@@ -55,5 +54,6 @@ def ask_about_views(
     for view in views:
         if view.failure:
             return replace(thing, name=view.name), failed_result(ClassifyResult, view.failure)
-    [result] = call([Input(Views([view.as_input().content for view in views]))])
+    contents = [Text(view.content) if isinstance(view.content, str) else Image(view.content, region) for view in views]
+    [result] = call([Input(Views(contents))])
     return thing, result

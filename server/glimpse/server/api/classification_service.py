@@ -15,7 +15,7 @@ from glimpse.server.errors import RequestError, failed_precondition, item_status
 from glimpse.server.inference.batch_results import add_results, good_vectors, set_timings
 from glimpse.server.inference.embedder import input_fields
 from glimpse.server.inference.embedding_spaces import source_of_collection
-from glimpse.server.inference.views import check_inputs, count_inputs, embed_things
+from glimpse.server.inference.views import embed_things
 from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
@@ -54,7 +54,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         """
         deadline = deadline_of(context)
         options = Options.read(request.options, self.settings.max_labels, "options")
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         collection_ids = parse_collections(request.collections, _MAX_COLLECTIONS, "collections")
         await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
         views = self.runtime.catalog.find_all(collection_ids, "collections")
@@ -103,7 +103,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
         Checks counts, mode and backbone; then `classify_zero_shot` embeds prompts and inputs, and compares them.
         """
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
         check_enum(request.mode, types_pb2.LabelMode.values(), "mode")
         top_k = request.top_k if request.HasField("top_k") else 5
@@ -115,7 +115,9 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         backbone.check_prompts_alone()
         fields = input_fields(request.inputs)
-        return await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
+        return await classify_zero_shot(
+            backbone, request, fields, top_k, deadline_of(context), self.settings.max_inputs
+        )
 
     @unary
     async def SearchExamples(self, request: pb.SearchExamplesRequest, context: Context) -> pb.SearchExamplesResponse:
@@ -125,16 +127,17 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         at once. The size of the response is checked as it grows.
         """
         started, deadline = time.monotonic(), deadline_of(context)
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
         await self.runtime.catalog.follower.wait_for_revision(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
         check_entries(len(request.inputs), min(top_k, view.examples.max_count), "top_k")
         search_filter = _search_filter(view, request)
-        self.runtime.neighbors.check_searchable(view, count_inputs(request.inputs), deadline)
+        self.runtime.neighbors.check_searchable(view, len(request.inputs), deadline)
         source = source_of_collection(view.record, self.runtime.backbones)
-        outcomes = await embed_things(source, request.inputs, input_fields(request.inputs), deadline)
+        fields = input_fields(request.inputs)
+        outcomes = await embed_things(source, request.inputs, fields, deadline, self.settings.max_inputs)
         revision, searching = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
         neighbors = await self.runtime.neighbors.search_all(view, queries, top_k, search_filter)
@@ -142,8 +145,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         results = add_results(response.results.add, request.inputs, outcomes)
         prefix = resource_names.example_name(view.record.id, "")
         for result, nearest in zip(results, neighbors, strict=True):
-            for fields in evidence_fields(prefix, nearest):
-                result.neighbors.add(**fields)
+            for values in evidence_fields(prefix, nearest):
+                result.neighbors.add(**values)
             check_answer_bytes(size := size + result.ByteSize(), "top_k")
         head_seconds = time.monotonic() - searching
         record_stage("head", searching, head_seconds)

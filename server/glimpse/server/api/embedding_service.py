@@ -12,8 +12,9 @@ from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.batch_results import Outcome, add_results, good_vectors, set_timings
 from glimpse.server.inference.embedder import input_fields
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
-from glimpse.server.inference.views import check_inputs, embed_things
+from glimpse.server.inference.views import embed_things
 from glimpse.server.runtime import Runtime
+from glimpse.server.validation import check_count
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
 
@@ -33,9 +34,9 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         """Checks backbone and count, embeds a list of inputs, and returns one result for each."""
         started = time.monotonic()
         source = source_of_backbone(self.runtime.backbones.find(request.backbone, "backbone"))
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         fields = input_fields(request.inputs)
-        outcomes = await embed_things(source, request.inputs, fields, deadline_of(context))
+        outcomes = await embed_things(source, request.inputs, fields, deadline_of(context), self.settings.max_inputs)
         return _respond(source, request.inputs, outcomes, started)
 
     @streaming
@@ -52,7 +53,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 if item.refusal:
                     raise item.refusal
                 outcomes = await retry_while_queue_full(
-                    lambda: embed_things(source, [item.input], ["input"], deadline), deadline
+                    lambda: embed_things(source, [item.input], ["input"], deadline, self.settings.max_inputs), deadline
                 )
             except RequestError as refusal:
                 outcomes = [refusal]

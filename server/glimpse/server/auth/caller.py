@@ -104,12 +104,13 @@ def _inputs(message: Any) -> int:
     """
     if not isinstance(message, Message):
         return 0
+    request: Any = message
     fields = message.DESCRIPTOR.fields_by_name
     if "examples" in fields:
-        return len(message.examples)
+        return len(request.examples)
     if "inputs" in fields:
-        return sum(map(_views, message.inputs))
-    return _views(message.input) if "input" in fields and message.HasField("input") else 0
+        return sum(_views(item) for item in request.inputs)
+    return _views(request.input) if "input" in fields and request.HasField("input") else 0
 
 
 def _views(item: types_pb2.Input) -> int:

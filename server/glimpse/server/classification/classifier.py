@@ -27,7 +27,7 @@ from glimpse.server.inference.batch_results import (
 )
 from glimpse.server.inference.embedder import Embedded
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
-from glimpse.server.inference.views import count_inputs, embed_things, kind_of
+from glimpse.server.inference.views import embed_things
 from glimpse.server.resource_names import collection_name, example_name, normal
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
@@ -121,11 +121,19 @@ class Classifier:
     """Classifies inputs: embeds them, finds their neighbours, and decides."""
 
     def __init__(
-        self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats, recorder: QueryRecorder
+        self,
+        backbones: Backbones,
+        neighbors: NeighborSearch,
+        stats: QueryStats,
+        recorder: QueryRecorder,
+        max_inputs: int,
     ) -> None:
-        """Counts every decision in `stats`, and passes the queries of collections that keep some to `recorder`."""
+        """Counts every decision in `stats`, and passes the queries of collections that keep some to `recorder`.
+
+        A call has at most `max_inputs` inputs, each view of a thing counted as one.
+        """
         self._backbones, self._neighbors, self._stats = backbones, neighbors, stats
-        self._recorder = recorder
+        self._recorder, self._max_inputs = recorder, max_inputs
 
     async def classify(
         self,
@@ -153,11 +161,11 @@ class Classifier:
         """
         started = time.monotonic()
         for view in views:
-            self._neighbors.check_searchable(view, count_inputs(inputs), deadline)
-        has_vectors = any(kind_of(item) == "vector" for item in inputs)
+            self._neighbors.check_searchable(view, len(inputs), deadline)
+        has_vectors = any(item.WhichOneof("content") in ("vector", "views") for item in inputs)
         sources = [source_of_collection(view.record, self._backbones) for view in views]
         keys = [_pass_key(source, has_vectors) for source in sources]
-        by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
+        by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline, self._max_inputs)
         passes = list(by_pass.values())
         outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
         response, size = pb.ClassifyResponse(), 0
@@ -233,10 +241,14 @@ def _pass_key(source: Source, has_vectors: bool) -> _PassKey:
 
 
 async def _embed(
-    sources: dict[_PassKey, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
+    sources: dict[_PassKey, Source],
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str] | None,
+    deadline: float,
+    max_inputs: int,
 ) -> dict[_PassKey, list[Outcome]]:
     """Embeds the inputs in all passes concurrently. Raises RequestError."""
-    passes = [embed_things(source, inputs, fields, deadline) for source in sources.values()]
+    passes = [embed_things(source, inputs, fields, deadline, max_inputs) for source in sources.values()]
     if len(passes) == 1:
         return dict(zip(sources, [await passes[0]], strict=True))
     # Wait for all passes, so that none is left running if one fails.

@@ -36,7 +36,12 @@ _MAX_PROMPTS, _MAX_BACKGROUND_TEXTS = 4_096, 256
 
 
 async def classify_zero_shot(
-    backbone: LoadedBackbone, request: pb.ClassifyZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
+    backbone: LoadedBackbone,
+    request: pb.ClassifyZeroShotRequest,
+    fields: Sequence[str],
+    top_k: int,
+    deadline: float,
+    max_inputs: int,
 ) -> pb.ClassifyZeroShotResponse:
     """Scores inputs against the directions of the request's prompts.
 
@@ -46,6 +51,7 @@ async def classify_zero_shot(
         fields: The field of each input in the request, for errors.
         top_k: The number of labels to return for each input.
         deadline: In time.monotonic() seconds.
+        max_inputs: The limit of inputs in a call, each view counted as one.
 
     Returns:
         One result for each input, in order; an input that fails has a status and does not fail the others.
@@ -63,7 +69,7 @@ async def classify_zero_shot(
     for label, direction in zip(labels, directions, strict=True):
         classifier.set_text(label, direction)
     own = await _background_texts(source, request, deadline, spend)
-    outcomes = await embed_things(source, request.inputs, fields, deadline)
+    outcomes = await embed_things(source, request.inputs, fields, deadline, max_inputs)
     decided_from = time.monotonic()
     settings = await _settings(
         backbone, request, tuple(map(tuple, labels.values())), np.stack(directions), outcomes, own

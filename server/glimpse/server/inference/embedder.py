@@ -40,7 +40,11 @@ class Embedded:
 
 
 async def embed_all(
-    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
+    source: Source,
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str] | None,
+    deadline: float,
+    kinds: Sequence[str | None] | None = None,
 ) -> list[Embedded | RequestError]:
     """Embeds images and texts, and checks vectors.
 
@@ -49,6 +53,7 @@ async def embed_all(
         inputs: The inputs.
         fields: Name of each input in errors; by default `inputs[0]`, `inputs[1]`, and so on.
         deadline: In time.monotonic() seconds.
+        kinds: The kind of each input's content, if it is known.
 
     Returns:
         The embedded input or the error of each input, in order.
@@ -62,8 +67,8 @@ async def embed_all(
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
     refusals: dict[str | None, RequestError | None] = {}  # by kind of input; checked once, before any input is decoded
     regions: RegionDecodes | None = None
-    for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
-        kind = item.WhichOneof("content")
+    kinds = [item.WhichOneof("content") for item in inputs] if kinds is None else kinds
+    for position, (item, field, kind) in enumerate(zip(inputs, fields, kinds, strict=True)):
         if kind not in refusals:
             refusals[kind] = _refusal(source, kind, deadline)
         if len(item.id) > MAX_NAME:

@@ -9,7 +9,6 @@ from glimpse.fewshot import mean_direction
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.inference.embedder import Embedded, embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import Source
-from glimpse.server.validation import check_count
 from glimpse.v1 import types_pb2
 
 #: Views of one thing.
@@ -21,14 +20,6 @@ def count_inputs(inputs: Sequence[types_pb2.Input]) -> int:
     return sum(len(item.views.inputs) or 1 if item.HasField("views") else 1 for item in inputs)
 
 
-def check_inputs(inputs: Sequence[types_pb2.Input], most: int) -> None:
-    """Checks that a call has 1 to `most` inputs, each view counted as one. Raises RequestError."""
-    check_count(inputs, most, "inputs")
-    if (count := count_inputs(inputs)) > most:
-        message = f"inputs has {count} items, each view counted as one; at most {most} items in one call"
-        raise invalid("TOO_MANY", message, "inputs")
-
-
 def kind_of(item: types_pb2.Input) -> str:
     """Returns `image`, `text` or `vector`; of views, the kind of the first one."""
     kind = item.WhichOneof("content")
@@ -38,15 +29,30 @@ def kind_of(item: types_pb2.Input) -> str:
 
 
 async def embed_things(
-    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
+    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float, most: int
 ) -> list[Embedded | RequestError]:
-    """Embeds inputs, some of which may have views; arguments and results are those of `embed_all`.
+    """Embeds inputs, some of which may have views; `embed_all` describes the arguments and results.
 
     The vector of a thing is the mean direction of its views' vectors, and `Embedded.views` has the views. A thing fails
     with its first view that fails.
+
+    Args:
+        source: As of `embed_all`.
+        inputs: The inputs.
+        fields: As of `embed_all`.
+        deadline: As of `embed_all`.
+        most: The limit of inputs in a call, each view counted as one.
+
+    Raises:
+        RequestError: As of `embed_all`, or there are too many views.
     """
-    if not any(item.HasField("views") for item in inputs):
-        return await embed_all(source, inputs, fields, deadline)
+    # Inputs without views are the usual case, which this must not slow down.
+    kinds = [item.WhichOneof("content") for item in inputs]
+    if "views" not in kinds:
+        return await embed_all(source, inputs, fields, deadline, kinds)
+    if (total := count_inputs(inputs)) > most:
+        message = f"inputs has {total} items, each view counted as one; at most {most} items in one call"
+        raise invalid("TOO_MANY", message, "inputs")
     fields = input_fields(inputs) if fields is None else fields
     single, names, counts, refusals = [], [], [], {}
     for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
@@ -64,11 +70,11 @@ async def embed_things(
     embedded = iter(await embed_all(source, single, names, deadline))
     outcomes: list[Embedded | RequestError] = []
     for position, (item, field, count) in enumerate(zip(inputs, fields, counts, strict=True)):
-        parts = [next(embedded) for _ in range(count)]
+        own = [next(embedded) for _ in range(count)]
         if position in refusals:
             outcomes.append(refusals[position])
         else:
-            outcomes.append(_combined(parts, source, field) if item.HasField("views") else parts[0])
+            outcomes.append(_combined(own, source, field) if item.HasField("views") else own[0])
     return outcomes
 
 
