@@ -18,7 +18,7 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class Jitter:
-    """How a view differs from its photograph. The mirror image is as likely as the photograph itself.
+    """The difference of a view from its photograph. The mirror image is as likely as the photograph itself.
 
     Attributes:
         name: The strength.

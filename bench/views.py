@@ -19,6 +19,7 @@ Regions: the least cosine between the vector of a region and that of the picture
 import argparse
 import io
 from collections.abc import Iterator
+from functools import cache as lazy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from bench.fewshot.draws import SETTINGS, Draw, draw
 from bench.jittered_views import LIGHT, MEDIUM, STRONG, Jitter, views
 from bench.report import Section, Target, page_head, write_tables
-from bench.vectors import DATA, Array, Labelled, mobilenet, pictures
+from bench.vectors import DATA, Array, Labelled, cached, mobilenet, pictures
 from glimpse.backbone import Encoder, Region, bundled, decode_image, decode_regions, load_bundle
 from glimpse.evaluate.figures.metrics import Flags, calibration_error, reliability
 from glimpse.fewshot import NearestSimilarities, normalize, predict
@@ -91,10 +92,11 @@ def views_figures(data: Path, draws: int) -> tuple[list[Section], list[Target]]:
     rivals: list[list[str]] = []
     targets: list[Target] = []
     for shots in _SHOTS:
-        drawn = [draw(sets, sorted(set(sets[1].labels)), shots, _FIRST_SEED + seed) for seed in range(draws)]
-        whole = _joined([_answers(_ask(one, sets[1].vectors), one) for one in drawn])
+        drawn = [_Drawn(sets, shots, _FIRST_SEED + seed) for seed in range(draws)]
+        whole = _joined([one.answers(one.ask("whole", sets[1].vectors)) for one in drawn])
         for jitter, vectors in shown.items():
-            figures = [_Figures(one, vectors) for one in drawn]
+            figures = [_Figures(one, jitter.name, vectors) for one in drawn]
+            print(jitter.name, shots, flush=True)
             by_count = {count: _joined([one.pooled(count) for one in figures]) for count in _COUNTS}
             ratio = by_count[_VIEWS].error / by_count[1].error
             named = [f"{jitter.name}, {100 * jitter.least:.0f}-{100 * jitter.most:.0f} %", str(shots)]
@@ -118,24 +120,56 @@ def _asked(files: list[Path]) -> list[Path]:
     return [file for label, some in sorted(by_label.items()) if label != _CLUTTER for file in some[-_QUERIES:]]
 
 
+class _Drawn:
+    """A draw, which is fitted only if an answer of it is not stored."""
+
+    def __init__(self, sets: tuple[Labelled, Labelled], shots: int, seed: int) -> None:
+        self.labels = sorted(set(sets[1].labels))
+        self._truth = sets[1].labels
+        self._name = f"views-answers-{shots}-{seed}"
+        self._fitted = lazy(lambda: draw(sets, self.labels, shots, seed))
+
+    def ask(self, name: str, queries: Array, things: Rows | None = None) -> Floats:
+        """Returns the labels' probabilities, `(n, C)`; `name` names the stored ones."""
+        return np.asarray(cached(f"{self._name}-{name}", lambda: _ask(self._fitted(), queries, things)), np.float64)
+
+    def answers(self, probabilities: Floats) -> Answers:
+        """Returns the best labels' probabilities, and whether they are right."""
+        best = np.array(self.labels)[probabilities.argmax(1)]
+        return Answers(probabilities.max(1), best == self._truth)
+
+    def within_labels(self) -> float:
+        """Returns the mean cosine between two examples of one label."""
+        return float(cached(f"{self._name}-within", lambda: np.array([_within_labels(self._fitted())], np.float32))[0])
+
+
+def _within_labels(drawn: Draw) -> float:
+    cosines = []
+    for label in set(drawn.enrolled.labels):
+        some = normalize(drawn.enrolled.vectors[drawn.enrolled.labels == label])
+        cosines.append(((some @ some.T).sum() - len(some)) / (len(some) * (len(some) - 1)))
+    return float(np.mean(cosines))
+
+
 class _Figures:
     """The answers of one draw for the views of every thing, `(n * 5, d)`."""
 
-    def __init__(self, drawn: Draw, vectors: Array) -> None:
-        self._drawn, self._vectors = drawn, vectors.reshape(-1, _VIEWS, vectors.shape[1])
-        self._alone = _ask(drawn, vectors).reshape(len(self._vectors), _VIEWS, -1)
+    def __init__(self, drawn: _Drawn, name: str, vectors: Array) -> None:
+        self._drawn, self._name, self._vectors = drawn, name, vectors.reshape(-1, _VIEWS, vectors.shape[1])
+        self._alone = drawn.ask(f"{name}-alone", vectors).reshape(len(self._vectors), _VIEWS, -1)
         self._of_all = self._engine(_VIEWS)
 
     def pooled(self, count: int) -> Answers:
         """Returns the engine's answers for the first views; of one view, those for each view alone."""
         if count == 1:
-            return _joined([_answers(self._alone[:, view], self._drawn) for view in range(_VIEWS)])
-        return _answers(self._engine(count), self._drawn)
+            return _joined([self._drawn.answers(self._alone[:, view]) for view in range(_VIEWS)])
+        return self._drawn.answers(self._engine(count))
 
     def _engine(self, count: int) -> Floats:
         some = self._vectors[:, :count]
         queries = np.concatenate([normalize(some.mean(1)), some.reshape(-1, some.shape[2])])
-        return _ask(self._drawn, queries, np.repeat(np.arange(len(some)), count))[: len(some)]
+        things = np.repeat(np.arange(len(some)), count)
+        return self._drawn.ask(f"{self._name}-{count}", queries, things)[: len(some)]
 
     @property
     def dissent(self) -> float:
@@ -148,24 +182,21 @@ class _Figures:
         effective = self._effective_views()[:, None]
         ways = {
             "the engine: log probabilities, weighted by exp(-entropy)": self._of_all,
-            "the mean vector": _ask(self._drawn, normalize(self._vectors.mean(1))),
+            "the mean vector": self._drawn.ask(f"{self._name}-mean", normalize(self._vectors.mean(1))),
             "mean log probability": softmax(logs.mean(1), 1.0),
             "mean log probability x effective views": softmax(logs.mean(1) * effective, 1.0),
             "sum of log probabilities": softmax(logs.sum(1), 1.0),
             "mean probability": self._alone.mean(1),
         }
         for name, probabilities in ways.items():
-            yield name, _answers(probabilities, self._drawn)
+            yield name, self._drawn.answers(probabilities)
 
     def _effective_views(self) -> Floats:
         """Returns the design effect's number of views, (n,): 1 if they are equal, 5 if they are as far as examples."""
         cosines = np.einsum("nkd,njd->nkj", self._vectors, self._vectors).sum((1, 2))
         between = (cosines - _VIEWS) / (_VIEWS * (_VIEWS - 1))
-        within = []
-        for label in set(self._drawn.enrolled.labels):
-            some = normalize(self._drawn.enrolled.vectors[self._drawn.enrolled.labels == label])
-            within.append(((some @ some.T).sum() - len(some)) / (len(some) * (len(some) - 1)))
-        dependence = np.clip((between - np.mean(within)) / (1 - np.mean(within)), 0, 1)
+        within = self._drawn.within_labels()
+        dependence = np.clip((between - within) / (1 - within), 0, 1)
         return np.asarray(_VIEWS / (1 + (_VIEWS - 1) * dependence), np.float64)
 
 
@@ -175,14 +206,10 @@ def _ask(drawn: Draw, queries: Array, things: Rows | None = None) -> Floats:
     found = predict(drawn.engine, drawn.span.coordinates(queries), near, SETTINGS, 1, things=things)
     evaluation = drawn.engine.evaluation(found.kind)
     assert evaluation is not None
+    assert list(drawn.engine.labels) == sorted(set(drawn.queries.labels))
     probabilities = softmax(found.scores, 1 / evaluation.answer_temperature)
     np.testing.assert_allclose(probabilities.max(1), [one.probabilities[0] for one in found.predictions], rtol=1e-6)
-    return probabilities
-
-
-def _answers(probabilities: Floats, drawn: Draw) -> Answers:
-    best = np.array(drawn.engine.labels)[probabilities.argmax(1)]
-    return Answers(probabilities.max(1), best == drawn.queries.labels)
+    return probabilities.astype(np.float32)
 
 
 def _joined(answers: list[Answers]) -> Answers:

@@ -1,4 +1,4 @@
-"""What of pictures is asked about: a box of each, and whether several show one thing."""
+"""The parts of pictures that are asked about: a box of each, and whether several show one thing."""
 
 from collections.abc import Sequence
 

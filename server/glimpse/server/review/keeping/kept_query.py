@@ -68,7 +68,7 @@ class KeptQuery:
 
     @property
     def waits_for_crop(self) -> bool:
-        """Whether its image is kept and not cropped yet."""
+        """True if its image is kept and not cropped yet."""
         return self.is_item and self.keeps_content and self.region is not None and not self.digest
 
     def crop(self, content: bytes) -> None:
