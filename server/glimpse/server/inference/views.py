@@ -83,10 +83,11 @@ def _refusal(item: types_pb2.Input, field: str) -> RequestError | None:
     if item.HasField("region"):
         message = "a region is a part of an image; set it in the views"
         return invalid("REGION_WITHOUT_IMAGE", message, f"{field}.region")
-    if not MIN_VIEWS <= len(views) <= MAX_VIEWS:
-        reason = "TOO_MANY" if len(views) > MAX_VIEWS else "TOO_FEW"
-        message = f"a thing has {MIN_VIEWS} to {MAX_VIEWS} views, not {len(views)}"
-        return invalid(reason, message, f"{field}.views.inputs")
+    message = f"a thing has {MIN_VIEWS} to {MAX_VIEWS} views, not {len(views)}"
+    if len(views) < MIN_VIEWS:
+        return invalid("TOO_FEW", message, f"{field}.views.inputs")
+    if len(views) > MAX_VIEWS:
+        return invalid("TOO_MANY", message, f"{field}.views.inputs")
     for place, view in enumerate(views):
         if view.HasField("views"):
             message = "a view has no views of its own"
