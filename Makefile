@@ -84,6 +84,7 @@ bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-
 # These need torch: they export a ViT-B/32 and sentence encoders.
 TORCH_BENCHES := bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check
 TORCH_BENCHES += bench-static-text bench-label-policy bench-attributes bench-unlabelled-domains bench-adapt
+TORCH_BENCHES += bench-views bench-adapt-blocks
 bench-unlabelled-domains: build/bench/vaderSentiment-0.5.zip
 $(TORCH_BENCHES): bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)

@@ -96,7 +96,7 @@ class Turns:
         self.place, self.writing = place, False
         self.inflight, sampling = InflightLimiter(1 << 40), Sampling()
         self.recorder = Recorder(self.inflight, sampling)
-        self.worker = ReviewWorker(self, self.recorder, sampling, place.keeper, self)  # type: ignore[arg-type]
+        self.worker = ReviewWorker(self, self.recorder, sampling, place.keeper, self, self)  # type: ignore[arg-type]
         for task in self.worker._tasks:
             task.cancel()  # the test takes every turn
 

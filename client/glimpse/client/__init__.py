@@ -5,13 +5,13 @@ It needs only grpcio, protobuf and NumPy.
 
 from glimpse.client._async.client import AsyncClient
 from glimpse.client._sync.client import Client
-from glimpse.client.requests._content import Image, Text
+from glimpse.client.requests._content import Image, Region, Text, Views
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality, Scope
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._labels import Composition, LabelPolicy
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, MistakeCost, ReviewPolicy
 from glimpse.client.results._caller import Caller
-from glimpse.client.results._classification import Classification, ClassifyResult
+from glimpse.client.results._classification import Classification, ClassifyResult, ViewAnswer
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
     AgreementFigures,
@@ -153,6 +153,7 @@ __all__ = [
     "Reembedding",
     "ReembeddingFailure",
     "ReembeddingSide",
+    "Region",
     "ResourceExhausted",
     "Retry",
     "ReviewGroup",
@@ -180,4 +181,6 @@ __all__ = [
     "Unimplemented",
     "Unknown",
     "Vector",
+    "ViewAnswer",
+    "Views",
 ]

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from glimpse.backbone.images.jpeg_scaling import scaled_decode_cosine
     from glimpse.backbone.images.limits import ImageLimits
     from glimpse.backbone.images.preprocess import decode_image
-    from glimpse.backbone.images.resize import Thumbnail
+    from glimpse.backbone.images.regions import decode_regions
+    from glimpse.backbone.images.resize import Crop, Thumbnail
     from glimpse.backbone.inference.encoder import Encoder
     from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
     from glimpse.backbone.processors import cores, limit_libraries
     from glimpse.backbone.prompts import name_as_prompt, with_templates
+    from glimpse.backbone.region import Region
     from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "MINI",
     "Bundle",
     "BundleError",
+    "Crop",
     "DecisionRule",
     "DecoderPool",
     "Embedder",
@@ -47,6 +50,7 @@ __all__ = [
     "LargeImage",
     "Manifest",
     "Prepared",
+    "Region",
     "TextRule",
     "Thumbnail",
     "Tokenizer",
@@ -54,6 +58,7 @@ __all__ = [
     "bundled",
     "cores",
     "decode_image",
+    "decode_regions",
     "limit_libraries",
     "load_bundle",
     "name_as_prompt",
@@ -72,8 +77,10 @@ _MODULES = {
     "manifest": ("DecisionRule", "FORMAT_VERSION", "ImageRule", "Manifest", "TextRule"),
     "images.limits": ("ImageLimits",),
     "images.preprocess": ("decode_image",),
-    "images.resize": ("Thumbnail",),
+    "images.regions": ("decode_regions",),
+    "images.resize": ("Crop", "Thumbnail"),
     "prompts": ("name_as_prompt", "with_templates"),
+    "region": ("Region",),
     "processors": ("cores", "limit_libraries"),
     "embedder": ("Kind", "MINI", "Prepared", "Embedder", "open_bundle"),
     "images.jpeg_scaling": ("scaled_decode_cosine",),

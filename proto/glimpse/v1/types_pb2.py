@@ -24,27 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16glimpse/v1/types.proto\x12\nglimpse.v1\"/\n\x06Vector\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65mbedding_space\x18\x02 \x01(\t\"e\n\x05Input\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12$\n\x06vector\x18\x04 \x01(\x0b\x32\x12.glimpse.v1.VectorH\x00\x42\t\n\x07\x63ontent\"b\n\nItemStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x16\n\x0eretry_delay_ms\x18\x05 \x01(\x03\"\x8b\x01\n\x07Timings\x12\x11\n\tdecode_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x11\n\tencode_ms\x18\x03 \x01(\x01\x12\x0f\n\x07head_ms\x18\x04 \x01(\x01\x12\x11\n\tcommit_ms\x18\x05 \x01(\x01\x12\x10\n\x08total_ms\x18\x06 \x01(\x01\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\"k\n\x07\x43ontent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x0f\n\x05image\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x42\t\n\x07\x63ontent*`\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eMODALITY_IMAGE\x10\x01\x12\x11\n\rMODALITY_TEXT\x10\x02\x12\x13\n\x0fMODALITY_VECTOR\x10\x03*\xd1\x01\n\x04Head\x12\x14\n\x10HEAD_UNSPECIFIED\x10\x00\x12\x13\n\x0fHEAD_CLASS_MEAN\x10\x01\x12\x10\n\x0cHEAD_PROMPTS\x10\x02\x12\x1f\n\x1bHEAD_CLASS_MEAN_AND_PROMPTS\x10\x03\x12\x0c\n\x08HEAD_LDA\x10\x04\x12\x18\n\x14HEAD_LDA_AND_PROMPTS\x10\x05\x12\x15\n\x11HEAD_KERNEL_RIDGE\x10\x06\x12\x18\n\x14HEAD_PROJECTED_RIDGE\x10\x07\x12\x12\n\x0eHEAD_NEIGHBORS\x10\x08*]\n\tLabelMode\x12\x1a\n\x16LABEL_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14LABEL_MODE_EXCLUSIVE\x10\x01\x12\x1a\n\x16LABEL_MODE_INDEPENDENT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16glimpse/v1/types.proto\x12\nglimpse.v1\"/\n\x06Vector\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65mbedding_space\x18\x02 \x01(\t\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01\"*\n\x05Views\x12!\n\x06inputs\x18\x01 \x03(\x0b\x32\x11.glimpse.v1.Input\"\xad\x01\n\x05Input\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12$\n\x06vector\x18\x04 \x01(\x0b\x32\x12.glimpse.v1.VectorH\x00\x12\"\n\x05views\x18\x06 \x01(\x0b\x32\x11.glimpse.v1.ViewsH\x00\x12\"\n\x06region\x18\x05 \x01(\x0b\x32\x12.glimpse.v1.RegionB\t\n\x07\x63ontent\"b\n\nItemStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x16\n\x0eretry_delay_ms\x18\x05 \x01(\x03\"\x8b\x01\n\x07Timings\x12\x11\n\tdecode_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x11\n\tencode_ms\x18\x03 \x01(\x01\x12\x0f\n\x07head_ms\x18\x04 \x01(\x01\x12\x11\n\tcommit_ms\x18\x05 \x01(\x01\x12\x10\n\x08total_ms\x18\x06 \x01(\x01\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\"k\n\x07\x43ontent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.glimpse.v1.ItemStatus\x12\x0f\n\x05image\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x42\t\n\x07\x63ontent*`\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eMODALITY_IMAGE\x10\x01\x12\x11\n\rMODALITY_TEXT\x10\x02\x12\x13\n\x0fMODALITY_VECTOR\x10\x03*\xd1\x01\n\x04Head\x12\x14\n\x10HEAD_UNSPECIFIED\x10\x00\x12\x13\n\x0fHEAD_CLASS_MEAN\x10\x01\x12\x10\n\x0cHEAD_PROMPTS\x10\x02\x12\x1f\n\x1bHEAD_CLASS_MEAN_AND_PROMPTS\x10\x03\x12\x0c\n\x08HEAD_LDA\x10\x04\x12\x18\n\x14HEAD_LDA_AND_PROMPTS\x10\x05\x12\x15\n\x11HEAD_KERNEL_RIDGE\x10\x06\x12\x18\n\x14HEAD_PROJECTED_RIDGE\x10\x07\x12\x12\n\x0eHEAD_NEIGHBORS\x10\x08*]\n\tLabelMode\x12\x1a\n\x16LABEL_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14LABEL_MODE_EXCLUSIVE\x10\x01\x12\x1a\n\x16LABEL_MODE_INDEPENDENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'glimpse.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODALITY']._serialized_start=541
-  _globals['_MODALITY']._serialized_end=637
-  _globals['_HEAD']._serialized_start=640
-  _globals['_HEAD']._serialized_end=849
-  _globals['_LABELMODE']._serialized_start=851
-  _globals['_LABELMODE']._serialized_end=944
+  _globals['_MODALITY']._serialized_start=721
+  _globals['_MODALITY']._serialized_end=817
+  _globals['_HEAD']._serialized_start=820
+  _globals['_HEAD']._serialized_end=1029
+  _globals['_LABELMODE']._serialized_start=1031
+  _globals['_LABELMODE']._serialized_end=1124
   _globals['_VECTOR']._serialized_start=38
   _globals['_VECTOR']._serialized_end=85
-  _globals['_INPUT']._serialized_start=87
-  _globals['_INPUT']._serialized_end=188
-  _globals['_ITEMSTATUS']._serialized_start=190
-  _globals['_ITEMSTATUS']._serialized_end=288
-  _globals['_TIMINGS']._serialized_start=291
-  _globals['_TIMINGS']._serialized_end=430
-  _globals['_CONTENT']._serialized_start=432
-  _globals['_CONTENT']._serialized_end=539
+  _globals['_REGION']._serialized_start=87
+  _globals['_REGION']._serialized_end=148
+  _globals['_VIEWS']._serialized_start=150
+  _globals['_VIEWS']._serialized_end=192
+  _globals['_INPUT']._serialized_start=195
+  _globals['_INPUT']._serialized_end=368
+  _globals['_ITEMSTATUS']._serialized_start=370
+  _globals['_ITEMSTATUS']._serialized_end=468
+  _globals['_TIMINGS']._serialized_start=471
+  _globals['_TIMINGS']._serialized_end=610
+  _globals['_CONTENT']._serialized_start=612
+  _globals['_CONTENT']._serialized_end=719
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,7 @@ from glimpse.fewshot.label_tree import LabelTree, set_members
 from glimpse.fewshot.rejection import Fits, is_calibrated, measure_fits
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
+from glimpse.fewshot.views import pool_views
 
 
 def predict(
@@ -44,6 +45,7 @@ def predict(
     top_k: int,
     candidates: Rows | None = None,
     domain: str = "",
+    things: Rows | None = None,
 ) -> Predictions:
     """Scores and decides queries with the head that answers now.
 
@@ -55,6 +57,8 @@ def predict(
         top_k: how many labels to return per query.
         candidates: `(n, k)` rows of the labels to score, -1 for none; None scores all.
         domain: the queries' domain, "" if it is unknown.
+        things: `(m,)`, if the last m queries are views: the row of each one's thing, whose query is the mean direction
+            of its views. The scores of a thing are pooled from its views, unless only candidates are scored.
 
     Returns:
         The head, whether it is calibrated, and one prediction per query.
@@ -72,6 +76,8 @@ def predict(
     if candidates is not None:
         # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
         scores[(candidates < 0).all(1)] = 0.0
+    elif things is not None:
+        scores = pool_views(scores, None if settings.independent else _exclusive(call, scores)[0], things)
     each, best = np.arange(len(scores))[:, None], top_columns(scores, max(top_k, 2))
     calibrated = _Calibrated.of(call, scores)
     composed = _composed(call, calibrated, is_complete=candidates is None)

@@ -120,7 +120,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(Reembedder(catalog, backbones).close)
         inflight, sampling = InflightLimiter(settings.max_held_bytes), Sampling()
         recorder, keeper = Recorder(inflight, sampling), Keeper(settings.max_review_bytes)
-        review = ReviewWorker(catalog, recorder, sampling, keeper, ItemReembedder(catalog, backbones))
+        review = ReviewWorker(catalog, recorder, sampling, keeper, ItemReembedder(catalog, backbones), decoders)
         stack.push_async_callback(review.close)
         stack.push_async_callback(DecisionWriter(catalog, query_stats.pending).close)
         yield Runtime(
@@ -136,7 +136,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             Inbound(settings),
             snapshots,
             neighbors,
-            Classifier(backbones, neighbors, query_stats, recorder),
+            Classifier(backbones, neighbors, query_stats, recorder, settings.max_inputs),
             Enroller(catalog, backbones, neighbors, fitter, settings),
             compactor,
             ReembeddingStatus(catalog, backbones, fitter),

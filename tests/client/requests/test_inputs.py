@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
+from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Region, Text, Vector, Views
 from glimpse.client.requests._batches import Part
 from glimpse.client.requests._images import png_of_array
 from glimpse.client.requests._input_requests import classify_zero_shot, search_examples
 from glimpse.client.requests._resource_requests import update_label
+from glimpse.v1 import types_pb2
 
 from ..conftest import SPACE, Script
 
@@ -236,3 +237,30 @@ def test_only_unreadable_inputs_fail(client: Client, tmp_path: Path) -> None:
     with Pillow.open(tmp_path / "cut.png") as broken:
         results = client.embed([broken, Path("null\0byte"), Path(os.fsdecode(b"absent \xff")), "well"])
     assert [result.error.reason if result.error else "" for result in results] == ["FILE_UNREADABLE"] * 3 + [""]
+
+
+def test_an_image_may_have_a_region(client: Client, script: Script, folder: Path) -> None:
+    client.embed([Image("red apple", Region(0.25, 0, 0.5, 1)), Image(b"raw", (0, 0, 1, 0.5)), Image(b"raw")])
+    first, second, whole = script.requests[0].inputs
+    assert (first.image, first.region) == (b"file", types_pb2.Region(x=0.25, width=0.5, height=1))
+    assert second.region == types_pb2.Region(width=1, height=0.5)
+    assert not whole.HasField("region")
+
+
+def test_views_are_one_input(client: Client, script: Script, folder: Path) -> None:
+    client.embed(Views([Path("red apple"), Image(b"raw", (0, 0, 1, 0.5)), "a text", Vector(np.zeros(2), SPACE)]))
+    [thing] = script.requests[0].inputs
+    assert [view.WhichOneof("content") for view in thing.views.inputs] == ["image", "image", "text", "vector"]
+    assert thing.views.inputs[1].region.height == 0.5
+
+
+def test_each_view_counts_as_an_input_of_a_chunk(client: Client, script: Script) -> None:
+    client.embed([Input(Views(["a"] * 32)) for _ in range(9)] + ["b"])
+    assert [len(request.inputs) for request in script.requests] == [8, 2]
+
+
+def test_a_view_that_cannot_be_read_fails_its_thing_only(client: Client, script: Script) -> None:
+    bad, good = client.embed([Views(["a", Path("absent.png")]), "good"])
+    assert bad.error is not None
+    assert (bad.error.reason, bad.error.message.split(":")[0]) == ("FILE_UNREADABLE", "absent.png")
+    assert good.ok

@@ -170,4 +170,29 @@ def test_an_answer_has_a_place_in_the_tree_of_labels(
     open_zone(page, console, "teach", collection)
     expect(row(page, f"{LABELS[0]} in Figures")).to_be_visible()
     expect(page.locator(".label-row").filter(has_text="in Figures")).to_have_count(2)
+
+
+def test_a_box_of_the_picture_is_asked_about(page: Page, console: ConsoleProcess, square: Path) -> None:
+    open_zone(page, console, "ask", SHAPES)
+    box = page.get_by_label("Box of each picture")
+    box.fill("0, 0, 1")
+    choose_files(page, square)
+    expect(page.get_by_role("alert").filter(has_text="four numbers")).to_be_visible()
+    box.fill("0, 0, 1, 0.5")
+    choose_files(page, square)
+    answer = page.get_by_role("article")
+    expect(answer).to_have_count(1)
+    # Half of the picture is not the example itself.
+    expect(answer.locator(".decision")).to_be_visible()
+    expect(answer.get_by_text("cosine 1.000")).to_have_count(0)
+
+
+def test_several_pictures_of_one_thing_get_one_answer(page: Page, console: ConsoleProcess, pictures: Path) -> None:
+    open_zone(page, console, "ask", SHAPES)
+    page.get_by_role("checkbox", name="The pictures of one drop").click()
+    drop(page.locator("body"), *sorted((pictures / "more" / LABELS[1]).iterdir()))
+    answer = page.get_by_role("article")
+    expect(answer).to_have_count(1)
+    expect(answer.get_by_role("heading", name="and 3 more views")).to_be_visible()
+    expect(answer.get_by_text("All 4 views agree.")).to_be_visible()
     check_axe(page)

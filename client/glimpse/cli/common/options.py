@@ -172,6 +172,18 @@ MaxDecodeBytes = Annotated[
     ),
 ]
 TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Number of results per input.")]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="X,Y,W,H",
+        help="Use only this box of each picture, in parts of 1: left edge, upper edge, width, height.",
+    ),
+]
+Views = Annotated[
+    bool,
+    typer.Option("--views", help="All inputs show one thing: they get one answer. 2 to 32 inputs."),
+]
 Domain = Annotated[
     str, typer.Option("--domain", metavar="TEXT", help="Domain of the inputs: their camera, site or style.")
 ]

@@ -29,7 +29,7 @@ _FIELDS = (
         "expected_cost",
     ),
     *within("subtree", "label", "path", "probability", "labels", "label_count"),
-    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
+    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "dissent", "views", "truncated"),
     *(*TIMING_FIELDS, *ERROR_FIELDS),
 )
 # An independent label of this probability holds. Of exclusive labels, no two have more.
@@ -80,6 +80,10 @@ class ResultPrinter:
             )
             return
         assert self._table is not None  # noqa: S101 (`show` makes it for the first answer)
+        if classification.dissent:
+            dissenting = [view.label or "none" for view in classification.views if view.label != classification.label]
+            count = f"{len(dissenting)} of {len(classification.views)}"
+            print_note(f"dissent: {source.name}: {count} views have another best label ({', '.join(dissenting)})")
         self._table.row(*self._row(source, classification), colour=_COLOURS.get(classification.decision, ""))
 
     def _columns(self) -> list[Column]:
@@ -163,7 +167,15 @@ def _classification_json(classification: Classification) -> dict[str, Any]:
         "head_reason": classification.head_reason,
         "calibrated": classification.calibrated,
         "revision": classification.revision,
+        **_views_json(classification),
     }
+
+
+def _views_json(classification: Classification) -> dict[str, Any]:
+    """Returns the views' own answers and their dissent, or nothing for an input without views."""
+    if classification.dissent is None:
+        return {}
+    return {"dissent": classification.dissent, "views": [view.to_dict() for view in classification.views]}
 
 
 def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:

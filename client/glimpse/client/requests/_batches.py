@@ -84,16 +84,17 @@ class Batch(Generic[T]):
 
 
 def chunks(items: Iterable[Prepared], room: int) -> Iterator[list[Prepared]]:
-    """Yields lists of at most MAX_ITEMS items and at most `room` bytes together."""
+    """Yields lists of at most MAX_ITEMS items, each view counted as one, and at most `room` bytes together."""
     chunk: list[Prepared] = []
-    size = 0
+    size = count = 0
     for item in items:
         cost = item.size + _FRAMING_BYTES
-        if chunk and (len(chunk) == MAX_ITEMS or size + cost > room):
+        if chunk and (count + item.inputs > MAX_ITEMS or size + cost > room):
             yield chunk
-            chunk, size = [], 0
+            chunk, size, count = [], 0, 0
         chunk.append(item)
         size += cost
+        count += item.inputs
     if chunk:
         yield chunk
 

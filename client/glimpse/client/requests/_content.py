@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -43,26 +43,57 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A box of an upright image, which is 1 wide and 1 high.
+
+    Attributes:
+        x: The left edge.
+        y: The upper edge.
+        width: The width; x + width is at most 1.
+        height: The height; y + height is at most 1.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """An image.
+    """An image, or a region of it.
 
     Attributes:
         content: Encoded bytes, a path (here a `str` is a path), an open binary file, a Pillow image, or a NumPy array
             of shape `(height, width, 3)`, RGB, dtype uint8.
+        region: The part of the image that is used, as if it had been cropped to it; a Region, or its four numbers.
+            None: all of it. An image that is given with several regions in one call is decoded once for them.
     """
 
     content: AnyImage | str
+    region: Region | tuple[float, float, float, float] | None = None
 
 
-Content = AnyImage | str | Vector | Text | Image
-"""An image, a text (a str that does not look like a file), or a vector."""
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Several views of one thing, for example frames or angles, which get one answer.
+
+    Attributes:
+        contents: 2 to 32 images, texts or vectors. Each counts as an input of the call.
+    """
+
+    contents: "Sequence[AnyImage | str | Vector | Text | Image]"
+
+
+Content = AnyImage | str | Vector | Text | Image | Views
+"""An image, a text (a str that does not look like a file), a vector, or several views of one thing."""
 
 
 def as_list(value: Any, *more: type) -> Iterable[Any]:
     """Returns a list of one for a single input or a value of the types `more`, and any other value unchanged."""
     if isinstance(value, list | tuple):
         return value
-    kinds = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase, Vector, Text, Image, *more)
+    kinds = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase, Vector, Text, Image, Views, *more)
     # A temporary file has a `read` method but no base class in common, and would be iterated line by line.
     single = isinstance(value, kinds) or is_pillow_image(value) or hasattr(value, "read")
     if isinstance(value, np.ndarray):
@@ -99,7 +130,7 @@ def path_of(content: Any) -> str:
     Raises:
         TypeError: If the path is a URL.
     """
-    if isinstance(content, bytes | str | Text | Vector):
+    if isinstance(content, bytes | str | Text | Vector | Views):
         return ""
     inner = content.content if isinstance(content, Image) else content
     if not isinstance(inner, os.PathLike) and not (isinstance(inner, str) and isinstance(content, Image)):
@@ -137,6 +168,6 @@ def image_bytes(content: Any, limit: int) -> bytes:
             return content
         raise TypeError("open an image file in binary mode: open(..., 'rb')")
     raise TypeError(
-        "an input is bytes, a Path, a Pillow or NumPy image, an open file, a str (a text), Text(...), Image(...) "
-        f"or Vector(...), not {type(inner).__name__}"
+        "an input is bytes, a Path, a Pillow or NumPy image, an open file, a str (a text), Text(...), Image(...), "
+        f"Vector(...) or Views(...), not {type(inner).__name__}"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from glimpse.client.requests._content import Content, Text, as_list, image_bytes, path_of, text_of
+from glimpse.client.requests._content import Content, Image, Region, Text, Views, as_list, image_bytes, path_of, text_of
 from glimpse.client.results._resources import Vector
 from glimpse.v1 import collection_service_pb2, types_pb2
 
@@ -19,7 +19,7 @@ class Input:
     """An input to embed, classify or search with, with an id.
 
     Attributes:
-        content: An image, a text or a vector.
+        content: An image, a text, a vector, or several views of one thing.
         id: Id that the result repeats, at most 256 characters. Empty: the result of a file has its path.
     """
 
@@ -80,6 +80,12 @@ class Prepared:
     failure: types_pb2.ItemStatus | None
     path: str = ""
 
+    @property
+    def inputs(self) -> int:
+        """The number of inputs that the item counts as: each view of a thing is one."""
+        message = self.message
+        return len(message.views.inputs) or 1 if isinstance(message, types_pb2.Input) else 1
+
 
 def prepare_input(content: AnyInput, max_bytes: int) -> Prepared:
     """Prepares an input. A file that cannot be read, or a message over `max_bytes`, is a failure of the item.
@@ -137,7 +143,8 @@ def _reason(content: Content, error: OSError | ValueError) -> tuple[grpc.StatusC
     missing = isinstance(error, FileNotFoundError)
     code = grpc.StatusCode.NOT_FOUND if missing else grpc.StatusCode.INVALID_ARGUMENT
     why = getattr(error, "strerror", None) or error
-    return code, "FILE_UNREADABLE", f"{path_of(content) or 'the image'}: {why}"
+    name = getattr(error, "filename", None) if isinstance(content, Views) else path_of(content)
+    return code, "FILE_UNREADABLE", f"{name or 'the image'}: {why}"
 
 
 def _message(content: Content, item_id: str, max_bytes: int) -> types_pb2.Input:
@@ -148,7 +155,14 @@ def _message(content: Content, item_id: str, max_bytes: int) -> types_pb2.Input:
     if isinstance(content, Vector):
         vector = types_pb2.Vector(data=content.values.tobytes(), embedding_space=content.embedding_space)
         return types_pb2.Input(id=item_id, vector=vector)
-    return types_pb2.Input(id=item_id, image=image_bytes(content, max_bytes))
+    if isinstance(content, Views):
+        views = [_message(view, "", max_bytes) for view in content.contents]
+        return types_pb2.Input(id=item_id, views=types_pb2.Views(inputs=views))
+    message = types_pb2.Input(id=item_id, image=image_bytes(content, max_bytes))
+    if isinstance(content, Image) and content.region is not None:
+        region = content.region if isinstance(content.region, Region) else Region(*content.region)
+        message.region.MergeFrom(types_pb2.Region(x=region.x, y=region.y, width=region.width, height=region.height))
+    return message
 
 
 def _empty(

@@ -9,6 +9,32 @@ from glimpse.client.results._resources import last_segment
 from glimpse.client.results._results import Evidence, ItemResult, LabelScore, Subtree, short_repr
 
 
+@dataclass(frozen=True, slots=True)
+class ViewAnswer:
+    """The answer that one view of a thing would get alone.
+
+    Attributes:
+        decision: Whether the view's best label would be accepted.
+        label: Id of the best label. Empty if no label can score.
+        probability: Probability of the best label, in [0, 1].
+        similarity: Cosine to the mean of the best label.
+    """
+
+    decision: Decision
+    label: str
+    probability: float
+    similarity: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain values: the decision by name."""
+        return {
+            "decision": self.decision.name,
+            "label": self.label,
+            "probability": self.probability,
+            "similarity": self.similarity,
+        }
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Classification:
     """The answer of one collection, or of the prompts of a zero-shot call, to one input.
@@ -37,6 +63,8 @@ class Classification:
             background competed: a label has examples, or the call switched it off.
         subtree: The part of the labels' tree that holds the prediction set. None without a tree, and where labels are
             independent.
+        views: The views' own answers, in the order of `Views`; empty for other inputs.
+        dissent: Part of the views whose own best label is not `label`, from 0 to 1. None for other inputs.
         expected_cost: Expected cost of the answer. None if the collection has no mistake costs.
     """
 
@@ -57,6 +85,8 @@ class Classification:
     similarity: float
     background_probability: float | None
     subtree: Subtree | None = None
+    views: tuple[ViewAnswer, ...] = ()
+    dissent: float | None = None
     expected_cost: float | None = None
 
     def __repr__(self) -> str:
@@ -82,6 +112,7 @@ class Classification:
             "background_probability": self.background_probability,
             "subtree": self.subtree.to_dict() if self.subtree else None,
             "expected_cost": self.expected_cost,
+            "dissent": self.dissent,
             "calibrated": self.calibrated,
             "decision_reason": self.decision_reason,
             "head": self.head.name,
@@ -91,6 +122,7 @@ class Classification:
                 {"label": label.label, "score": label.score, "probability": label.probability} for label in self.labels
             ],
             "evidence": [example.to_dict() for example in self.evidence],
+            "views": [view.to_dict() for view in self.views],
         }
 
 

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 from glimpse.client.requests._enums import Decision, Head, member
 from glimpse.client.results import _results as results
-from glimpse.client.results._classification import Classification, ClassifyResult
+from glimpse.client.results._classification import Classification, ClassifyResult, ViewAnswer
 from glimpse.client.results._enrollment import Enrollment, EnrollResult
 from glimpse.client.results._parse_resources import example, item_error, optional, vector
 from glimpse.client.transport._status import ItemError
@@ -87,6 +87,11 @@ def _classification(message: classification.Classification) -> Classification:
         similarity=message.similarity,
         background_probability=optional(message, "background_probability"),
         subtree=_subtree(message.subtree) if message.HasField("subtree") else None,
+        views=tuple(
+            ViewAnswer(member(Decision, view.decision), view.label_id, view.probability, view.similarity)
+            for view in message.views
+        ),
+        dissent=optional(message, "dissent"),
         expected_cost=optional(message, "expected_cost"),
     )
 

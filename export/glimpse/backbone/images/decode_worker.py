@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from functools import lru_cache
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,12 +24,15 @@ from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.images.decode_cost import DecodeCost
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.preprocess import decode_image, make_thumbnail
-from glimpse.backbone.images.resize import Thumbnail
+from glimpse.backbone.images.regions import crop_image, decode_regions
+from glimpse.backbone.images.resize import Crop, Thumbnail
 from glimpse.backbone.images.shared_block import SharedBlock
 from glimpse.backbone.manifest import ImageRule
+from glimpse.backbone.region import Region
 
-#: First byte of an answer. Pixels follow it, or are in the shared block; a thumbnail follows it as JPEG.
-READY, PIXELS, SHARED_PIXELS, JPEG, REFUSED, LARGE = b"R", b"P", b"S", b"J", b"E", b"L"
+#: First byte of an answer. Pixels follow it, or are in the shared block; a thumbnail or a crop follows it as
+#: a file.
+READY, PIXELS, SHARED_PIXELS, FILE, REFUSED, LARGE = b"R", b"P", b"S", b"F", b"E", b"L"
 #: Memory that a picture may take without asking: enough for 8 megapixels.
 SMALL_BYTES = 64 << 20
 # The bound until the header has been read.
@@ -39,6 +43,7 @@ COPIES = 2
 SPARE_BYTES = 32 << 20
 #: A worker that holds this much more memory than at its start (a decoder leaks) exits, and the pool starts another.
 KEPT_BYTES = 64 << 20
+_RULES: dict[str, type[ImageRule]] = {rule.__name__: rule for rule in (ImageRule, Thumbnail, Crop)}
 # From malloc.h. Large blocks go back to the system immediately, so that they are free for the next picture. A few MiB
 # of small blocks are kept: allocating them again for each picture took as long as decoding it.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
@@ -76,9 +81,10 @@ def _prepare(limits: ImageLimits) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int, block: SharedBlock) -> bytes:
+def _answer(request: dict[str, Any], data: bytes, limits: ImageLimits, held: int, block: SharedBlock) -> bytes:
     """Decodes one picture and returns the answer; `held` is the memory the process holds before, in bytes."""
-    allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]), bool(request["thumbnail"]))
+    allowed, rule = request["memory_bytes"], _rule(request["rule"], request["kind"])
+    regions = [Region(*values) for values in request["regions"]]
     held += COPIES * len(data) + SPARE_BYTES
 
     def charge(cost: DecodeCost) -> None:
@@ -89,8 +95,13 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, hel
     _bound(held, _OPENING)
     try:
         if isinstance(rule, Thumbnail):
-            return JPEG + make_thumbnail(data, rule, limits, charge)
-        pixels = np.ascontiguousarray(decode_image(data, rule, limits, charge))
+            return FILE + make_thumbnail(data, rule, limits, charge)
+        if isinstance(rule, Crop):
+            return FILE + crop_image(data, regions[0], limits, charge)
+        if regions:
+            pixels = decode_regions(data, rule, regions, limits, charge)
+        else:
+            pixels = np.ascontiguousarray(decode_image(data, rule, limits, charge))
         return SHARED_PIXELS if block.write(pixels.data.cast("B")) else PIXELS + pixels.tobytes()
     except LargeImage as error:
         return LARGE + str(error.memory_bytes).encode()
@@ -102,8 +113,8 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, hel
 
 
 @lru_cache(maxsize=16)
-def _rule(text: str, thumbnail: bool) -> ImageRule:
-    return (Thumbnail if thumbnail else ImageRule).model_validate_json(text)
+def _rule(text: str, kind: str) -> ImageRule:
+    return _RULES[kind].model_validate_json(text)
 
 
 def _bound(held: int, cost: DecodeCost) -> None:

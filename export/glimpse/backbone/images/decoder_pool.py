@@ -8,17 +8,19 @@ import json
 import signal
 import threading
 import weakref
+from collections.abc import Sequence
 from queue import LifoQueue
 
 import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone.errors import InputError, LargeImage
-from glimpse.backbone.images.decode_worker import JPEG, LARGE, PIXELS, REFUSED, SMALL_BYTES
+from glimpse.backbone.images.decode_worker import FILE, LARGE, PIXELS, REFUSED, SMALL_BYTES
 from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.images.memory_budget import MemoryBudget
 from glimpse.backbone.images.worker_process import WorkerProcess
 from glimpse.backbone.manifest import ImageRule
+from glimpse.backbone.region import Region
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -56,22 +58,28 @@ class DecoderPool:
         except LargeImage as large:
             return self.decode_large(data, rule, large)
 
-    def decode_small(self, data: bytes, rule: ImageRule) -> Pixels:
+    def decode_small(self, data: bytes, rule: ImageRule, regions: Sequence[Region] = ()) -> Pixels:
         """Decodes a picture that needs little memory.
 
+        Args:
+            data: the encoded picture.
+            rule: the resize that follows, a Thumbnail or a Crop.
+            regions: n parts of the picture, for which it is decoded once; none for the whole picture. A Crop has one.
+
         Returns:
-            Pixels; for a Thumbnail, the bytes of a JPEG, uint8 (n,).
+            Pixels, uint8 (size, size, 3), or (n, size, size, 3) of regions; of a Thumbnail the bytes of a JPEG and of a
+            Crop those of a PNG, uint8 (bytes,).
 
         Raises:
-            InputError: see `decode_image`.
+            InputError: see `decode_image` and `decode_regions`.
             LargeImage: the picture needs more memory; pass this to `decode_large`.
         """
-        return self._run(data, rule, SMALL_BYTES)
+        return self._run(data, rule, SMALL_BYTES, regions)
 
-    def decode_large(self, data: bytes, rule: ImageRule, large: LargeImage) -> Pixels:
+    def decode_large(self, data: bytes, rule: ImageRule, large: LargeImage, regions: Sequence[Region] = ()) -> Pixels:
         """Decodes a picture that `decode_small` refused, after waiting for room in the budget. Raises InputError."""
         with self._budget.taken(large.memory_bytes):
-            return self._run(data, rule, large.memory_bytes)
+            return self._run(data, rule, large.memory_bytes, regions)
 
     def start(self) -> None:
         """Starts a worker before the first picture arrives, without waiting for it."""
@@ -84,31 +92,34 @@ class DecoderPool:
             self._closed = True
         self._end()
 
-    def _run(self, data: bytes, rule: ImageRule, memory_bytes: int) -> Pixels:
+    def _run(self, data: bytes, rule: ImageRule, memory_bytes: int, regions: Sequence[Region]) -> Pixels:
         worker = self._idle.get()
         try:
             worker = self._kept(worker) or self._start()
-            answer = self._ask(worker, data, rule, memory_bytes)
+            answer = self._ask(worker, data, rule, memory_bytes, regions)
         finally:
             self._idle.put(self._kept(worker))
-        return self._pixels(answer, rule) if answer else self._run(data, rule, memory_bytes)
+        if answer is None:
+            return self._run(data, rule, memory_bytes, regions)
+        return self._pixels(answer, rule, len(regions))
 
     def _ask(
-        self, worker: WorkerProcess, data: bytes, rule: ImageRule, memory_bytes: int
+        self, worker: WorkerProcess, data: bytes, rule: ImageRule, memory_bytes: int, regions: Sequence[Region]
     ) -> tuple[bytes, memoryview] | None:
         """Returns a worker's answer; None if the worker had exited by itself before the request."""
         try:
-            return worker.ask(data, rule, memory_bytes)
+            return worker.ask(data, rule, memory_bytes, regions)
         except (EOFError, OSError):
             if failure := self._failure(worker):
                 raise failure from None
             return None
 
-    def _pixels(self, answer: tuple[bytes, memoryview], rule: ImageRule) -> Pixels:
+    def _pixels(self, answer: tuple[bytes, memoryview], rule: ImageRule, regions: int) -> Pixels:
         kind, content = answer
         if kind == PIXELS:
-            return np.frombuffer(content, np.uint8).reshape(rule.size, rule.size, 3)
-        if kind == JPEG:
+            shape = (rule.size, rule.size, 3)
+            return np.frombuffer(content, np.uint8).reshape((regions, *shape) if regions else shape)
+        if kind == FILE:
             return np.frombuffer(content, np.uint8)
         if kind == LARGE:
             raise LargeImage(int(bytes(content)))

@@ -7,7 +7,7 @@ Pillow, because checkpoints were trained with it.
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from glimpse.backbone.images.resize import Thumbnail, encode_thumbnail, fit, sca
 from glimpse.backbone.images.rgb import DeepPixels, flatten
 from glimpse.backbone.images.tiff_layout import check_jpeg_blocks, check_layout, deep_pixels
 from glimpse.backbone.manifest import ImageRule
+from glimpse.backbone.region import Region
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -71,17 +72,16 @@ def decode_image(
         InputError: IMAGE_EMPTY, IMAGE_FORMAT_UNKNOWN, IMAGE_FORMAT_UNSUPPORTED, IMAGE_DAMAGED, IMAGE_TRUNCATED,
             IMAGE_TOO_LARGE or IMAGE_TOO_COMPLEX.
     """
-    file_format = _format_of(data)
-    with _input_errors(file_format):
-        loaded = _load(data, file_format, rule, limits or ImageLimits(), charge)
-        return np.asarray(fit(_upright(loaded), rule))
+    file_format = format_of(data)
+    with input_errors(file_format):
+        return np.asarray(fit(load_upright(data, file_format, rule, limits or ImageLimits(), charge), rule))
 
 
 def make_thumbnail(data: bytes, rule: Thumbnail, limits: ImageLimits, charge: Charge = lambda _: None) -> bytes:
     """Returns a picture as a small JPEG; arguments and errors are those of `decode_image`."""
-    file_format = _format_of(data)
-    with _input_errors(file_format):
-        return encode_thumbnail(_upright(_load(data, file_format, rule, limits, charge)), rule)
+    file_format = format_of(data)
+    with input_errors(file_format):
+        return encode_thumbnail(load_upright(data, file_format, rule, limits, charge), rule)
 
 
 def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
@@ -89,7 +89,32 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     return _upright(_loaded(image, b""))
 
 
-def _format_of(data: bytes) -> str:
+def load_upright(
+    data: bytes,
+    file_format: str,
+    rule: ImageRule,
+    limits: ImageLimits,
+    charge: Charge,
+    regions: Sequence[Region] = (),
+) -> Image.Image:
+    """Decodes a picture, or as much of a JPEG's scale as `rule` needs; call it within `input_errors`.
+
+    Args:
+        data: the encoded picture.
+        file_format: the name that `format_of` returns.
+        rule: the resize and crop that follow.
+        limits: limits of the picture.
+        charge: as of `decode_image`.
+        regions: what is cropped from the picture; a JPEG then keeps its full scale.
+
+    Returns:
+        The first frame: upright, 8-bit RGB, transparency over white.
+    """
+    return _upright(_load(data, file_format, rule, limits, charge, regions))
+
+
+def format_of(data: bytes) -> str:
+    """Returns the name of a picture's format. Raises InputError if it is empty, or of a format that is not read."""
     if not data:
         raise InputError("IMAGE_EMPTY", "the image has 0 bytes")
     file_format = sniff(data)
@@ -102,7 +127,7 @@ def _format_of(data: bytes) -> str:
 
 
 @contextmanager
-def _input_errors(file_format: str) -> Iterator[None]:
+def input_errors(file_format: str) -> Iterator[None]:
     """Translates what a decoder raises to an InputError."""
     try:
         yield
@@ -121,10 +146,17 @@ def _input_errors(file_format: str) -> Iterator[None]:
         raise InputError("IMAGE_DAMAGED", f"damaged {file_format}: {error}") from error
 
 
-def _load(data: bytes, file_format: str, rule: ImageRule, limits: ImageLimits, charge: Charge) -> _Loaded:
+def _load(
+    data: bytes,
+    file_format: str,
+    rule: ImageRule,
+    limits: ImageLimits,
+    charge: Charge,
+    regions: Sequence[Region],
+) -> _Loaded:
     if file_format == "WEBP" and (size := webp_size(data)):  # opening a WEBP already takes its memory
         check_size(size, limits)
-        admit(decode_cost("WEBP", "RGBA", size, rule), limits, charge)
+        admit(decode_cost("WEBP", "RGBA", size, rule, regions=regions), limits, charge)
     scans = count_scans(data, MAX_SCANS) if file_format == "JPEG" else 0
     if file_format == "JPEG2000":
         check_samples(data)
@@ -136,14 +168,21 @@ def _load(data: bytes, file_format: str, rule: ImageRule, limits: ImageLimits, c
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             check_scans(scans, image.size)
             decoder_bytes = coefficient_bytes(image, scans)
-            if rule.scaled_decode:
+            if rule.scaled_decode and not regions:
                 scale_down(image, rule)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             decoder_bytes = check_layout(image, limits.side, limits.pixels)
             check_jpeg_blocks(image, data, MAX_SCANS)
         if file_format != "WEBP":
-            turned = orientation in _TURNS
-            cost = decode_cost(file_format, image.mode, image.size, rule, decoder_bytes=decoder_bytes, turned=turned)
+            cost = decode_cost(
+                file_format,
+                image.mode,
+                image.size,
+                rule,
+                decoder_bytes=decoder_bytes,
+                turned=orientation in _TURNS,
+                regions=regions,
+            )
             admit(cost, limits, charge)
         return _loaded(image, stripped.exif)
 

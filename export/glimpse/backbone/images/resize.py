@@ -25,6 +25,12 @@ class Thumbnail(ImageRule):
     scaled_decode: bool = True
 
 
+class Crop(ImageRule):
+    """The rule of a region that keeps its own pixels."""
+
+    size: int = 1
+
+
 def scale_down(image: ImageFile.ImageFile, rule: ImageRule) -> None:
     """Sets the scale of a JPEG: the smallest of 1, 1/2, 1/4 and 1/8 that keeps `_SPARE` times the resized side."""
     least = _SPARE * (rule.resize_to or rule.size)

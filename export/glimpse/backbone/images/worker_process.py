@@ -5,15 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing.connection import Connection
 
 from glimpse.backbone.images.decode_worker import PIXELS, SHARED_PIXELS
 from glimpse.backbone.images.limits import ImageLimits
-from glimpse.backbone.images.resize import Thumbnail
 from glimpse.backbone.images.shared_block import SharedBlock, new_block
 from glimpse.backbone.manifest import ImageRule
+from glimpse.backbone.region import Region
 
 # Environment variables that a worker needs, none of which may hold a secret. HOME is needed because packages may be
 # installed there.
@@ -50,10 +51,13 @@ class WorkerProcess:
         """True while the process runs."""
         return self._process.poll() is None
 
-    def ask(self, data: bytes, rule: ImageRule, memory_bytes: int) -> tuple[bytes, memoryview]:
-        """Sends a picture; returns the answer's first byte and its content.
+    def ask(
+        self, data: bytes, rule: ImageRule, memory_bytes: int, regions: Sequence[Region]
+    ) -> tuple[bytes, memoryview]:
+        """Sends a picture, and the regions to decode if not the whole of it.
 
-        Raises EOFError or OSError if the process ends before it answers.
+        Returns the answer's first byte and its content. Raises EOFError or OSError if the process ends before it
+        answers.
         """
         if not self.ready:
             self._connection.recv_bytes()
@@ -62,7 +66,8 @@ class WorkerProcess:
         request = {
             "memory_bytes": memory_bytes,
             "rule": _text(rule),
-            "thumbnail": isinstance(rule, Thumbnail),
+            "kind": type(rule).__name__,
+            "regions": regions,
             "bytes": len(data),
             "shared": shared,
         }
@@ -71,7 +76,7 @@ class WorkerProcess:
             self._connection.send_bytes(data)
         answer = self._connection.recv_bytes()
         if answer == SHARED_PIXELS:
-            return PIXELS, memoryview(self._block.read(3 * rule.size**2))
+            return PIXELS, memoryview(self._block.read(3 * rule.size**2 * max(1, len(regions))))
         return answer[:1], memoryview(answer)[1:]
 
     def wait(self) -> int:

@@ -13,8 +13,9 @@ from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
 from glimpse.server.inference.batch_results import add_results, good_vectors, set_timings
-from glimpse.server.inference.embedder import embed_all, input_fields
+from glimpse.server.inference.embedder import input_fields
 from glimpse.server.inference.embedding_spaces import source_of_collection
+from glimpse.server.inference.views import embed_things
 from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
@@ -114,7 +115,9 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         backbone.check_prompts_alone()
         fields = input_fields(request.inputs)
-        return await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
+        return await classify_zero_shot(
+            backbone, request, fields, top_k, deadline_of(context), self.settings.max_inputs
+        )
 
     @unary
     async def SearchExamples(self, request: pb.SearchExamplesRequest, context: Context) -> pb.SearchExamplesResponse:
@@ -133,7 +136,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         search_filter = _search_filter(view, request)
         self.runtime.neighbors.check_searchable(view, len(request.inputs), deadline)
         source = source_of_collection(view.record, self.runtime.backbones)
-        outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
+        fields = input_fields(request.inputs)
+        outcomes = await embed_things(source, request.inputs, fields, deadline, self.settings.max_inputs)
         revision, searching = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
         neighbors = await self.runtime.neighbors.search_all(view, queries, top_k, search_filter)
@@ -141,8 +145,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         results = add_results(response.results.add, request.inputs, outcomes)
         prefix = resource_names.example_name(view.record.id, "")
         for result, nearest in zip(results, neighbors, strict=True):
-            for fields in evidence_fields(prefix, nearest):
-                result.neighbors.add(**fields)
+            for values in evidence_fields(prefix, nearest):
+                result.neighbors.add(**values)
             check_answer_bytes(size := size + result.ByteSize(), "top_k")
         head_seconds = time.monotonic() - searching
         record_stage("head", searching, head_seconds)

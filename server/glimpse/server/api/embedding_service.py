@@ -10,8 +10,9 @@ from glimpse.server.api.streaming import StreamInput, answers, opened, retry_whi
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.batch_results import Outcome, add_results, good_vectors, set_timings
-from glimpse.server.inference.embedder import embed_all, input_fields
+from glimpse.server.inference.embedder import input_fields
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
+from glimpse.server.inference.views import embed_things
 from glimpse.server.runtime import Runtime
 from glimpse.server.validation import check_count
 from glimpse.v1 import embedding_service_pb2 as pb
@@ -35,7 +36,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         source = source_of_backbone(self.runtime.backbones.find(request.backbone, "backbone"))
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         fields = input_fields(request.inputs)
-        outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
+        outcomes = await embed_things(source, request.inputs, fields, deadline_of(context), self.settings.max_inputs)
         return _respond(source, request.inputs, outcomes, started)
 
     @streaming
@@ -52,7 +53,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 if item.refusal:
                     raise item.refusal
                 outcomes = await retry_while_queue_full(
-                    lambda: embed_all(source, [item.input], ["input"], deadline), deadline
+                    lambda: embed_things(source, [item.input], ["input"], deadline, self.settings.max_inputs), deadline
                 )
             except RequestError as refusal:
                 outcomes = [refusal]

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from glimpse.server.auth.rate_limits import RateLimiter
 from glimpse.server.auth.scopes import EVERY, Grant, Need, Scope
 from glimpse.server.errors import Code, RequestError
+from glimpse.v1 import types_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,23 @@ class Caller:
 
 
 def _inputs(message: Any) -> int:
-    """Returns the number of inputs of a request. Prompts are counted later, once it is known which are new."""
+    """Returns the number of inputs of a request, each view of a thing counted as one.
+
+    Prompts are counted later, once it is known which are new.
+    """
     if not isinstance(message, Message):
         return 0
+    request: Any = message
     fields = message.DESCRIPTOR.fields_by_name
-    for name in ("inputs", "examples"):
-        if name in fields:
-            return len(getattr(message, name))
-    return int("input" in fields and message.HasField("input"))
+    if "examples" in fields:
+        return len(request.examples)
+    if "inputs" in fields:
+        return sum(_views(item) for item in request.inputs)
+    return _views(request.input) if "input" in fields and request.HasField("input") else 0
+
+
+def _views(item: types_pb2.Input) -> int:
+    return len(item.views.inputs) or 1 if item.HasField("views") else 1
 
 
 _ANONYMOUS = Caller()

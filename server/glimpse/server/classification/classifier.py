@@ -18,13 +18,16 @@ from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.batch_results import (
     Outcome,
     add_results,
+    add_views,
     good_kinds,
-    good_vectors,
     set_timings,
+    things_of_views,
     unknown_tokens,
+    vectors_with_views,
 )
-from glimpse.server.inference.embedder import Embedded, embed_all
+from glimpse.server.inference.embedder import Embedded
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
+from glimpse.server.inference.views import embed_things
 from glimpse.server.resource_names import collection_name, example_name, normal
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
@@ -118,11 +121,19 @@ class Classifier:
     """Classifies inputs: embeds them, finds their neighbours, and decides."""
 
     def __init__(
-        self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats, recorder: QueryRecorder
+        self,
+        backbones: Backbones,
+        neighbors: NeighborSearch,
+        stats: QueryStats,
+        recorder: QueryRecorder,
+        max_inputs: int,
     ) -> None:
-        """Counts every decision in `stats`, and passes the queries of collections that keep some to `recorder`."""
+        """Counts every decision in `stats`, and passes the queries of collections that keep some to `recorder`.
+
+        A call has at most `max_inputs` inputs, each view of a thing counted as one.
+        """
         self._backbones, self._neighbors, self._stats = backbones, neighbors, stats
-        self._recorder = recorder
+        self._recorder, self._max_inputs = recorder, max_inputs
 
     async def classify(
         self,
@@ -151,19 +162,19 @@ class Classifier:
         started = time.monotonic()
         for view in views:
             self._neighbors.check_searchable(view, len(inputs), deadline)
-        has_vectors = any(item.WhichOneof("content") == "vector" for item in inputs)
+        has_vectors = any(item.WhichOneof("content") in ("vector", "views") for item in inputs)
         sources = [source_of_collection(view.record, self._backbones) for view in views]
         keys = [_pass_key(source, has_vectors) for source in sources]
-        by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
+        by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline, self._max_inputs)
         passes = list(by_pass.values())
         outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
         response, size = pb.ClassifyResponse(), 0
         results = add_results(response.results.add, inputs, outcomes)
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
-        decided_from = time.monotonic()
+        decided_from, things = time.monotonic(), things_of_views(outcomes)
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
-            queries = good_vectors([embedded[i] for i in good], view.record.dimension)
+            queries = vectors_with_views([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
             neighborhood = await self._neighbors.find_neighborhood(view, queries, options.evidence)
             settings = decision_settings(view, source)
@@ -174,20 +185,26 @@ class Classifier:
             revision = view.record.revision
             nearest, candidates = neighborhood.nearest, neighborhood.candidates
             predictions = predict(
-                view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
+                view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain, things
             )
-            self._stats.add(view, map(attrgetter("decision"), predictions.predictions), nearest.examples)
+            # The views' own answers follow those of the inputs.
+            own = predictions.predictions[: len(good)]
+            self._stats.add(view, map(attrgetter("decision"), own), nearest.examples[: len(good)])
             if view.keeps_queries and options.keep:
                 good_inputs, good_outcomes = [inputs[i] for i in good], [embedded[i] for i in good]
-                self._recorder.add(view, good_inputs, good_outcomes, predictions.predictions, options.domain)
+                self._recorder.add(view, good_inputs, good_outcomes, own, options.domain)
             collection, prefix = collection_name(view.record.id), example_name(view.record.id, "")
-            answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=True)
+            messages = []
+            # The inputs come first; the rest are their views.
+            answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=False)
             for result, values, neighbors in answers:
                 evidence = evidence_fields(prefix, neighbors)
                 message = result.classifications.add(
                     collection=collection, revision=revision, evidence=evidence, **values
                 )
+                messages.append(message)
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
+            add_views(messages, predictions.predictions, things)
         record_stage("head", decided_from)
         set_timings(results, outcomes, started, time.monotonic() - decided_from)
         return response
@@ -224,10 +241,14 @@ def _pass_key(source: Source, has_vectors: bool) -> _PassKey:
 
 
 async def _embed(
-    sources: dict[_PassKey, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
+    sources: dict[_PassKey, Source],
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str] | None,
+    deadline: float,
+    max_inputs: int,
 ) -> dict[_PassKey, list[Outcome]]:
     """Embeds the inputs in all passes concurrently. Raises RequestError."""
-    passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
+    passes = [embed_things(source, inputs, fields, deadline, max_inputs) for source in sources.values()]
     if len(passes) == 1:
         return dict(zip(sources, [await passes[0]], strict=True))
     # Wait for all passes, so that none is left running if one fails.

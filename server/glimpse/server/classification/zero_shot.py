@@ -16,14 +16,16 @@ from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.batch_results import (
     Outcome,
     add_results,
+    add_views,
     good_kinds,
-    good_vectors,
     set_timings,
+    things_of_views,
     unknown_tokens,
+    vectors_with_views,
 )
-from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.inference.prompt_embeddings import prompt_directions
+from glimpse.server.inference.views import embed_things
 from glimpse.server.resource_names import MAX_LABEL, normal
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import check_answer_bytes, check_count, check_length, check_prompts
@@ -34,7 +36,12 @@ _MAX_PROMPTS, _MAX_BACKGROUND_TEXTS = 4_096, 256
 
 
 async def classify_zero_shot(
-    backbone: LoadedBackbone, request: pb.ClassifyZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
+    backbone: LoadedBackbone,
+    request: pb.ClassifyZeroShotRequest,
+    fields: Sequence[str],
+    top_k: int,
+    deadline: float,
+    max_inputs: int,
 ) -> pb.ClassifyZeroShotResponse:
     """Scores inputs against the directions of the request's prompts.
 
@@ -44,6 +51,7 @@ async def classify_zero_shot(
         fields: The field of each input in the request, for errors.
         top_k: The number of labels to return for each input.
         deadline: In time.monotonic() seconds.
+        max_inputs: The limit of inputs in a call, each view counted as one.
 
     Returns:
         One result for each input, in order; an input that fails has a status and does not fail the others.
@@ -61,18 +69,21 @@ async def classify_zero_shot(
     for label, direction in zip(labels, directions, strict=True):
         classifier.set_text(label, direction)
     own = await _background_texts(source, request, deadline, spend)
-    outcomes = await embed_all(source, request.inputs, fields, deadline)
+    outcomes = await embed_things(source, request.inputs, fields, deadline, max_inputs)
     decided_from = time.monotonic()
     settings = await _settings(
         backbone, request, tuple(map(tuple, labels.values())), np.stack(directions), outcomes, own
     )
-    queries = good_vectors(outcomes, manifest.dimension)
-    predictions = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
+    queries, things = vectors_with_views(outcomes, manifest.dimension), things_of_views(outcomes)
+    nearest = NearestSimilarities.none(len(queries))
+    predictions = predict(classifier, queries, nearest, settings, top_k, things=things)
     response, size = pb.ClassifyZeroShotResponse(), 0
     results = add_results(response.results.add, request.inputs, outcomes)
-    for result, values in zip(results, classification_fields(predictions), strict=True):
+    # The inputs come first; the rest are their views.
+    for result, values in zip(results, classification_fields(predictions), strict=False):
         result.classification.MergeFrom(pb.Classification(**values))
         check_answer_bytes(size := size + result.classification.ByteSize(), "top_k")
+    add_views([result.classification for result in results], predictions.predictions, things)
     record_stage("head", decided_from)
     set_timings(results, outcomes, started, time.monotonic() - decided_from)
     return response

@@ -15,10 +15,11 @@ from glimpse.server.enrollment.example_records import example_record, originals,
 from glimpse.server.enrollment.item_checks import ItemChecks
 from glimpse.server.enrollment.results import EnrollmentItem, enroll_results
 from glimpse.server.enrollment.similarity_checks import find_similar
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import RequestError, exhausted
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import source_of_collection
+from glimpse.server.inference.regions import region_of
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.v1 import collection_service_pb2 as pb
@@ -84,6 +85,7 @@ class _EnrollmentCall:
         if response is None:
             self._check_items(None)
             await self._embed()
+            await self._crop()
             await self._compare()
             response = await self._commit()
         return await self._respond(response)
@@ -120,6 +122,27 @@ class _EnrollmentCall:
             else:
                 item.embedded = outcome
                 item.record = example_record(item, outcome, source.embedding_space)
+
+    async def _crop(self) -> None:
+        """Makes the originals of the items that have a region, if the collection keeps inputs."""
+        left, backbone = self._enroller.limits.max_message_bytes, self._source.backbone
+        if not self._view.record.keep_inputs or isinstance(backbone, RequestError):
+            return
+        for item in self._items:
+            region = region_of(item.example.input)
+            if item.refusal or item.embedded is None or region is None:
+                continue
+            crop = await backbone.crop(item.example.input.image, region)
+            left -= len(crop)
+            if left < 0:
+                message = (
+                    "the regions of this call have too many bytes as PNG, which is how this collection keeps them; "
+                    "enroll fewer in one call, or smaller ones"
+                )
+                item.refusal, item.record = exhausted("REGIONS_TOO_LARGE", message), None
+                left += len(crop)
+            else:
+                item.crop = crop
 
     async def _compare(self) -> None:
         """Finds near duplicates, conflicts and outliers."""

@@ -8,6 +8,7 @@ from glimpse.ledger import EnrollRequest, ExampleRecord
 from glimpse.server.collections.attached_index import MODALITIES
 from glimpse.server.enrollment.results import EnrollmentItem
 from glimpse.server.inference.embedder import Embedded
+from glimpse.server.inference.regions import content_digest, region_of
 from glimpse.server.resource_names import normal
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -32,7 +33,7 @@ def example_record(item: EnrollmentItem, embedded: Embedded, space: str) -> Exam
     return ExampleRecord(
         id=secrets.token_hex(8),
         label_id=item.label_id,
-        content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
+        content_digest=content_digest(content, region_of(example.input)),
         modality=MODALITIES[example.input.WhichOneof("content")],
         vector=embedded.vector.astype("<f4").tobytes(),
         domain=normal(example.domain) if example.domain else "",
@@ -43,9 +44,19 @@ def example_record(item: EnrollmentItem, embedded: Embedded, space: str) -> Exam
 
 
 def originals(items: Sequence[EnrollmentItem]) -> dict[str, bytes]:
-    """Returns the images and texts of the items to enroll, by content digest. A vector has no original."""
-    inputs = [(item.record.content_digest, item.example.input) for item in items if item.record and not item.refusal]
-    return {digest: _content(input) for digest, input in inputs if input.WhichOneof("content") != "vector"}
+    """Returns the images and texts of the items to enroll, by content digest.
+
+    A vector has no original. The original of a region is its crop; it has none if the collection has begun to keep
+    inputs since the crop would have been made.
+    """
+    kept = {}
+    for item in items:
+        if item.record and not item.refusal and item.example.input.WhichOneof("content") != "vector":
+            has_region = item.example.input.HasField("region")
+            original = item.crop if has_region else _content(item.example.input)
+            if original is not None:
+                kept[item.record.content_digest] = original
+    return kept
 
 
 def _content(input: types_pb2.Input) -> bytes:

@@ -54,6 +54,9 @@ class ItemChecks:
 
     def _check_fields(self, item: EnrollmentItem, field: str) -> None:
         example = item.example
+        if example.input.HasField("views"):
+            message = "views are no example; enroll each of them as an example of its own, all with the same group"
+            raise invalid("VIEWS_NOT_ENROLLED", message, f"{field}.input.views")
         label_id = item.label_id or self._view.find_label(example.label_id)
         validation.check_length(example.input.id, f"{field}.input.id")
         item.label_id = label_id or validation.check_label_id(example.label_id, f"{field}.label_id")

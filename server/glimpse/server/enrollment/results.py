@@ -25,6 +25,8 @@ class EnrollmentItem:
     refusal: RequestError | None = None
     embedded: Embedded | None = None
     record: ExampleRecord | None = None
+    #: The region of its image as a PNG, if the collection keeps inputs and the input has a region.
+    crop: bytes | None = None
     finding: SimilarityFinding = field(default_factory=SimilarityFinding)
 
 

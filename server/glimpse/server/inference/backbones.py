@@ -16,6 +16,7 @@ from glimpse.backbone import (
     BundleError,
     Encoder,
     Manifest,
+    Region,
     Tokenizer,
     Tokens,
     cores,
@@ -107,12 +108,28 @@ class LoadedBackbone:
             self._decoders.start()
         await asyncio.get_running_loop().run_in_executor(self._threads, self.encoder.warm_up)
 
-    async def decode(self, image: bytes) -> Pixels:
-        """Decodes an image for the graph: uint8 (S, S, 3). Raises InputError and RequestError."""
+    async def decode(self, image: bytes, regions: Sequence[Region] = ()) -> Pixels:
+        """Decodes an image for the graph.
+
+        Args:
+            image: The encoded image.
+            regions: The parts of it to decode; none for the whole image.
+
+        Returns:
+            uint8 (S, S, 3), or (n, S, S, 3) for n regions.
+
+        Raises:
+            InputError: The image cannot be decoded.
+            RequestError: The backbone reads no images.
+        """
         rule = self.manifest.image
         if rule is None:
             raise self._unsupported("images")
-        return await self._decoders.decode(image, rule)
+        return await self._decoders.decode(image, rule, regions)
+
+    async def crop(self, image: bytes, region: Region) -> bytes:
+        """Returns a region of an image as a PNG of the same pixels. Raises InputError."""
+        return await self._decoders.crop(image, region)
 
     async def tokenize(self, text: str) -> Tokens:
         """Returns a text's tokens. Raises RequestError."""

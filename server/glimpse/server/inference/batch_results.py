@@ -6,9 +6,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from glimpse.fewshot.statistics.unit_vectors import Array
+from glimpse.fewshot import Prediction
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.server.errors import RequestError, item_status
 from glimpse.server.inference.embedder import Embedded
+from glimpse.server.inference.views import kind_of
+from glimpse.server.proto_enums import DECISIONS
+from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 Outcome = Embedded | RequestError
@@ -53,14 +57,55 @@ def set_timings(results: Sequence[Any], outcomes: Sequence[Outcome], started: fl
 
 
 def good_kinds(inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome]) -> list[str]:
-    """Returns `image`, `text` or `vector` for each embedded input."""
-    pairs = zip(inputs, outcomes, strict=True)
-    return [item.WhichOneof("content") or "vector" for item, outcome in pairs if isinstance(outcome, Embedded)]
+    """Returns `image`, `text` or `vector` for each embedded input, and then for each of their views."""
+    pairs = [(item, outcome) for item, outcome in zip(inputs, outcomes, strict=True) if isinstance(outcome, Embedded)]
+    views = [view for item, outcome in pairs if outcome.views for view in item.views.inputs]
+    return [kind_of(item) for item in (*(item for item, _ in pairs), *views)]
 
 
 def unknown_tokens(outcomes: Sequence[Outcome]) -> list[float]:
-    """Returns the part of unknown tokens of each embedded input; 0 for images and vectors."""
-    return [outcome.unknown_tokens for outcome in outcomes if isinstance(outcome, Embedded)]
+    """Returns the part of unknown tokens of each embedded input, and then of each of their views.
+
+    It is 0 for images and vectors.
+    """
+    embedded = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
+    return [one.unknown_tokens for one in (*embedded, *(view for outcome in embedded for view in outcome.views))]
+
+
+def things_of_views(outcomes: Sequence[Outcome]) -> Rows | None:
+    """Returns for each view of the embedded inputs the position of its input among them, (m,); None without views."""
+    embedded = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
+    if not any(outcome.views for outcome in embedded):
+        return None
+    return np.repeat(np.arange(len(embedded)), [len(outcome.views) for outcome in embedded])
+
+
+def vectors_with_views(outcomes: Sequence[Outcome], dimension: int) -> Array:
+    """Returns the vectors of the embedded inputs as rows, and then those of their views, (n + m, d)."""
+    views = [view for outcome in outcomes if isinstance(outcome, Embedded) for view in outcome.views]
+    return good_vectors([*outcomes, *views] if views else outcomes, dimension)
+
+
+def add_views(messages: Sequence[pb.Classification], predictions: Sequence[Prediction], things: Rows | None) -> None:
+    """Adds the views' own answers to the classifications of their things, and the part of the views that dissents.
+
+    Args:
+        messages: The classifications of n embedded inputs.
+        predictions: Predictions of the inputs, and then of their m views.
+        things: For each view the position of its input, (m,); None without views.
+    """
+    if things is None:
+        return
+    for thing, prediction in zip(things.tolist(), predictions[len(messages) :], strict=True):
+        messages[thing].views.add(
+            decision=DECISIONS[prediction.decision],
+            label_id=prediction.labels[0] if prediction.labels else "",
+            probability=prediction.probabilities[0] if prediction.labels else 0.0,
+            similarity=prediction.similarity,
+        )
+    for message in messages:
+        if message.views:
+            message.dissent = float(np.mean([view.label_id != message.label_id for view in message.views]))
 
 
 def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:

@@ -1,12 +1,12 @@
 """Decodes images for many callers, in turn and within limits of time and memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.backbone import DecoderPool, ImageLimits, ImageRule, LargeImage, Thumbnail, cores
+from glimpse.backbone import Crop, DecoderPool, ImageLimits, ImageRule, LargeImage, Region, Thumbnail, cores
 from glimpse.server.scheduling.thread_pool import FairPool, P, R
 from glimpse.server.settings import Settings
 
@@ -42,12 +42,16 @@ class Decoders:
         """Starts a process before the first image arrives."""
         self._processes.start()
 
-    async def decode(self, image: bytes, rule: ImageRule) -> Pixels:
-        """Decodes an image to uint8 (size, size, 3). Raises InputError."""
+    async def decode(self, image: bytes, rule: ImageRule, regions: Sequence[Region] = ()) -> Pixels:
+        """Decodes an image to uint8 (size, size, 3), or n regions of it to (n, size, size, 3). Raises InputError."""
         try:
-            return await self._small.run(self._processes.decode_small, image, rule)
+            return await self._small.run(self._processes.decode_small, image, rule, regions)
         except LargeImage as large:
-            return await self._large.run(self._processes.decode_large, image, rule, large)
+            return await self._large.run(self._processes.decode_large, image, rule, large, regions)
+
+    async def crop(self, image: bytes, region: Region) -> bytes:
+        """Returns a region of an image as a PNG of the same pixels. Raises InputError."""
+        return (await self.decode(image, Crop(), [region])).tobytes()
 
     async def thumbnail(self, image: bytes, size: int) -> bytes:
         """Makes an image a JPEG of at most `size` pixels a side. Raises InputError."""

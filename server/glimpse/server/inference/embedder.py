@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ from glimpse.fewshot import normalize
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.embedding_spaces import Source, mismatch
+from glimpse.server.inference.regions import Pixels, RegionDecodes, region_of, region_refusal
 from glimpse.server.scheduling.queue_slot import Encoded
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import MAX_NAME
 from glimpse.v1 import types_pb2
 
 Vector = npt.NDArray[np.float32]
+Decode = Callable[[], Awaitable[Pixels]]
 # Holds the place of an input in the results until its task has ended.
 _NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
 
@@ -32,10 +35,16 @@ class Embedded:
     truncated: bool = False
     #: The part of a text's tokens that the backbone does not know.
     unknown_tokens: float = 0.0
+    #: The views of a thing, whose mean direction the vector is; empty for other inputs.
+    views: "Sequence[Embedded]" = ()
 
 
 async def embed_all(
-    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
+    source: Source,
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str] | None,
+    deadline: float,
+    kinds: Sequence[str | None] | None = None,
 ) -> list[Embedded | RequestError]:
     """Embeds images and texts, and checks vectors.
 
@@ -44,6 +53,7 @@ async def embed_all(
         inputs: The inputs.
         fields: Name of each input in errors; by default `inputs[0]`, `inputs[1]`, and so on.
         deadline: In time.monotonic() seconds.
+        kinds: The kind of each input's content, if it is known.
 
     Returns:
         The embedded input or the error of each input, in order.
@@ -56,14 +66,17 @@ async def embed_all(
     vectors: list[tuple[int, bytes]] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
     refusals: dict[str | None, RequestError | None] = {}  # by kind of input; checked once, before any input is decoded
-    for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
-        kind = item.WhichOneof("content")
+    regions: RegionDecodes | None = None
+    kinds = [item.WhichOneof("content") for item in inputs] if kinds is None else kinds
+    for position, (item, field, kind) in enumerate(zip(inputs, fields, kinds, strict=True)):
         if kind not in refusals:
             refusals[kind] = _refusal(source, kind, deadline)
         if len(item.id) > MAX_NAME:
             results.append(
                 invalid("TOO_LONG", f"the id has {len(item.id)} characters; the limit is {MAX_NAME}", f"{field}.id")
             )
+        elif item.HasField("region") and (refusal := region_refusal(item, field)):
+            results.append(refusal)
         elif kind == "vector":
             # A vector needs no task, because it waits for nothing. This is the fastest kind of call.
             data = item.vector.data
@@ -74,7 +87,11 @@ async def embed_all(
         elif refusal := refusals[kind]:
             results.append(refusal.at(f"{field}.{kind}"))
         else:
-            waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
+            decode = None
+            if not isinstance(source.backbone, RequestError) and (region := region_of(item)):
+                regions = regions or RegionDecodes(source.backbone.decode)
+                decode = regions.add(item.image, region)
+            waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline, decode))))
             results.append(_NOT_YET)
     try:
         _embed_vectors(inputs, fields, vectors, results)
@@ -83,6 +100,8 @@ async def embed_all(
     finally:
         for _, task in waiting:
             task.cancel()  # if the call is cancelled, its inputs leave the queue
+        if regions:
+            regions.cancel()
     errors = [result for result in results if isinstance(result, RequestError)]
     if errors and len(errors) == len(results) and all(error.reason == "QUEUE_FULL" for error in errors):
         raise errors[-1]
@@ -145,15 +164,19 @@ def _embed_vectors(
         results[position] = Embedded(vector, inputs[position].vector.embedding_space, types_pb2.Timings())
 
 
-async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: float) -> Embedded | RequestError:
+async def _embed(
+    source: Source, item: types_pb2.Input, field: str, deadline: float, decode: Decode | None
+) -> Embedded | RequestError:
     kind = item.WhichOneof("content")
     try:
         if kind is None:
             raise invalid("CONTENT_REQUIRED", "an input needs an image, a text or a vector", field)
+        if kind == "views":  # `embed_things` takes them apart
+            raise invalid("VIEWS_UNSUPPORTED", "this call takes no views of one thing", field)
         if isinstance(source.backbone, RequestError):
             raise source.backbone
         if kind == "image":
-            return await _embed_image(source.backbone, item.image, deadline)
+            return await _embed_image(source.backbone, decode or partial(source.backbone.decode, item.image), deadline)
         return await _embed_text(source.backbone, item.text, deadline)
     except Exception as error:
         refusal = as_request_error(error)
@@ -162,10 +185,10 @@ async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: fl
         return refusal if refusal.field else refusal.at(f"{field}.{kind}")
 
 
-async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) -> Embedded:
+async def _embed_image(backbone: LoadedBackbone, decode: Decode, deadline: float) -> Embedded:
     with backbone.images.place() as slot:
         started = time.monotonic()
-        pixels = await backbone.decode(image)
+        pixels = await decode()
         decode_seconds = time.monotonic() - started
         encoded = await slot.encode(pixels, deadline)
     timings = _timings(started, decode_seconds, encoded)

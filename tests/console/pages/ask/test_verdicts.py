@@ -4,9 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Subtree, Timings
+from glimpse.client import Classification, Decision, Evidence, Head, LabelScore, Subtree, Timings, ViewAnswer
 from glimpse.console.pages.ask.questions import prompts_of
-from glimpse.console.pages.ask.verdicts import bars, best_example, note_of_tree, reason_of_head, stages, tally, verdict
+from glimpse.console.pages.ask.verdicts import (
+    bars,
+    best_example,
+    dissent,
+    note_of_tree,
+    reason_of_head,
+    stages,
+    tally,
+    verdict,
+)
 
 LABELS = tuple(LabelScore(label, 0.5, p) for label, p in (("a", 0.5), ("b", 0.3), ("c", 0.1), ("d", 0.06), ("e", 0.04)))
 NEAR, OWN = Evidence("collections/c/examples/1", "b", 0.9), Evidence("collections/c/examples/2", "a", 0.8)
@@ -111,3 +120,16 @@ def test_an_answer_names_its_subtree(subtree: Subtree, words: str, in_tree: str)
 
 def test_an_answer_of_a_collection_without_a_tree_names_none() -> None:
     assert note_of_tree(ANSWER, str) == ""
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ("aaa", "All 3 views agree."),
+        ("aab", "1 of 3 views dissents: B."),
+        ("abbc", "3 of 4 views dissent: B (2), c."),
+    ],
+)
+def test_the_dissent_of_views_in_words(labels: str, text: str) -> None:
+    answer = replace(ANSWER, views=tuple(ViewAnswer(Decision.MATCH, label, 0.5, 0.5) for label in labels))
+    assert dissent(answer, lambda label: {"b": "B"}.get(label, label)) == text

@@ -20,11 +20,13 @@ from glimpse.console.components import (
 )
 from glimpse.console.context import Context
 from glimpse.console.errors import title_of
-from glimpse.console.pages.ask.questions import Asked, Content
+from glimpse.console.pages.ask.parts import Content
+from glimpse.console.pages.ask.questions import Asked
 from glimpse.console.pages.ask.verdicts import (
     DECISIONS,
     bars,
     best_example,
+    dissent,
     note_of_tree,
     reason_of_head,
     stages,
@@ -130,6 +132,8 @@ class Answer:
             Tag("strong", self._verdict(answer, number))
         if answer.label and answer.decision is Decision.UNKNOWN:
             note(f"If it had to be a label: {name_of(answer.label)}, {percent(answer.probability)}.")
+        if answer.views:
+            note(dissent(answer, name_of))
         probability_bars(bars(answer, name_of))
         ui.label(_sentence(answer.decision_reason))
         if in_tree := note_of_tree(answer, name_of):

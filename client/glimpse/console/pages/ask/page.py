@@ -11,13 +11,12 @@ from glimpse.console.components import Batch, DropZone, Tag, empty_state, headin
 from glimpse.console.context import Context
 from glimpse.console.errors import error_panel
 from glimpse.console.pages.ask.answers import Answer
-from glimpse.console.pages.ask.questions import Asked, CollectionQuestion, Content, PromptQuestion
+from glimpse.console.pages.ask.parts import Parts, Query
+from glimpse.console.pages.ask.questions import Asked, CollectionQuestion, PromptQuestion
 from glimpse.console.pages.ask.verdicts import tally
 
 _MAX_SHOWN = 20
 _MODES = {"examples": "Examples of collections", "texts": "Texts as labels (zero-shot)"}
-Query = tuple[str, Content]
-"""The name of a file, or an empty text, and the content."""
 
 
 async def page(context: Context) -> None:
@@ -59,6 +58,7 @@ class Ask:
                 self._show_mode()
                 if Modality.IMAGE in reads:
                     DropZone("Drop pictures here, or paste them", self._take_files, self._take_text if texts else None)
+                self._parts = Parts(visible=Modality.IMAGE in reads)
                 if Modality.TEXT in reads:
                     self._add_text_form()
                 self._problem = ui.label().classes("problem").props("role=alert")
@@ -98,7 +98,11 @@ class Ask:
             self._problem.text = "Type a text first."
 
     async def _take_files(self, batch: Batch) -> None:
-        await self._ask([(one.path, one.content) for one in batch.files], batch.done, batch.total)
+        queries, self._problem.text = self._parts.take(batch)
+        if self._parts.are_views(queries):
+            await self._ask(queries, 0, 1)
+        elif queries:
+            await self._ask(queries, batch.done, batch.total)
 
     async def _ask(self, queries: Sequence[Query], done: int, total: int) -> None:
         """Asks, and shows the answers before the earlier ones.
@@ -109,14 +113,14 @@ class Ask:
             total: Number of queries of the drop.
         """
         question = self._prompts if self._mode.value == "texts" else self._collections
-        self._problem.text = question.problem()
+        self._problem.text = question.problem() or self._parts.problem()
         if self._problem.text:
             return
         self._messages.clear()
         try:
             with self._context.busy("Asking") as work:
                 work.advance(done, total)
-                asked = await question.ask([content for _, content in queries])
+                asked = await question.ask(self._parts.inputs(queries))
         except Unauthenticated:
             raise  # the frame asks to sign in again
         except GlimpseError as error:
@@ -133,6 +137,9 @@ class Ask:
     def _show(self, queries: Sequence[Query], asked: Asked) -> None:
         if not self._answers:
             self._results.clear()
+        if len(asked.results) < len(queries):  # the first picture stands for the thing
+            name, content = queries[0]
+            queries = [(f"{name.rpartition('/')[2] or 'Picture'} and {len(queries) - 1} more views", content)]
         for index, (name, content) in enumerate(queries):
             with self._results:
                 answer = Answer(self._context, name, content, asked, index)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
-from glimpse.client import Backbone, ClassifyResult, Collection, Image, LabelMode, Scope, Text
+from glimpse.client import Backbone, ClassifyResult, Collection, Image, LabelMode, Scope, Text, Views
 from glimpse.console.components import note
 from glimpse.console.context import Context
 
-Content = bytes | str
+Inputs = Sequence[Text | Image | Views]
 _MAX_COLLECTIONS = 16
 _EVIDENCE = 6
 _MAX_NAMES = 1000  # labels of one collection whose names are read; past that their ids are shown
@@ -78,16 +78,14 @@ class CollectionQuestion:
         """Returns what must be chosen first. Empty: nothing."""
         return "" if self._chosen.value else "Choose a collection to ask."
 
-    async def ask(self, contents: Sequence[Content]) -> Asked:
-        """Classifies queries.
+    async def ask(self, inputs: Inputs) -> Asked:
+        """Classifies inputs.
 
         Raises:
             GlimpseError: If the call fails.
         """
         chosen = self.collections
-        results = await self._context.client.classify(
-            chosen, [_input(one) for one in contents], evidence=_EVIDENCE, keep=bool(self._keep.value)
-        )
+        results = await self._context.client.classify(chosen, inputs, evidence=_EVIDENCE, keep=bool(self._keep.value))
         return Asked(
             results,
             tuple([one.display_name or one.id for one in chosen]),
@@ -137,20 +135,16 @@ class PromptQuestion:
         """Returns what must be typed first. Empty: nothing."""
         return "" if prompts_of(self._text.value or "") else "Type at least one label."
 
-    async def ask(self, contents: Sequence[Content]) -> Asked:
-        """Classifies queries by the texts.
+    async def ask(self, inputs: Inputs) -> Asked:
+        """Classifies inputs by the texts.
 
         Raises:
             GlimpseError: If the call fails.
         """
         results = await self._context.client.classify_zero_shot(
             prompts_of(self._text.value or ""),
-            [_input(one) for one in contents],
+            inputs,
             backbone=self.backbone.name,
             use_templates=bool(self._templates.value),
         )
         return Asked(results, ("Texts as labels",), ({},), (False,))
-
-
-def _input(content: Content) -> Text | Image:
-    return Text(content) if isinstance(content, str) else Image(content)

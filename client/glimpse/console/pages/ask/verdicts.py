@@ -1,5 +1,6 @@
 """Answers in words."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from glimpse.client import Classification, Decision, Evidence, Head, Timings
@@ -65,6 +66,16 @@ def bars(answer: Classification, name_of: Callable[[str], str]) -> list[tuple[st
     if answer.background_probability is not None:
         rows.append((_NOTHING, answer.background_probability))
     return rows
+
+
+def dissent(answer: Classification, name_of: Callable[[str], str]) -> str:
+    """Returns how many views have another best label of their own, and which: `1 of 5 views dissents: moon.`"""
+    others = Counter(name_of(view.label) or "none" for view in answer.views if view.label != answer.label)
+    count, total = others.total(), len(answer.views)
+    if not count:
+        return f"All {total} views agree."
+    names = ", ".join(f"{name} ({times})" if times > 1 else name for name, times in others.most_common(_MAX_NAMED))
+    return f"{count} of {total} views {'dissents' if count == 1 else 'dissent'}: {names}."
 
 
 def best_example(answer: Classification) -> Evidence | None:

@@ -1,13 +1,14 @@
 """A query that is kept for review, between its answer and the ledger."""
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from glimpse.backbone import Region
 from glimpse.ledger import ReviewContentPart, ReviewItem, ReviewSample
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.review_policy import keep_days
+from glimpse.server.inference.regions import content_digest
 
 #: The id of a collection, which another one can get, and its creation time.
 CollectionKey = tuple[str, int]
@@ -29,7 +30,8 @@ class KeptQuery:
         caller: Name of the caller's key.
         fairness_key: The caller in the buffer: an anonymous one is its connection.
         modality: Number of the contract's enum.
-        content: The image, the text, or the bytes of the vector that the caller sent.
+        content: The image, the text, or the bytes of the vector that the caller sent. Of an image with a region, the
+            whole image until `crop` is called, and then the region as a PNG.
         vector: float32, little-endian, of length 1.
         decision: Number of the contract's enum.
         time: When it was answered.
@@ -38,6 +40,8 @@ class KeptQuery:
         weight: How many queries it stands for in the sample.
         release: Ends the counting of its memory.
         item_id: The item that it became, or that was counted again for it.
+        region: The part of the image that was asked about; None for all of it.
+        digest: The content digest of a query whose content was cropped; empty for others.
     """
 
     view: CollectionView
@@ -59,6 +63,18 @@ class KeptQuery:
     keeps_content: bool
     release: Callable[[], None] = field(default=lambda: None)
     item_id: str = ""
+    region: Region | None = None
+    digest: str = ""
+
+    @property
+    def waits_for_crop(self) -> bool:
+        """True if its image is kept and not cropped yet."""
+        return self.is_item and self.keeps_content and self.region is not None and not self.digest
+
+    def crop(self, content: bytes) -> None:
+        """Replaces the image by its region as a PNG; only the vector is kept if that has too many bytes, or none."""
+        self.digest = content_digest(self.content, self.region)
+        self.content, self.keeps_content = content, 0 < len(content) <= MAX_CONTENT_BYTES
 
     @property
     def collection(self) -> CollectionKey:
@@ -100,7 +116,7 @@ class KeptQuery:
             self.probability,
             self.uncertainty,
             self.modality,
-            f"sha256:{hashlib.sha256(self.content).hexdigest()}",
+            self.digest or content_digest(self.content, self.region),
             self.vector,
             self.embedding_space,
             self.time,

@@ -15,6 +15,7 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.batch_results import Outcome
 from glimpse.server.inference.embedder import Embedded
+from glimpse.server.inference.regions import region_of
 from glimpse.server.proto_enums import DECISIONS
 from glimpse.server.review.keeping.kept_query import MAX_CONTENT_BYTES, KeptQuery
 from glimpse.server.review.keeping.sampling import Sampling
@@ -36,6 +37,8 @@ class Recorder:
         """Counts the buffer in `inflight`, by the callers that sent the queries."""
         self._inflight, self._sampling = inflight, sampling
         self._items: deque[KeptQuery] = deque()
+        #: Queries that join the items once their images are cropped.
+        self._uncropped: deque[KeptQuery] = deque()
         self._sampled: list[KeptQuery] = []
         self._bytes: Counter[str] = Counter()
         #: Whether a write has kept the buffer from being emptied since the last batch.
@@ -82,15 +85,18 @@ class Recorder:
         is_item = _is_kept(view, prediction.decision)
         if not is_item and key is None:
             return
-        kind = item.WhichOneof("content") or "vector"
-        content = _content(item, kind) if is_item else b""
+        kind, vector = item.WhichOneof("content") or "vector", embedded.vector.astype("<f4").tobytes()
+        if kind == "views":  # of which only the mean vector is kept, as if the caller had sent it
+            kind, content = "vector", vector if is_item else b""
+        else:
+            content = _content(item, kind) if is_item else b""
         query = KeptQuery(
             view,
             current_caller().name,
             fairness_key.get(),
             MODALITIES[kind],
             content,
-            embedded.vector.astype("<f4").tobytes(),
+            vector,
             embedded.embedding_space,
             decision,
             prediction.labels[0] if prediction.labels else "",
@@ -102,6 +108,7 @@ class Recorder:
             key,
             weight,
             record.review_inputs and kind != "vector" and len(content) <= MAX_CONTENT_BYTES,
+            region=region_of(item),
         )
         self._put(query)
 
@@ -119,7 +126,7 @@ class Recorder:
         size, held = query.held_bytes, self._bytes[query.fairness_key]
         if held and held + size > _MAX_BYTES // _PART:
             return "caller"
-        if len(self._items) >= _MAX_QUERIES or self._bytes.total() + size > _MAX_BYTES:
+        if len(self._items) + len(self._uncropped) >= _MAX_QUERIES or self._bytes.total() + size > _MAX_BYTES:
             return "busy" if self.busy else "full"
         try:
             self._inflight.check(size)
@@ -139,7 +146,21 @@ class Recorder:
                 del self._bytes[key]
 
         query.release = release
-        self._items.append(query)
+        (self._uncropped if query.waits_for_crop else self._items).append(query)
+
+    def take_uncropped(self) -> KeptQuery | None:
+        """Takes the oldest query whose image waits to be cropped; its memory is still counted."""
+        return self._uncropped.popleft() if self._uncropped else None
+
+    def put_cropped(self, query: KeptQuery, content: bytes) -> None:
+        """Takes a query back with its region as a PNG, which is empty if there is none."""
+        query.release()
+        query.crop(content)
+        if reason := self._refusal(query):
+            metrics.review_dropped.labels(reason).inc()
+            query.is_item, query.content = False, b""
+        else:
+            self._hold(query)
 
     def _sample(self, query: KeptQuery) -> None:
         self._sampled.append(query)
@@ -147,7 +168,7 @@ class Recorder:
             self._sampled = heapq.nsmallest(_MAX_SAMPLED, self._sampled, key=lambda one: one.key or 0.0)
 
     def __bool__(self) -> bool:
-        return bool(self._items or self._sampled)
+        return bool(self._items or self._uncropped or self._sampled)
 
     def take(self, most: int) -> tuple[list[KeptQuery], list[KeptQuery]]:
         """Takes queries for a batch of at most `most` bytes.
@@ -181,8 +202,9 @@ class Recorder:
 
     def remove(self, collection_id: str) -> list[KeptQuery]:
         """Removes the queries of a collection, and returns those whose memory is counted."""
-        removed = [query for query in self._items if query.view.record.id == collection_id]
+        removed = [query for query in (*self._items, *self._uncropped) if query.view.record.id == collection_id]
         self._items = deque(query for query in self._items if query.view.record.id != collection_id)
+        self._uncropped = deque(query for query in self._uncropped if query.view.record.id != collection_id)
         self._sampled = [query for query in self._sampled if query.view.record.id != collection_id]
         return removed
 

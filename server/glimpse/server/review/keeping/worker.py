@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from glimpse.backbone import InputError
 from glimpse.ledger import Ledger, LedgerError, ReviewBatch, ReviewDeleted
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.errors import RequestError
+from glimpse.server.inference.decoders import Decoders
 from glimpse.server.review.keeping.keeper import Keeper, Usage
 from glimpse.server.review.keeping.kept_query import KeptQuery
 from glimpse.server.review.keeping.recorder import Recorder
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 # Seconds between two batches, and the bytes of a batch. A batch has 1 MiB with what the queries need beside them.
 _TURN_SECONDS, _TURN_BYTES = 1.0, (1 << 20) - (64 << 10)
 _EXPIRY_SECONDS, _REEMBED_SECONDS = 300.0, 2.0
+# Images that are cropped before a batch.
+_CROPS = 16
 # Batches that a server writes when it stops.
 _LAST_TURNS = 8
 
@@ -29,7 +33,13 @@ class ReviewWorker:
     """Runs until `close`. Use it in the event loop's thread only."""
 
     def __init__(
-        self, catalog: Catalog, recorder: Recorder, sampling: Sampling, keeper: Keeper, reembedder: ItemReembedder
+        self,
+        catalog: Catalog,
+        recorder: Recorder,
+        sampling: Sampling,
+        keeper: Keeper,
+        reembedder: ItemReembedder,
+        decoders: Decoders,
     ) -> None:
         """Starts the tasks.
 
@@ -39,9 +49,10 @@ class ReviewWorker:
             sampling: Learns which keys have room.
             keeper: Decides and writes, one call at a time.
             reembedder: Embeds items again.
+            decoders: Crop images to the regions that were asked about.
         """
         self._catalog, self._recorder, self._sampling, self._keeper = catalog, recorder, sampling, keeper
-        self._reembedder = reembedder
+        self._reembedder, self._decoders = reembedder, decoders
         # Lists of batches that wait for their turn, each with the queries that end with it.
         self._lists: deque[tuple[list[ReviewBatch], list[KeptQuery]]] = deque()
         self._turns = asyncio.Lock()
@@ -68,6 +79,7 @@ class ReviewWorker:
             self._recorder.busy = self._catalog.writing
             if self._recorder.busy or not (self._lists or self._recorder):
                 return
+            await self._crop()
             if not self._lists:
                 await self._decide(*self._recorder.take(_TURN_BYTES))
             await self._write()
@@ -98,6 +110,21 @@ class ReviewWorker:
     def usage(self) -> Usage:
         """The items and bytes of kept queries, as of the last look at the ledger."""
         return self._keeper.usage
+
+    async def _crop(self) -> None:
+        """Crops images that have a region, a few in each turn."""
+        for _ in range(_CROPS):
+            query = self._recorder.take_uncropped()
+            if query is None or query.region is None:
+                return
+            try:
+                content = await self._decoders.crop(query.content, query.region)
+            except InputError:  # the query was answered, so that only the memory for the crop can be too much
+                content = b""
+            except BaseException:
+                _release([query], lost=True)
+                raise
+            self._recorder.put_cropped(query, content)
 
     async def _decide(self, queries: list[KeptQuery], sampled: list[KeptQuery]) -> None:
         try:

@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file glimpse/v1/types.proto.
  */
 export const file_glimpse_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("ChZnbGltcHNlL3YxL3R5cGVzLnByb3RvEgpnbGltcHNlLnYxIi8KBlZlY3RvchIMCgRkYXRhGAEgASgMEhcKD2VtYmVkZGluZ19zcGFjZRgCIAEoCSJlCgVJbnB1dBIKCgJpZBgBIAEoCRIPCgVpbWFnZRgCIAEoDEgAEg4KBHRleHQYAyABKAlIABIkCgZ2ZWN0b3IYBCABKAsyEi5nbGltcHNlLnYxLlZlY3RvckgAQgkKB2NvbnRlbnQiYgoKSXRlbVN0YXR1cxIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRINCgVmaWVsZBgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhYKDnJldHJ5X2RlbGF5X21zGAUgASgDIosBCgdUaW1pbmdzEhEKCWRlY29kZV9tcxgBIAEoARIQCghxdWV1ZV9tcxgCIAEoARIRCgllbmNvZGVfbXMYAyABKAESDwoHaGVhZF9tcxgEIAEoARIRCgljb21taXRfbXMYBSABKAESEAoIdG90YWxfbXMYBiABKAESEgoKYmF0Y2hfc2l6ZRgHIAEoBSJrCgdDb250ZW50EgwKBG5hbWUYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEg8KBWltYWdlGAMgASgMSAASDgoEdGV4dBgEIAEoCUgAQgkKB2NvbnRlbnQqYAoITW9kYWxpdHkSGAoUTU9EQUxJVFlfVU5TUEVDSUZJRUQQABISCg5NT0RBTElUWV9JTUFHRRABEhEKDU1PREFMSVRZX1RFWFQQAhITCg9NT0RBTElUWV9WRUNUT1IQAyrRAQoESGVhZBIUChBIRUFEX1VOU1BFQ0lGSUVEEAASEwoPSEVBRF9DTEFTU19NRUFOEAESEAoMSEVBRF9QUk9NUFRTEAISHwobSEVBRF9DTEFTU19NRUFOX0FORF9QUk9NUFRTEAMSDAoISEVBRF9MREEQBBIYChRIRUFEX0xEQV9BTkRfUFJPTVBUUxAFEhUKEUhFQURfS0VSTkVMX1JJREdFEAYSGAoUSEVBRF9QUk9KRUNURURfUklER0UQBxISCg5IRUFEX05FSUdIQk9SUxAIKl0KCUxhYmVsTW9kZRIaChZMQUJFTF9NT0RFX1VOU1BFQ0lGSUVEEAASGAoUTEFCRUxfTU9ERV9FWENMVVNJVkUQARIaChZMQUJFTF9NT0RFX0lOREVQRU5ERU5UEAJiBnByb3RvMw");
+  fileDesc("ChZnbGltcHNlL3YxL3R5cGVzLnByb3RvEgpnbGltcHNlLnYxIi8KBlZlY3RvchIMCgRkYXRhGAEgASgMEhcKD2VtYmVkZGluZ19zcGFjZRgCIAEoCSI9CgZSZWdpb24SCQoBeBgBIAEoARIJCgF5GAIgASgBEg0KBXdpZHRoGAMgASgBEg4KBmhlaWdodBgEIAEoASIqCgVWaWV3cxIhCgZpbnB1dHMYASADKAsyES5nbGltcHNlLnYxLklucHV0Iq0BCgVJbnB1dBIKCgJpZBgBIAEoCRIPCgVpbWFnZRgCIAEoDEgAEg4KBHRleHQYAyABKAlIABIkCgZ2ZWN0b3IYBCABKAsyEi5nbGltcHNlLnYxLlZlY3RvckgAEiIKBXZpZXdzGAYgASgLMhEuZ2xpbXBzZS52MS5WaWV3c0gAEiIKBnJlZ2lvbhgFIAEoCzISLmdsaW1wc2UudjEuUmVnaW9uQgkKB2NvbnRlbnQiYgoKSXRlbVN0YXR1cxIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRINCgVmaWVsZBgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhYKDnJldHJ5X2RlbGF5X21zGAUgASgDIosBCgdUaW1pbmdzEhEKCWRlY29kZV9tcxgBIAEoARIQCghxdWV1ZV9tcxgCIAEoARIRCgllbmNvZGVfbXMYAyABKAESDwoHaGVhZF9tcxgEIAEoARIRCgljb21taXRfbXMYBSABKAESEAoIdG90YWxfbXMYBiABKAESEgoKYmF0Y2hfc2l6ZRgHIAEoBSJrCgdDb250ZW50EgwKBG5hbWUYASABKAkSJgoGc3RhdHVzGAIgASgLMhYuZ2xpbXBzZS52MS5JdGVtU3RhdHVzEg8KBWltYWdlGAMgASgMSAASDgoEdGV4dBgEIAEoCUgAQgkKB2NvbnRlbnQqYAoITW9kYWxpdHkSGAoUTU9EQUxJVFlfVU5TUEVDSUZJRUQQABISCg5NT0RBTElUWV9JTUFHRRABEhEKDU1PREFMSVRZX1RFWFQQAhITCg9NT0RBTElUWV9WRUNUT1IQAyrRAQoESGVhZBIUChBIRUFEX1VOU1BFQ0lGSUVEEAASEwoPSEVBRF9DTEFTU19NRUFOEAESEAoMSEVBRF9QUk9NUFRTEAISHwobSEVBRF9DTEFTU19NRUFOX0FORF9QUk9NUFRTEAMSDAoISEVBRF9MREEQBBIYChRIRUFEX0xEQV9BTkRfUFJPTVBUUxAFEhUKEUhFQURfS0VSTkVMX1JJREdFEAYSGAoUSEVBRF9QUk9KRUNURURfUklER0UQBxISCg5IRUFEX05FSUdIQk9SUxAIKl0KCUxhYmVsTW9kZRIaChZMQUJFTF9NT0RFX1VOU1BFQ0lGSUVEEAASGAoUTEFCRUxfTU9ERV9FWENMVVNJVkUQARIaChZMQUJFTF9NT0RFX0lOREVQRU5ERU5UEAJiBnByb3RvMw");
 
 /**
  * Vector is a vector of one embedding space.
@@ -57,6 +57,71 @@ export type Vector = Message<"glimpse.v1.Vector"> & {
  */
 export const VectorSchema: GenMessage<Vector> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_types, 0);
+
+/**
+ * Region is a box of an image, in parts of 1: x and y are its upper left corner, and the image is 1 wide and 1 high
+ * after its EXIF orientation was applied. Its edges are rounded to whole pixels.
+ *
+ * @generated from message glimpse.v1.Region
+ */
+export type Region = Message<"glimpse.v1.Region"> & {
+  /**
+   * The left edge is a part of the image's width, from 0 to 1.
+   *
+   * @generated from field: double x = 1;
+   */
+  x: number;
+
+  /**
+   * The upper edge is a part of the image's height, from 0 to 1.
+   *
+   * @generated from field: double y = 2;
+   */
+  y: number;
+
+  /**
+   * REQUIRED. The width is a part of the image's width, over 0, and x + width is at most 1.
+   *
+   * @generated from field: double width = 3;
+   */
+  width: number;
+
+  /**
+   * REQUIRED. The height is a part of the image's height, over 0, and y + height is at most 1.
+   *
+   * @generated from field: double height = 4;
+   */
+  height: number;
+};
+
+/**
+ * Describes the message glimpse.v1.Region.
+ * Use `create(RegionSchema)` to create a new message.
+ */
+export const RegionSchema: GenMessage<Region> = /*@__PURE__*/
+  messageDesc(file_glimpse_v1_types, 1);
+
+/**
+ * Views are several pictures, texts or vectors of one thing, for example frames or angles.
+ *
+ * @generated from message glimpse.v1.Views
+ */
+export type Views = Message<"glimpse.v1.Views"> & {
+  /**
+   * REQUIRED. A thing has 2 to 32 views, none of which has views of its own. The ids of views are ignored. Each view
+   * counts as an input of the call, against its limit and against quotas.
+   *
+   * @generated from field: repeated glimpse.v1.Input inputs = 1;
+   */
+  inputs: Input[];
+};
+
+/**
+ * Describes the message glimpse.v1.Views.
+ * Use `create(ViewsSchema)` to create a new message.
+ */
+export const ViewsSchema: GenMessage<Views> = /*@__PURE__*/
+  messageDesc(file_glimpse_v1_types, 2);
 
 /**
  * Input is one thing to embed, enroll, classify or search with.
@@ -103,7 +168,26 @@ export type Input = Message<"glimpse.v1.Input"> & {
      */
     value: Vector;
     case: "vector";
+  } | {
+    /**
+     * The views show one thing, and there is one answer for all of them. If one of them fails, the input fails. The
+     * vector of the thing is the mean of the views' vectors, of length 1. Views cannot be enrolled
+     * (VIEWS_NOT_ENROLLED): enroll each as an example of its own, with the same group.
+     *
+     * @generated from field: glimpse.v1.Views views = 6;
+     */
+    value: Views;
+    case: "views";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The region is the part of the image that is used, as if the image had been cropped to it. It is allowed with an
+   * image only (REGION_WITHOUT_IMAGE). Inputs of one call with the same image and different regions decode the image
+   * together. A region that has no pixel is refused (REGION_EMPTY).
+   *
+   * @generated from field: glimpse.v1.Region region = 5;
+   */
+  region?: Region | undefined;
 };
 
 /**
@@ -111,7 +195,7 @@ export type Input = Message<"glimpse.v1.Input"> & {
  * Use `create(InputSchema)` to create a new message.
  */
 export const InputSchema: GenMessage<Input> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_types, 1);
+  messageDesc(file_glimpse_v1_types, 3);
 
 /**
  * ItemStatus says how one item of a batch ended. An absent status, or code 0, means success.
@@ -162,7 +246,7 @@ export type ItemStatus = Message<"glimpse.v1.ItemStatus"> & {
  * Use `create(ItemStatusSchema)` to create a new message.
  */
 export const ItemStatusSchema: GenMessage<ItemStatus> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_types, 2);
+  messageDesc(file_glimpse_v1_types, 4);
 
 /**
  * Timings says where the time of one input went, in milliseconds of wall-clock time. A stage that was not needed is
@@ -226,7 +310,7 @@ export type Timings = Message<"glimpse.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_types, 3);
+  messageDesc(file_glimpse_v1_types, 5);
 
 /**
  * Content is the kept bytes of one example or review item, or a thumbnail of it.
@@ -278,7 +362,7 @@ export type Content = Message<"glimpse.v1.Content"> & {
  * Use `create(ContentSchema)` to create a new message.
  */
 export const ContentSchema: GenMessage<Content> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_types, 4);
+  messageDesc(file_glimpse_v1_types, 6);
 
 /**
  * Modality is the kind of an input.
