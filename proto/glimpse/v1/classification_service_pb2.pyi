@@ -40,7 +40,7 @@ class Evidence(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity", "background_probability", "subtree", "expected_cost")
+    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity", "background_probability", "subtree", "views", "dissent", "expected_cost")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,8 @@ class Classification(_message.Message):
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     SUBTREE_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    DISSENT_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_COST_FIELD_NUMBER: _ClassVar[int]
     collection: str
     decision: Decision
@@ -76,8 +78,10 @@ class Classification(_message.Message):
     similarity: float
     background_probability: float
     subtree: Subtree
+    views: _containers.RepeatedCompositeFieldContainer[ViewAnswer]
+    dissent: float
     expected_cost: float
-    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ..., subtree: _Optional[_Union[Subtree, _Mapping]] = ..., expected_cost: _Optional[float] = ...) -> None: ...
+    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ..., background_probability: _Optional[float] = ..., subtree: _Optional[_Union[Subtree, _Mapping]] = ..., views: _Optional[_Iterable[_Union[ViewAnswer, _Mapping]]] = ..., dissent: _Optional[float] = ..., expected_cost: _Optional[float] = ...) -> None: ...
 
 class Subtree(_message.Message):
     __slots__ = ("label_id", "path", "probability", "label_ids", "label_count")
@@ -92,6 +96,18 @@ class Subtree(_message.Message):
     label_ids: _containers.RepeatedScalarFieldContainer[str]
     label_count: int
     def __init__(self, label_id: _Optional[str] = ..., path: _Optional[str] = ..., probability: _Optional[float] = ..., label_ids: _Optional[_Iterable[str]] = ..., label_count: _Optional[int] = ...) -> None: ...
+
+class ViewAnswer(_message.Message):
+    __slots__ = ("decision", "label_id", "probability", "similarity")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    decision: Decision
+    label_id: str
+    probability: float
+    similarity: float
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class ClassifyOptions(_message.Message):
     __slots__ = ("top_k", "evidence", "min_revision", "domain", "keep")

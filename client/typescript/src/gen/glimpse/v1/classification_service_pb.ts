@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file glimpse/v1/classification_service.proto.
  */
 export const file_glimpse_v1_classification_service: GenFile = /*@__PURE__*/
-  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEiswQKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQESJAoHc3VidHJlZRgVIAEoCzITLmdsaW1wc2UudjEuU3VidHJlZRIaCg1leHBlY3RlZF9jb3N0GBggASgBSAOIAQFCCQoHX21hcmdpbkIKCghfcF92YWx1ZUIZChdfYmFja2dyb3VuZF9wcm9iYWJpbGl0eUIQCg5fZXhwZWN0ZWRfY29zdCJmCgdTdWJ0cmVlEhAKCGxhYmVsX2lkGAEgASgJEgwKBHBhdGgYAiABKAkSEwoLcHJvYmFiaWxpdHkYAyABKAESEQoJbGFiZWxfaWRzGAQgAygJEhMKC2xhYmVsX2NvdW50GAUgASgFIpUBCg9DbGFzc2lmeU9wdGlvbnMSEgoFdG9wX2sYASABKAVIAIgBARIVCghldmlkZW5jZRgCIAEoBUgBiAEBEhQKDG1pbl9yZXZpc2lvbhgDIAEoAxIOCgZkb21haW4YBCABKAkSEQoEa2VlcBgFIAEoCEgCiAEBQggKBl90b3Bfa0ILCglfZXZpZGVuY2VCBwoFX2tlZXAidwoPQ2xhc3NpZnlSZXF1ZXN0EhMKC2NvbGxlY3Rpb25zGAEgAygJEiEKBmlucHV0cxgCIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSLAoHb3B0aW9ucxgDIAEoCzIbLmdsaW1wc2UudjEuQ2xhc3NpZnlPcHRpb25zIrIBCg5DbGFzc2lmeVJlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSMwoPY2xhc3NpZmljYXRpb25zGAMgAygLMhouZ2xpbXBzZS52MS5DbGFzc2lmaWNhdGlvbhIRCgl0cnVuY2F0ZWQYBCABKAgSJAoHdGltaW5ncxgFIAEoCzITLmdsaW1wc2UudjEuVGltaW5ncyI/ChBDbGFzc2lmeVJlc3BvbnNlEisKB3Jlc3VsdHMYASADKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZ5UmVzdWx0IlkKFFN0cmVhbUNsYXNzaWZ5Q29uZmlnEhMKC2NvbGxlY3Rpb25zGAEgAygJEiwKB29wdGlvbnMYAiABKAsyGy5nbGltcHNlLnYxLkNsYXNzaWZ5T3B0aW9ucyJ6ChVTdHJlYW1DbGFzc2lmeVJlcXVlc3QSMgoGY29uZmlnGAEgASgLMiAuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeUNvbmZpZ0gAEiIKBWlucHV0GAIgASgLMhEuZ2xpbXBzZS52MS5JbnB1dEgAQgkKB21lc3NhZ2UiRAoWU3RyZWFtQ2xhc3NpZnlSZXNwb25zZRIqCgZyZXN1bHQYASABKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZ5UmVzdWx0IjIKDVByb21wdGVkTGFiZWwSEAoIbGFiZWxfaWQYASABKAkSDwoHcHJvbXB0cxgCIAMoCSJAChJaZXJvU2hvdEJhY2tncm91bmQSGwoTdm9jYWJ1bGFyeV9kaXNhYmxlZBgBIAEoCBINCgV0ZXh0cxgCIAMoCSKHAgoXQ2xhc3NpZnlaZXJvU2hvdFJlcXVlc3QSEAoIYmFja2JvbmUYASABKAkSKQoGbGFiZWxzGAIgAygLMhkuZ2xpbXBzZS52MS5Qcm9tcHRlZExhYmVsEiEKBmlucHV0cxgDIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSIwoEbW9kZRgEIAEoDjIVLmdsaW1wc2UudjEuTGFiZWxNb2RlEhUKDXVzZV90ZW1wbGF0ZXMYBSABKAgSEgoFdG9wX2sYBiABKAVIAIgBARIyCgpiYWNrZ3JvdW5kGAcgASgLMh4uZ2xpbXBzZS52MS5aZXJvU2hvdEJhY2tncm91bmRCCAoGX3RvcF9rIrkBChZDbGFzc2lmeVplcm9TaG90UmVzdWx0EgoKAmlkGAEgASgJEiYKBnN0YXR1cxgCIAEoCzIWLmdsaW1wc2UudjEuSXRlbVN0YXR1cxIyCg5jbGFzc2lmaWNhdGlvbhgDIAEoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZmljYXRpb24SEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiTwoYQ2xhc3NpZnlaZXJvU2hvdFJlc3BvbnNlEjMKB3Jlc3VsdHMYASADKAsyIi5nbGltcHNlLnYxLkNsYXNzaWZ5WmVyb1Nob3RSZXN1bHQipgEKFVNlYXJjaEV4YW1wbGVzUmVxdWVzdBISCgpjb2xsZWN0aW9uGAEgASgJEiEKBmlucHV0cxgCIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSEgoFdG9wX2sYAyABKAVIAIgBARIRCglsYWJlbF9pZHMYBCADKAkSFAoMbWluX3JldmlzaW9uGAUgASgDEg8KB2RvbWFpbnMYBiADKAlCCAoGX3RvcF9rIqwBChRTZWFyY2hFeGFtcGxlc1Jlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSJwoJbmVpZ2hib3JzGAMgAygLMhQuZ2xpbXBzZS52MS5FdmlkZW5jZRIRCgl0cnVuY2F0ZWQYBCABKAgSJAoHdGltaW5ncxgFIAEoCzITLmdsaW1wc2UudjEuVGltaW5ncyJdChZTZWFyY2hFeGFtcGxlc1Jlc3BvbnNlEjEKB3Jlc3VsdHMYASADKAsyIC5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVzdWx0EhAKCHJldmlzaW9uGAIgASgDKmYKCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASEgoOREVDSVNJT05fTUFUQ0gQARIUChBERUNJU0lPTl9VTktOT1dOEAISFgoSREVDSVNJT05fQU1CSUdVT1VTEAMy8wIKFUNsYXNzaWZpY2F0aW9uU2VydmljZRJFCghDbGFzc2lmeRIbLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXF1ZXN0GhwuZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3BvbnNlElsKDlN0cmVhbUNsYXNzaWZ5EiEuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeVJlcXVlc3QaIi5nbGltcHNlLnYxLlN0cmVhbUNsYXNzaWZ5UmVzcG9uc2UoATABEl0KEENsYXNzaWZ5WmVyb1Nob3QSIy5nbGltcHNlLnYxLkNsYXNzaWZ5WmVyb1Nob3RSZXF1ZXN0GiQuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVzcG9uc2USVwoOU2VhcmNoRXhhbXBsZXMSIS5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVxdWVzdBoiLmdsaW1wc2UudjEuU2VhcmNoRXhhbXBsZXNSZXNwb25zZWIGcHJvdG8z", [file_glimpse_v1_types]);
+  fileDesc("CidnbGltcHNlL3YxL2NsYXNzaWZpY2F0aW9uX3NlcnZpY2UucHJvdG8SCmdsaW1wc2UudjEiQgoKTGFiZWxTY29yZRIQCghsYWJlbF9pZBgBIAEoCRINCgVzY29yZRgCIAEoARITCgtwcm9iYWJpbGl0eRgDIAEoASJBCghFdmlkZW5jZRIPCgdleGFtcGxlGAEgASgJEhAKCGxhYmVsX2lkGAIgASgJEhIKCnNpbWlsYXJpdHkYAyABKAEi/AQKDkNsYXNzaWZpY2F0aW9uEhIKCmNvbGxlY3Rpb24YASABKAkSJgoIZGVjaXNpb24YAiABKA4yFC5nbGltcHNlLnYxLkRlY2lzaW9uEhAKCGxhYmVsX2lkGAMgASgJEhMKC3Byb2JhYmlsaXR5GAQgASgBEhMKBm1hcmdpbhgFIAEoAUgAiAEBEiYKBmxhYmVscxgGIAMoCzIWLmdsaW1wc2UudjEuTGFiZWxTY29yZRImCghldmlkZW5jZRgHIAMoCzIULmdsaW1wc2UudjEuRXZpZGVuY2USHgoEaGVhZBgIIAEoDjIQLmdsaW1wc2UudjEuSGVhZBITCgtoZWFkX3JlYXNvbhgJIAEoCRISCgpjYWxpYnJhdGVkGAogASgIEhAKCHJldmlzaW9uGAsgASgDEhcKD2RlY2lzaW9uX3JlYXNvbhgMIAEoCRIUCgdwX3ZhbHVlGA0gASgBSAGIAQESEAoIc2V0X3NpemUYDiABKAUSEgoKc2ltaWxhcml0eRgPIAEoARIjChZiYWNrZ3JvdW5kX3Byb2JhYmlsaXR5GBQgASgBSAKIAQESJAoHc3VidHJlZRgVIAEoCzITLmdsaW1wc2UudjEuU3VidHJlZRIlCgV2aWV3cxgWIAMoCzIWLmdsaW1wc2UudjEuVmlld0Fuc3dlchIUCgdkaXNzZW50GBcgASgBSAOIAQESGgoNZXhwZWN0ZWRfY29zdBgYIAEoAUgEiAEBQgkKB19tYXJnaW5CCgoIX3BfdmFsdWVCGQoXX2JhY2tncm91bmRfcHJvYmFiaWxpdHlCCgoIX2Rpc3NlbnRCEAoOX2V4cGVjdGVkX2Nvc3QiZgoHU3VidHJlZRIQCghsYWJlbF9pZBgBIAEoCRIMCgRwYXRoGAIgASgJEhMKC3Byb2JhYmlsaXR5GAMgASgBEhEKCWxhYmVsX2lkcxgEIAMoCRITCgtsYWJlbF9jb3VudBgFIAEoBSJvCgpWaWV3QW5zd2VyEiYKCGRlY2lzaW9uGAEgASgOMhQuZ2xpbXBzZS52MS5EZWNpc2lvbhIQCghsYWJlbF9pZBgCIAEoCRITCgtwcm9iYWJpbGl0eRgDIAEoARISCgpzaW1pbGFyaXR5GAQgASgBIpUBCg9DbGFzc2lmeU9wdGlvbnMSEgoFdG9wX2sYASABKAVIAIgBARIVCghldmlkZW5jZRgCIAEoBUgBiAEBEhQKDG1pbl9yZXZpc2lvbhgDIAEoAxIOCgZkb21haW4YBCABKAkSEQoEa2VlcBgFIAEoCEgCiAEBQggKBl90b3Bfa0ILCglfZXZpZGVuY2VCBwoFX2tlZXAidwoPQ2xhc3NpZnlSZXF1ZXN0EhMKC2NvbGxlY3Rpb25zGAEgAygJEiEKBmlucHV0cxgCIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSLAoHb3B0aW9ucxgDIAEoCzIbLmdsaW1wc2UudjEuQ2xhc3NpZnlPcHRpb25zIrIBCg5DbGFzc2lmeVJlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSMwoPY2xhc3NpZmljYXRpb25zGAMgAygLMhouZ2xpbXBzZS52MS5DbGFzc2lmaWNhdGlvbhIRCgl0cnVuY2F0ZWQYBCABKAgSJAoHdGltaW5ncxgFIAEoCzITLmdsaW1wc2UudjEuVGltaW5ncyI/ChBDbGFzc2lmeVJlc3BvbnNlEisKB3Jlc3VsdHMYASADKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZ5UmVzdWx0IlkKFFN0cmVhbUNsYXNzaWZ5Q29uZmlnEhMKC2NvbGxlY3Rpb25zGAEgAygJEiwKB29wdGlvbnMYAiABKAsyGy5nbGltcHNlLnYxLkNsYXNzaWZ5T3B0aW9ucyJ6ChVTdHJlYW1DbGFzc2lmeVJlcXVlc3QSMgoGY29uZmlnGAEgASgLMiAuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeUNvbmZpZ0gAEiIKBWlucHV0GAIgASgLMhEuZ2xpbXBzZS52MS5JbnB1dEgAQgkKB21lc3NhZ2UiRAoWU3RyZWFtQ2xhc3NpZnlSZXNwb25zZRIqCgZyZXN1bHQYASABKAsyGi5nbGltcHNlLnYxLkNsYXNzaWZ5UmVzdWx0IjIKDVByb21wdGVkTGFiZWwSEAoIbGFiZWxfaWQYASABKAkSDwoHcHJvbXB0cxgCIAMoCSJAChJaZXJvU2hvdEJhY2tncm91bmQSGwoTdm9jYWJ1bGFyeV9kaXNhYmxlZBgBIAEoCBINCgV0ZXh0cxgCIAMoCSKHAgoXQ2xhc3NpZnlaZXJvU2hvdFJlcXVlc3QSEAoIYmFja2JvbmUYASABKAkSKQoGbGFiZWxzGAIgAygLMhkuZ2xpbXBzZS52MS5Qcm9tcHRlZExhYmVsEiEKBmlucHV0cxgDIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSIwoEbW9kZRgEIAEoDjIVLmdsaW1wc2UudjEuTGFiZWxNb2RlEhUKDXVzZV90ZW1wbGF0ZXMYBSABKAgSEgoFdG9wX2sYBiABKAVIAIgBARIyCgpiYWNrZ3JvdW5kGAcgASgLMh4uZ2xpbXBzZS52MS5aZXJvU2hvdEJhY2tncm91bmRCCAoGX3RvcF9rIrkBChZDbGFzc2lmeVplcm9TaG90UmVzdWx0EgoKAmlkGAEgASgJEiYKBnN0YXR1cxgCIAEoCzIWLmdsaW1wc2UudjEuSXRlbVN0YXR1cxIyCg5jbGFzc2lmaWNhdGlvbhgDIAEoCzIaLmdsaW1wc2UudjEuQ2xhc3NpZmljYXRpb24SEQoJdHJ1bmNhdGVkGAQgASgIEiQKB3RpbWluZ3MYBSABKAsyEy5nbGltcHNlLnYxLlRpbWluZ3MiTwoYQ2xhc3NpZnlaZXJvU2hvdFJlc3BvbnNlEjMKB3Jlc3VsdHMYASADKAsyIi5nbGltcHNlLnYxLkNsYXNzaWZ5WmVyb1Nob3RSZXN1bHQipgEKFVNlYXJjaEV4YW1wbGVzUmVxdWVzdBISCgpjb2xsZWN0aW9uGAEgASgJEiEKBmlucHV0cxgCIAMoCzIRLmdsaW1wc2UudjEuSW5wdXQSEgoFdG9wX2sYAyABKAVIAIgBARIRCglsYWJlbF9pZHMYBCADKAkSFAoMbWluX3JldmlzaW9uGAUgASgDEg8KB2RvbWFpbnMYBiADKAlCCAoGX3RvcF9rIqwBChRTZWFyY2hFeGFtcGxlc1Jlc3VsdBIKCgJpZBgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5nbGltcHNlLnYxLkl0ZW1TdGF0dXMSJwoJbmVpZ2hib3JzGAMgAygLMhQuZ2xpbXBzZS52MS5FdmlkZW5jZRIRCgl0cnVuY2F0ZWQYBCABKAgSJAoHdGltaW5ncxgFIAEoCzITLmdsaW1wc2UudjEuVGltaW5ncyJdChZTZWFyY2hFeGFtcGxlc1Jlc3BvbnNlEjEKB3Jlc3VsdHMYASADKAsyIC5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVzdWx0EhAKCHJldmlzaW9uGAIgASgDKmYKCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASEgoOREVDSVNJT05fTUFUQ0gQARIUChBERUNJU0lPTl9VTktOT1dOEAISFgoSREVDSVNJT05fQU1CSUdVT1VTEAMy8wIKFUNsYXNzaWZpY2F0aW9uU2VydmljZRJFCghDbGFzc2lmeRIbLmdsaW1wc2UudjEuQ2xhc3NpZnlSZXF1ZXN0GhwuZ2xpbXBzZS52MS5DbGFzc2lmeVJlc3BvbnNlElsKDlN0cmVhbUNsYXNzaWZ5EiEuZ2xpbXBzZS52MS5TdHJlYW1DbGFzc2lmeVJlcXVlc3QaIi5nbGltcHNlLnYxLlN0cmVhbUNsYXNzaWZ5UmVzcG9uc2UoATABEl0KEENsYXNzaWZ5WmVyb1Nob3QSIy5nbGltcHNlLnYxLkNsYXNzaWZ5WmVyb1Nob3RSZXF1ZXN0GiQuZ2xpbXBzZS52MS5DbGFzc2lmeVplcm9TaG90UmVzcG9uc2USVwoOU2VhcmNoRXhhbXBsZXMSIS5nbGltcHNlLnYxLlNlYXJjaEV4YW1wbGVzUmVxdWVzdBoiLmdsaW1wc2UudjEuU2VhcmNoRXhhbXBsZXNSZXNwb25zZWIGcHJvdG8z", [file_glimpse_v1_types]);
 
 /**
  * LabelScore is the score of one label.
@@ -233,6 +233,20 @@ export type Classification = Message<"glimpse.v1.Classification"> & {
   subtree?: Subtree | undefined;
 
   /**
+   * The views' own answers come in the order of Input.views. There are none for other inputs.
+   *
+   * @generated from field: repeated glimpse.v1.ViewAnswer views = 22;
+   */
+  views: ViewAnswer[];
+
+  /**
+   * The dissent is the part of the views whose own best label is not label_id, from 0 to 1. It is set for views only.
+   *
+   * @generated from field: optional double dissent = 23;
+   */
+  dissent?: number | undefined;
+
+  /**
    * The expected cost is the sum over all other labels of their probability times the cost of answering this answer for
    * them. It is set if DecisionPolicy.mistake_costs are, and labels are exclusive. Probabilities of a background do not
    * count.
@@ -301,6 +315,48 @@ export const SubtreeSchema: GenMessage<Subtree> = /*@__PURE__*/
   messageDesc(file_glimpse_v1_classification_service, 3);
 
 /**
+ * ViewAnswer is the answer that one view of a thing would get alone.
+ *
+ * @generated from message glimpse.v1.ViewAnswer
+ */
+export type ViewAnswer = Message<"glimpse.v1.ViewAnswer"> & {
+  /**
+   * The decision says what to do with the label.
+   *
+   * @generated from field: glimpse.v1.Decision decision = 1;
+   */
+  decision: Decision;
+
+  /**
+   * The best label is given by its id. It is empty if no label of the collection can score.
+   *
+   * @generated from field: string label_id = 2;
+   */
+  labelId: string;
+
+  /**
+   * The probability is that of the best label.
+   *
+   * @generated from field: double probability = 3;
+   */
+  probability: number;
+
+  /**
+   * The similarity is the cosine between the view and the mean of its best label, as in Classification.
+   *
+   * @generated from field: double similarity = 4;
+   */
+  similarity: number;
+};
+
+/**
+ * Describes the message glimpse.v1.ViewAnswer.
+ * Use `create(ViewAnswerSchema)` to create a new message.
+ */
+export const ViewAnswerSchema: GenMessage<ViewAnswer> = /*@__PURE__*/
+  messageDesc(file_glimpse_v1_classification_service, 4);
+
+/**
  * ClassifyOptions says what a classification returns in addition to its best label.
  *
  * @generated from message glimpse.v1.ClassifyOptions
@@ -350,7 +406,7 @@ export type ClassifyOptions = Message<"glimpse.v1.ClassifyOptions"> & {
  * Use `create(ClassifyOptionsSchema)` to create a new message.
  */
 export const ClassifyOptionsSchema: GenMessage<ClassifyOptions> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 4);
+  messageDesc(file_glimpse_v1_classification_service, 5);
 
 /**
  * ClassifyRequest is the request of Classify.
@@ -387,7 +443,7 @@ export type ClassifyRequest = Message<"glimpse.v1.ClassifyRequest"> & {
  * Use `create(ClassifyRequestSchema)` to create a new message.
  */
 export const ClassifyRequestSchema: GenMessage<ClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 5);
+  messageDesc(file_glimpse_v1_classification_service, 6);
 
 /**
  * ClassifyResult is the answer to one input.
@@ -436,7 +492,7 @@ export type ClassifyResult = Message<"glimpse.v1.ClassifyResult"> & {
  * Use `create(ClassifyResultSchema)` to create a new message.
  */
 export const ClassifyResultSchema: GenMessage<ClassifyResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 6);
+  messageDesc(file_glimpse_v1_classification_service, 7);
 
 /**
  * ClassifyResponse is the response of Classify.
@@ -457,7 +513,7 @@ export type ClassifyResponse = Message<"glimpse.v1.ClassifyResponse"> & {
  * Use `create(ClassifyResponseSchema)` to create a new message.
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 7);
+  messageDesc(file_glimpse_v1_classification_service, 8);
 
 /**
  * StreamClassifyConfig is the first message of a StreamClassify.
@@ -485,7 +541,7 @@ export type StreamClassifyConfig = Message<"glimpse.v1.StreamClassifyConfig"> & 
  * Use `create(StreamClassifyConfigSchema)` to create a new message.
  */
 export const StreamClassifyConfigSchema: GenMessage<StreamClassifyConfig> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 8);
+  messageDesc(file_glimpse_v1_classification_service, 9);
 
 /**
  * StreamClassifyRequest is one message of a StreamClassify.
@@ -522,7 +578,7 @@ export type StreamClassifyRequest = Message<"glimpse.v1.StreamClassifyRequest"> 
  * Use `create(StreamClassifyRequestSchema)` to create a new message.
  */
 export const StreamClassifyRequestSchema: GenMessage<StreamClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 9);
+  messageDesc(file_glimpse_v1_classification_service, 10);
 
 /**
  * StreamClassifyResponse is the answer to one input of a StreamClassify. The answers come in the order of the inputs.
@@ -543,7 +599,7 @@ export type StreamClassifyResponse = Message<"glimpse.v1.StreamClassifyResponse"
  * Use `create(StreamClassifyResponseSchema)` to create a new message.
  */
 export const StreamClassifyResponseSchema: GenMessage<StreamClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 10);
+  messageDesc(file_glimpse_v1_classification_service, 11);
 
 /**
  * PromptedLabel is a label that exists only for one request.
@@ -573,7 +629,7 @@ export type PromptedLabel = Message<"glimpse.v1.PromptedLabel"> & {
  * Use `create(PromptedLabelSchema)` to create a new message.
  */
 export const PromptedLabelSchema: GenMessage<PromptedLabel> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 11);
+  messageDesc(file_glimpse_v1_classification_service, 12);
 
 /**
  * ZeroShotBackground says what competes with the labels of a request, so that inputs which none of them describes are
@@ -603,7 +659,7 @@ export type ZeroShotBackground = Message<"glimpse.v1.ZeroShotBackground"> & {
  * Use `create(ZeroShotBackgroundSchema)` to create a new message.
  */
 export const ZeroShotBackgroundSchema: GenMessage<ZeroShotBackground> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 12);
+  messageDesc(file_glimpse_v1_classification_service, 13);
 
 /**
  * ClassifyZeroShotRequest is the request of ClassifyZeroShot.
@@ -669,7 +725,7 @@ export type ClassifyZeroShotRequest = Message<"glimpse.v1.ClassifyZeroShotReques
  * Use `create(ClassifyZeroShotRequestSchema)` to create a new message.
  */
 export const ClassifyZeroShotRequestSchema: GenMessage<ClassifyZeroShotRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 13);
+  messageDesc(file_glimpse_v1_classification_service, 14);
 
 /**
  * ClassifyZeroShotResult is the answer to one input.
@@ -718,7 +774,7 @@ export type ClassifyZeroShotResult = Message<"glimpse.v1.ClassifyZeroShotResult"
  * Use `create(ClassifyZeroShotResultSchema)` to create a new message.
  */
 export const ClassifyZeroShotResultSchema: GenMessage<ClassifyZeroShotResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 14);
+  messageDesc(file_glimpse_v1_classification_service, 15);
 
 /**
  * ClassifyZeroShotResponse is the response of ClassifyZeroShot.
@@ -739,7 +795,7 @@ export type ClassifyZeroShotResponse = Message<"glimpse.v1.ClassifyZeroShotRespo
  * Use `create(ClassifyZeroShotResponseSchema)` to create a new message.
  */
 export const ClassifyZeroShotResponseSchema: GenMessage<ClassifyZeroShotResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 15);
+  messageDesc(file_glimpse_v1_classification_service, 16);
 
 /**
  * SearchExamplesRequest is the request of SearchExamples.
@@ -796,7 +852,7 @@ export type SearchExamplesRequest = Message<"glimpse.v1.SearchExamplesRequest"> 
  * Use `create(SearchExamplesRequestSchema)` to create a new message.
  */
 export const SearchExamplesRequestSchema: GenMessage<SearchExamplesRequest> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 16);
+  messageDesc(file_glimpse_v1_classification_service, 17);
 
 /**
  * SearchExamplesResult is the answer to one input.
@@ -845,7 +901,7 @@ export type SearchExamplesResult = Message<"glimpse.v1.SearchExamplesResult"> & 
  * Use `create(SearchExamplesResultSchema)` to create a new message.
  */
 export const SearchExamplesResultSchema: GenMessage<SearchExamplesResult> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 17);
+  messageDesc(file_glimpse_v1_classification_service, 18);
 
 /**
  * SearchExamplesResponse is the response of SearchExamples.
@@ -873,7 +929,7 @@ export type SearchExamplesResponse = Message<"glimpse.v1.SearchExamplesResponse"
  * Use `create(SearchExamplesResponseSchema)` to create a new message.
  */
 export const SearchExamplesResponseSchema: GenMessage<SearchExamplesResponse> = /*@__PURE__*/
-  messageDesc(file_glimpse_v1_classification_service, 18);
+  messageDesc(file_glimpse_v1_classification_service, 19);
 
 /**
  * Decision says what to do with the best label.
