@@ -131,7 +131,9 @@ class _Drawn:
 
     def ask(self, name: str, queries: Array, things: Rows | None = None) -> Floats:
         """Returns the labels' probabilities, `(n, C)`; `name` names the stored ones."""
-        return np.asarray(cached(f"{self._name}-{name}", lambda: _ask(self._fitted(), queries, things)), np.float64)
+        return np.asarray(
+            cached(f"{self._name}-{name}", lambda: _ask(self._fitted(), queries, things).astype(np.float32)), np.float64
+        )
 
     def answers(self, probabilities: Floats) -> Answers:
         """Returns the best labels' probabilities, and whether they are right."""

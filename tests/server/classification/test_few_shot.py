@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -70,7 +71,8 @@ def test_lower_false_accept_rate_rejects_more_unknown_inputs(fitted: Vectors) ->
     ],
 )
 def test_rates_out_of_range_are_refused(both_stubs: Stubs, field: str, value: float) -> None:
-    policy = col.DecisionPolicy(**{field: value})
+    policy = col.DecisionPolicy()
+    setattr(policy, field, value)
     request = col.CreateCollectionRequest(
         collection_id="never", collection=col.Collection(backbone="backbones/tiny", policy=policy)
     )
@@ -401,7 +403,7 @@ def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) ->
     ],
 )
 def test_report_answers_and_reasons_agree(
-    stubs: Stubs, shots: int, policy: dict[str, float], calibrated: bool, rule: str
+    stubs: Stubs, shots: int, policy: dict[str, Any], calibrated: bool, rule: str
 ) -> None:
     collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
     rows = [row for row in range(4) for _ in range(shots)]

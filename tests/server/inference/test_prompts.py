@@ -50,7 +50,7 @@ async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls
     """ClassifyZeroShot's answer to a picture, which needs no text."""
     labels = [cls.PromptedLabel(prompts=[prompt]) for prompt in prompts]
     request = cls.ClassifyZeroShotRequest(labels=labels, inputs=[Input(image=picture("red"))], use_templates=templates)
-    response = await classify_zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
+    response = await classify_zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf, 256)
     [result] = response.results
     return result.classification
 
