@@ -9,10 +9,10 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
-from .hf_models import FAMILIES, save_transformer
-from .timm_models import random_network
 
-from glimpse.backbone import ImageRule
+from glimpse.backbone import Encoder, ImageRule, Tokenizer
+from glimpse.backbone.background import embed_texts
+from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
 from glimpse.export.checkpoint.fine_tuning.cached_inputs import CachedInputs, CachedPictures, CachedTexts
 from glimpse.export.checkpoint.fine_tuning.objectives import supervised_contrast
 from glimpse.export.checkpoint.fine_tuning.sampling import Batches, hold_out
@@ -22,6 +22,9 @@ from glimpse.export.checkpoint.fine_tuning.training import fine_tune
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.checkpoint.reference_model import ImageReference, ImageTower, TextReference, TextTower
 from glimpse.export.errors import ExportError
+
+from .hf_models import FAMILIES, save_transformer
+from .timm_models import random_network
 
 _SPLIT_AT_ONE_BLOCK = [family for family in FAMILIES if family != "t5"]
 _WORDS = ("the small dog", "an old red house", "in the evening", "green grass")
@@ -35,11 +38,16 @@ def text_tower(folder: Path, family: str = "bert") -> TextReference:
     return reference
 
 
-def cached_texts(folder: Path) -> tuple[CachedTexts, list[str]]:
-    """Returns texts of four labels, which are their first words, with noise after them."""
+def labelled_texts() -> tuple[list[str], list[str]]:
+    """Returns texts of four labels, which are their first words, with noise after them, and the labels."""
     rng = np.random.default_rng(0)
     labels = [label for label in _WORDS for _ in range(8)]
     texts = [f"{label} {' '.join(rng.permutation(['a', 'photo', 'of', 'that', 'runs', 'over']))}" for label in labels]
+    return texts, labels
+
+
+def cached_texts(folder: Path) -> tuple[CachedTexts, list[str]]:
+    texts, labels = labelled_texts()
     return CachedTexts(text_tower(folder), texts, blocks=1), labels
 
 
@@ -166,3 +174,18 @@ def test_two_examples_of_a_label_are_too_few(tmp_path: Path) -> None:
     inputs = CachedTexts(text_tower(tmp_path), texts, blocks=1)
     with pytest.raises(ExportError, match="too few examples"):
         fine_tune(inputs, labels, [None] * 4, FineTuning(1))
+
+
+def test_the_bundle_of_a_trained_checkpoint_has_its_vectors(tmp_path: Path) -> None:
+    save_transformer(tmp_path / "model")
+    frozen = export_checkpoint(load_hf(str(tmp_path / "model"), None), tmp_path / "frozen", name="frozen")
+    reference, (texts, labels) = load_hf(str(tmp_path / "model"), None), labelled_texts()
+    assert reference.text is not None
+    inputs = CachedTexts(reference.text, texts, blocks=1)
+    assert fine_tune(inputs, labels, [None] * len(labels), FineTuning(1, rate=1e-3, steps=10, batch=16))
+    trained = export_checkpoint(reference, tmp_path / "trained", name="trained")
+    assert trained.manifest.embedding_space != frozen.manifest.embedding_space
+    assert all(check["passed"] for check in trained.manifest.provenance["proof"])
+    vectors = embed_texts(Encoder(trained, threads=1), Tokenizer.of(trained), texts)
+    np.testing.assert_allclose(vectors, inputs.embed(np.arange(len(texts))), atol=1e-4)
+    assert np.abs(vectors - embed_texts(Encoder(frozen, threads=1), Tokenizer.of(frozen), texts)).max() > 0.01
