@@ -11,7 +11,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from glimpse.export.checkpoint.fine_tuning.split_tower import SplitTower
-from glimpse.export.checkpoint.reference_model import ImageReference, ImageTower, TextReference, TextTower
+from glimpse.export.checkpoint.reference_model import (
+    ImageReference,
+    ImageTower,
+    ReferenceModel,
+    TextReference,
+    TextTower,
+)
+from glimpse.export.errors import ExportError
 from glimpse.export.finalize import Progress, silent
 
 Array = npt.NDArray[np.float32]
@@ -126,6 +133,30 @@ class CachedPictures(CachedInputs):
     def vectors(self, rows: npt.NDArray[np.intp]) -> Tensor:
         """Returns unit vectors, (n, d)."""
         return self.tower.above(self._activations[torch.from_numpy(rows)], self._any)
+
+
+def cache_inputs(
+    original: ReferenceModel, contents: Sequence[str] | Sequence[Pixels], blocks: int, progress: Progress = silent
+) -> CachedInputs:
+    """Embeds the inputs of a checkpoint up to the trained blocks.
+
+    Args:
+        original: the checkpoint, which reads pictures or texts.
+        contents: texts, or pictures of uint8 (S, S, 3).
+        blocks: the number of blocks that are trained.
+        progress: is called with a line from time to time.
+
+    Raises:
+        ExportError: the tower cannot be split, or the checkpoint reads pictures and texts: training one tower would
+            part it from the other.
+    """
+    if original.text and original.image:
+        raise ExportError("the blocks of a backbone of pictures and texts are not trained: its towers would part")
+    if original.text:
+        return CachedTexts(original.text, [str(content) for content in contents], blocks, progress)
+    if original.image:
+        return CachedPictures(original.image, [np.asarray(content) for content in contents], blocks, progress)
+    raise ValueError("this checkpoint reads nothing")
 
 
 def _digest(contents: Iterator[bytes]) -> str:
