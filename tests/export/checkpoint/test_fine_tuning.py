@@ -14,12 +14,11 @@ from glimpse.backbone import Encoder, ImageRule, Tokenizer
 from glimpse.backbone.background import embed_texts
 from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
 from glimpse.export.checkpoint.fine_tuning.cached_inputs import CachedInputs, CachedPictures, CachedTexts, cache_inputs
-from glimpse.export.checkpoint.fine_tuning.cross_fitting import cross_fitted_vectors
 from glimpse.export.checkpoint.fine_tuning.objectives import supervised_contrast
 from glimpse.export.checkpoint.fine_tuning.sampling import Batches, hold_out
 from glimpse.export.checkpoint.fine_tuning.settings import FineTuning
 from glimpse.export.checkpoint.fine_tuning.split_tower import SplitTower, blocks_of
-from glimpse.export.checkpoint.fine_tuning.training import fine_tune
+from glimpse.export.checkpoint.fine_tuning.training import fine_tune, vectors_trained_on
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.checkpoint.reference_model import (
     ImageReference,
@@ -176,17 +175,17 @@ def test_a_training_that_was_stopped_continues_to_the_same_weights(tmp_path: Pat
         torch.testing.assert_close(continued[name], value)
 
 
-def test_cross_fitted_vectors_never_saw_their_fold(tmp_path: Path) -> None:
+def test_vectors_for_cross_fitting_depend_on_the_inputs_trained_on_alone(tmp_path: Path) -> None:
     inputs, labels = cached_texts(tmp_path)
-    frozen, folds = inputs.tower.weights(), [np.arange(0, 32, 2), np.arange(1, 32, 2)]
-    groups: list[str | None] = [None] * len(labels)
+    frozen, every = inputs.tower.weights(), np.arange(32)
     settings = FineTuning(1, rate=1e-3, steps=10, batch=16)
-    embedded = list(cross_fitted_vectors(inputs, labels, groups, settings, folds))
+    groups: list[str | None] = [None] * 32
+    found = vectors_trained_on(every[::2], inputs, labels, groups, settings)
     for name, weight in inputs.tower.weights().items():
         torch.testing.assert_close(weight, frozen[name])
-    fine_tune(inputs, labels, groups, settings, rows=folds[1])
-    np.testing.assert_allclose(embedded[0], inputs.embed(np.arange(32)), atol=1e-5)
-    assert np.abs(embedded[0] - embedded[1]).max() > 1e-3
+    others = [label if i % 2 == 0 else "unseen" for i, label in enumerate(labels)]
+    np.testing.assert_array_equal(vectors_trained_on(every[::2], inputs, others, groups, settings), found)
+    assert np.abs(vectors_trained_on(every[1::2], inputs, labels, groups, settings) - found).max() > 1e-3
 
 
 def test_one_tower_of_two_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glimpse.export.checkpoint.fine_tuning.cached_inputs import CachedInputs
+from glimpse.export.checkpoint.fine_tuning.cached_inputs import Array, CachedInputs
 from glimpse.export.checkpoint.fine_tuning.objectives import CosineClassifier, held_out_loss, supervised_contrast
 from glimpse.export.checkpoint.fine_tuning.sampling import Batches, Rows, hold_out
 from glimpse.export.checkpoint.fine_tuning.settings import FineTuning
@@ -78,6 +78,38 @@ def fine_tune(
     if steps:
         _Training(inputs, rows, numbers, settings, _state_file(folder, ["whole", *key])).run(steps, progress)
     return steps
+
+
+def vectors_trained_on(
+    rows: Rows,
+    inputs: CachedInputs,
+    labels: Sequence[str],
+    groups: Sequence[str | None],
+    settings: FineTuning,
+    *,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> Array:
+    """Trains on some inputs, embeds all of them, and leaves the tower as it was, for cross-fitting.
+
+    Args:
+        rows: the inputs to train on.
+        inputs: as for `fine_tune`, like the other arguments and the errors.
+        labels: the label of each.
+        groups: the group of each.
+        settings: the settings.
+        folder: for the state of an unfinished training.
+        progress: is called with a line at each evaluation.
+
+    Returns:
+        Unit vectors, (n, d).
+    """
+    frozen = inputs.tower.weights()
+    try:
+        fine_tune(inputs, labels, groups, settings, rows=rows, folder=folder, progress=progress)
+        return inputs.embed(np.arange(len(inputs)))
+    finally:
+        inputs.tower.restore(frozen)
 
 
 class _Training:
