@@ -7,6 +7,7 @@ DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
 PEERS := .venv-peers/.ready
+SETFIT := .venv-setfit/.ready
 INTEGRATIONS := .venv-integrations/.ready
 TYPESCRIPT := client/typescript/node_modules/.ready
 BIN := .venv/bin
@@ -16,6 +17,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo console test test-rest test-integrations chaos lint proto client baseline bench bench-peers bench-gpu
+.PHONY: bench-adapt-blocks
 .PHONY: docs pictures pictures-console mini release clean help
 
 help:           ## list the targets
@@ -75,7 +77,7 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
 bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
 bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text
-bench: bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
+bench: bench-adapt-blocks bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
 bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
@@ -86,6 +88,9 @@ bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review 
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
 	.venv-export/bin/python -m bench.peers
+
+bench-adapt-blocks: $(EXPORT) $(SETFIT)  ## trained blocks compared with SetFit (hours; goes on where it stopped)
+	.venv-export/bin/python -m bench.adapt_blocks --setfit .venv-setfit/bin/python
 
 # Needs a GPU, and the extras `gpu` and `index`: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
 bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
@@ -137,6 +142,11 @@ $(EXPORT): pyproject.toml
 $(PEERS): bench/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --requirement bench/peers/requirements.txt
+	@touch $@
+
+$(SETFIT): bench/setfit_requirements.txt
+	$(PYTHON) -m venv .venv-setfit
+	.venv-setfit/bin/pip install --quiet --requirement bench/setfit_requirements.txt
 	@touch $@
 
 $(INTEGRATIONS): tests/integrations/requirements.txt

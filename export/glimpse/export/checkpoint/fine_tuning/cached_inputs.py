@@ -118,7 +118,7 @@ class CachedPictures(CachedInputs):
             ExportError: the tower cannot be split.
         """
         self.digest = _digest(picture.tobytes() for picture in pictures)
-        self._any = torch.from_numpy(pictures[0][None])
+        self._any = torch.zeros((1, *pictures[0].shape), dtype=torch.uint8)
         self.tower = SplitTower(ImageTower(original), blocks, (torch.from_numpy(np.stack(pictures[:2])),))
         parts = []
         for start in range(0, len(pictures), _CHUNK):

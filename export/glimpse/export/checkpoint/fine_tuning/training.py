@@ -20,6 +20,9 @@ from glimpse.export.errors import ExportError
 from glimpse.export.finalize import Progress, silent
 
 _WARM_UP = 10
+# A step in bfloat16 takes half the time, on processors that have it.
+_CAPABILITIES: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+_HALF = any(_CAPABILITIES.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 @dataclass
@@ -158,7 +161,9 @@ class _Training:
         batch, settings = self._batches.at(self._state.step), self._settings
         for group in self._optimizer.param_groups:
             group["lr"] = settings.rate * min(1.0, (self._state.step + 1) / _WARM_UP)
-        vectors, labels = self._inputs.vectors(self._rows[batch]), self._labels[batch]
+        with torch.autocast("cpu", torch.bfloat16, enabled=_HALF):
+            vectors = self._inputs.vectors(self._rows[batch])
+        vectors, labels = vectors.float(), self._labels[batch]
         if self._classifier:
             loss = self._classifier(vectors, labels)
         else:
