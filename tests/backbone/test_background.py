@@ -56,13 +56,13 @@ def test_a_bundle_of_format_1_is_still_read(plain: Bundle) -> None:
     assert load_bundle(plain.path).manifest.embedding_space == plain.manifest.embedding_space
 
 
-@pytest.mark.parametrize("version", [0, 4, 2.0, True, [2], None])
+@pytest.mark.parametrize("version", [0, 5, 2.0, True, [2], None])
 def test_other_formats_are_refused(plain: Bundle, version: object) -> None:
     file = plain.path / "backbone.json"
     values = json.loads(file.read_text())
     del values["needs_glimpse"]
     file.write_text(json.dumps(values | {"format_version": version}))
-    newer = f"A newer Glimpse than {READERS[3]}" if version == 4 else "Export the backbone again"
+    newer = f"A newer Glimpse than {READERS[4]}" if version == 5 else "Export the backbone again"
     with pytest.raises(BundleError, match=newer):
         load_bundle(plain.path)
 

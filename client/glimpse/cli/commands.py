@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.evaluate.command",
         "Measure how well backbones suit your data, without a server.",
     ),
+    "adapt": ("glimpse.cli.adapt.command", "Adapt a backbone to your examples, without torch."),
     "discover": (
         "glimpse.cli.discover.command",
         "Show what is in a folder, an index or a collection.",

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from glimpse.backbone.adaptation.training_record import ADAPTATION, read_training_record
 from glimpse.backbone.background_validation import check_background
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import (
@@ -16,6 +17,7 @@ from glimpse.backbone.manifest import (
     FORMAT_VERSION,
     IMAGE_GRAPH,
     MANIFEST_NAME,
+    PLAIN_VERSION,
     READERS,
     TEXT_GRAPH,
     TOKENIZER,
@@ -67,6 +69,8 @@ def load_bundle(path: Path) -> Bundle:
             check_graph(path / name, set(manifest.files))
     if BACKGROUND in manifest.files:
         check_background(path / BACKGROUND, manifest.dimension)
+    if ADAPTATION in manifest.files:
+        read_training_record(path)
     return Bundle(path, manifest)
 
 
@@ -90,7 +94,8 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
             shutil.copyfile(source, folder / file)
         digests = {file: digest(folder / file) for file in contents}
         sizes = {file: (folder / file).stat().st_size for file in contents if file.startswith(WEIGHTS)}
-        written = {"format_version": FORMAT_VERSION, "needs_glimpse": READERS[FORMAT_VERSION]}
+        version = FORMAT_VERSION if fields.get("adaptation") else PLAIN_VERSION
+        written = {"format_version": version, "needs_glimpse": READERS[version]}
         try:
             manifest = Manifest(**{**fields, **written, "files": digests, "sizes": sizes}).with_space()
         except ValidationError as error:

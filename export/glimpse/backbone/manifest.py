@@ -6,9 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION: Literal[3] = 3
+from glimpse.backbone.adaptation.lineage import Adaptation
+from glimpse.backbone.adaptation.training_record import ADAPTATION
+
+#: The latest format. Only adapted bundles are written in it: an earlier Glimpse would calibrate their collections by
+#: leave-one-out, which they deceive.
+FORMAT_VERSION: Literal[4] = 4
+#: The format of every other bundle.
+PLAIN_VERSION: Literal[3] = 3
 #: The first Glimpse that reads each format; it reads the earlier ones too.
-READERS = {1: "0.1.0", 2: "0.3.0", 3: "0.3.0"}
+READERS = {1: "0.1.0", 2: "0.3.0", 3: "0.3.0", 4: "0.3.0"}
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 BACKGROUND = "background.npy"
@@ -147,10 +154,11 @@ class Manifest(_Part):
         sizes: bytes of each file of weights, by name; from format 3 on.
         needs_glimpse: the first Glimpse that reads the format, which an earlier one names when it refuses the bundle.
         parent: set for a bundle of lower precision.
+        adaptation: set for a bundle whose layers were trained on examples.
         embedding_space: see `computed_space`.
     """
 
-    format_version: Literal[1, 2, 3] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3, 4] = PLAIN_VERSION
     needs_glimpse: Annotated[str, Field(pattern=VERSION_PATTERN)] | None = None
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
@@ -169,6 +177,7 @@ class Manifest(_Part):
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     sizes: dict[str, Bytes] = {}
     parent: Parent | None = None
+    adaptation: Adaptation | None = None
     embedding_space: Space = "0" * 32
 
     @model_validator(mode="after")
@@ -193,6 +202,10 @@ class Manifest(_Part):
         weights = {name for name in self.files if name.startswith(WEIGHTS)} if self.format_version >= 3 else set()
         if self.sizes.keys() != weights:
             raise ValueError(f"sizes needs one entry for each file of weights: {sorted(weights)}, format version 3")
+        if len({self.adaptation is not None, ADAPTATION in self.files, self.format_version >= 4}) > 1:
+            raise ValueError(f"format version 4, adaptation and the file {ADAPTATION} need each other")
+        if self.adaptation and self.adaptation.tower not in self.modalities:
+            raise ValueError(f"adaptation.tower is {self.adaptation.tower!r}, which the backbone does not have")
         if self.parent and self.parent.embedding_space == self.computed_space():
             raise ValueError("parent.embedding_space is the bundle's own: a bundle is not its own parent")
         return self

@@ -584,7 +584,7 @@ class AdaptationFigures(_message.Message):
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class GetCollectionReportResponse(_message.Message):
-    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out")
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice", "grouped_count", "left_out", "cross_fitted")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -603,6 +603,7 @@ class GetCollectionReportResponse(_message.Message):
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     GROUPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    CROSS_FITTED_FIELD_NUMBER: _ClassVar[int]
     revision: int
     head: _types_pb2.Head
     head_reason: str
@@ -621,7 +622,30 @@ class GetCollectionReportResponse(_message.Message):
     advice: _containers.RepeatedScalarFieldContainer[str]
     grouped_count: int
     left_out: _containers.RepeatedCompositeFieldContainer[LeftOutExample]
-    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ...) -> None: ...
+    cross_fitted: CrossFittedFigures
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ..., grouped_count: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOutExample, _Mapping]]] = ..., cross_fitted: _Optional[_Union[CrossFittedFigures, _Mapping]] = ...) -> None: ...
+
+class CrossFittedFigures(_message.Message):
+    __slots__ = ("parent_backbone", "method", "trained_on_count", "frozen_accuracy", "adapted_accuracy", "gain_error", "frozen_zero_shot_accuracy", "adapted_zero_shot_accuracy", "forced")
+    PARENT_BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_ON_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FROZEN_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    ADAPTED_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    GAIN_ERROR_FIELD_NUMBER: _ClassVar[int]
+    FROZEN_ZERO_SHOT_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    ADAPTED_ZERO_SHOT_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    FORCED_FIELD_NUMBER: _ClassVar[int]
+    parent_backbone: str
+    method: str
+    trained_on_count: int
+    frozen_accuracy: Proportion
+    adapted_accuracy: Proportion
+    gain_error: float
+    frozen_zero_shot_accuracy: Proportion
+    adapted_zero_shot_accuracy: Proportion
+    forced: bool
+    def __init__(self, parent_backbone: _Optional[str] = ..., method: _Optional[str] = ..., trained_on_count: _Optional[int] = ..., frozen_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., adapted_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., gain_error: _Optional[float] = ..., frozen_zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., adapted_zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., forced: _Optional[bool] = ...) -> None: ...
 
 class GetDecisionCountsRequest(_message.Message):
     __slots__ = ("name", "days")

@@ -10,6 +10,7 @@ from glimpse.ledger.changes import attachments
 from glimpse.ledger.changes.change_feed import read_delta, read_digest
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.advisory_lock import AdvisoryLock
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.database import FOLLOWING, WRITING, available, check_folder, open_engine
 from glimpse.ledger.database.database_file import LedgerLock, check_single_name
 from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
@@ -164,6 +165,16 @@ class Ledger:
         if row is None:
             raise NotFound(f"there is no example {example_id!r}")
         return example_record(row)
+
+    def holds_any(self, collection_id: str, content_digests: Sequence[str]) -> bool:
+        """Returns whether a collection has an example of one of these contents."""
+        columns = schema.examples.c
+        query = select(columns.id).where(columns.collection_id == collection_id).limit(1)
+        with self._reading() as connection:
+            return any(
+                connection.execute(query.where(columns.content_digest.in_(some))).first()
+                for some in batches(content_digests)
+            )
 
     def examples(
         self,

@@ -19,6 +19,7 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.index_directory import IndexDirectory
+from glimpse.server.collections.training_examples import TrainingExamples
 from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
@@ -95,7 +96,10 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
-        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
+        adapted = {one.manifest.embedding_space: one.adapted for one in backbones if one.adapted}
+        # The catalog schedules fits, and fits read its ledger, from the event loop and so after it is open.
+        training = TrainingExamples(adapted, lambda query: catalog.read(query))
+        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE}, training)
         stack.push_async_callback(fitter.close)
         index_directory = IndexDirectory(settings.indexes or settings.data / "indexes", gpu=gpu)
         stack.enter_context(FolderLock(settings.data))

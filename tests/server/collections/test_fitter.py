@@ -17,6 +17,7 @@ from glimpse.server.collections import fitter as module
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.fit_data import gather
 from glimpse.server.collections.fitter import Fitter
+from glimpse.server.collections.training_examples import TrainingExamples
 from glimpse.v1 import types_pb2
 
 Array = npt.NDArray[np.float32]
@@ -51,9 +52,14 @@ def view_of(labels: int, changed: Callable[[CollectionView], None] = lambda _: N
     return view
 
 
+async def read_nothing(query: object) -> bool:
+    """Stands for the ledger, which is asked only where a backbone is adapted."""
+    raise AssertionError(query)
+
+
 def run(work: Callable[[Fitter, CollectionView], Awaitable[None]], labels: int = 4) -> None:
     async def whole() -> None:
-        fitter = Fitter({types_pb2.HEAD_LDA: HeadKind.LDA})
+        fitter = Fitter({types_pb2.HEAD_LDA: HeadKind.LDA}, TrainingExamples({}, read_nothing))
         try:
             await work(fitter, view_of(labels, fitter.schedule))
         finally:

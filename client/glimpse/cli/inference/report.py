@@ -20,7 +20,7 @@ _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
 _FIELDS = (
     *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives", "grouped_count"),
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
-    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice"),
+    *("heads", "confusions", "suspects", "labels", "adaptations", "left_out", "advice", "cross_fitted"),
 )
 _MAX_FILES = 20  # suspects whose files are requested
 
@@ -38,6 +38,7 @@ def report(
     examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
     distribution that would be MATCH. Examples that look mislabelled are listed with their files; look at them before
     you delete any, the sure ones first. left_out, in JSON and CSV, has the answer to every example that was left out.
+    If the backbone was adapted to examples of the collection, the accuracy is cross-fitted: see `glimpse adapt`.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
         response = client.collection_report(collection, include_left_out=output is not options.Format.TABLE)

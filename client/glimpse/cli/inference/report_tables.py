@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.output import Column, Table, percent, printable, styled, terminal_width
-from glimpse.client import CollectionReport, Estimate
+from glimpse.client import CollectionReport, CrossFittedFigures, Estimate
 
 _INDENT = 26  # columns before a figure
 _ID = 16  # characters of an example's id, which is never cut: `glimpse examples show` needs it
@@ -36,7 +36,9 @@ def show(name: str, report: CollectionReport, files: Mapping[str, str | None]) -
 def _figures(report: CollectionReport) -> Iterator[tuple[str, str]]:
     none = "not measured: no label has two examples" + (" of different groups" if report.grouped_count else "")
     accuracy = none if report.accuracy is None else measured(report.accuracy)
-    yield "leave-one-out accuracy", accuracy
+    yield "cross-fitted accuracy" if report.cross_fitted else "leave-one-out accuracy", accuracy
+    if figures := report.cross_fitted:
+        yield "of the frozen backbone", f"{measured(figures.frozen_accuracy)}: {compared(figures)}"
     if report.zero_shot_accuracy is not None:
         yield "by prompts alone", measured(report.zero_shot_accuracy)
     if report.negative_transfer:
@@ -135,6 +137,20 @@ def _section(title: str, columns: Sequence[Column]) -> Table:
 def measured(part: Estimate) -> str:
     """Formats an estimate with its interval: `84.2 % (79.2 to 88.2 %)`."""
     return f"{percent(part.value)} ({interval(part)})"
+
+
+def compared(figures: CrossFittedFigures) -> str:
+    """Says how an adapted backbone compares: `adapted from mini on 80 examples; gain +3.1 ± 0.9 points`."""
+    gain = 100 * (figures.adapted_accuracy.value - figures.frozen_accuracy.value)
+    zero_shot = ""
+    if figures.frozen_zero_shot_accuracy and figures.adapted_zero_shot_accuracy:
+        before, after = figures.frozen_zero_shot_accuracy.value, figures.adapted_zero_shot_accuracy.value
+        zero_shot = f"; by names alone {percent(before)}, then {percent(after)}"
+    forced = "; written by force" if figures.forced else ""
+    return (
+        f"adapted from {figures.parent_backbone} on {figures.trained_on_count} examples; "
+        f"gain {gain:+.1f} ± {100 * figures.gain_error:.1f} points{zero_shot}{forced}"
+    )
 
 
 def interval(part: Estimate) -> str:

@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.output import Column, Table, percent, printable, styled
-from glimpse.client import CollectionReport, Estimate, Reembedding, ReembeddingSide
+from glimpse.cli.inference.report_tables import compared
+from glimpse.client import CollectionReport, CrossFittedFigures, Estimate, Reembedding, ReembeddingSide
 
+# The row of it is shown if one of the backbones was adapted to examples of the collection.
+_CROSS_FITTED = "cross-fitted accuracy"
 _MAX_ROWS = 20  # examples that could not be embedded
 _FIGURES: tuple[tuple[str, Callable[[CollectionReport], object]], ...] = (
-    ("leave-one-out accuracy", lambda report: _part(report.accuracy)),
+    ("leave-one-out accuracy", lambda report: None if report.cross_fitted else _part(report.accuracy)),
+    (_CROSS_FITTED, lambda report: _part(report.accuracy) if report.cross_fitted else None),
     ("95 % interval", lambda report: _interval(report.accuracy)),
     ("examples measured", lambda report: report.accuracy and report.accuracy.count),
     ("by prompts alone", lambda report: _part(report.zero_shot_accuracy)),
@@ -30,8 +34,11 @@ def show(name: str, state: Reembedding) -> None:
     table.row("backbone", *(_backbone(side) for side in sides))
     measured = [side.figures for side in sides]
     for title, read in _FIGURES:
-        if all(measured):
+        if all(measured) and (title != _CROSS_FITTED or any(figures and figures.cross_fitted for figures in measured)):
             table.row(title, *(read(figures) for figures in measured if figures))
+    for figures in measured:
+        if figures and figures.cross_fitted:
+            _print_cross_fitted(figures.cross_fitted)
     if state.failures:
         print(f"\n{styled('Examples that cannot be embedded', 'bold')}")
         failed = Table([Column("EXAMPLE", 16), Column("LABEL"), Column("PROBLEM", share=3)])
@@ -40,6 +47,17 @@ def show(name: str, state: Reembedding) -> None:
         if state.failed_count > _MAX_ROWS:
             print(f"and {state.failed_count - _MAX_ROWS} more; --format json lists the first 1,000")
         print("\n`switch --force` leaves them out of the collection until you switch back.")
+
+
+def _print_cross_fitted(figures: CrossFittedFigures) -> None:
+    print(f"\n{styled('On the same examples, each held out of all training', 'bold')}")
+    table = Table([Column("BACKBONE"), Column("ACCURACY", 8, right=True), Column("95 % INTERVAL", 18, right=True)])
+    for name, part in (
+        (f"{printable(figures.parent_backbone)}, frozen", figures.frozen_accuracy),
+        ("adapted", figures.adapted_accuracy),
+    ):
+        table.row(name, _part(part), _interval(part))
+    print(compared(figures))
 
 
 def _progress(state: Reembedding) -> str:

@@ -126,6 +126,33 @@ class AdaptationFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossFittedFigures:
+    """An adapted backbone and the frozen one that it was made from, on examples that were held out of its training.
+
+    Attributes:
+        parent_backbone: Name of the frozen backbone.
+        method: How the layers were trained, for people.
+        trained_on_count: Number of examples that the backbone was trained on.
+        frozen_accuracy: Accuracy of the frozen backbone. Compare it with `adapted_accuracy`, not with leave-one-out.
+        adapted_accuracy: Accuracy of the adapted backbone.
+        gain_error: Standard error of the difference.
+        frozen_zero_shot_accuracy: Accuracy of the labels' names alone on the frozen backbone.
+        adapted_zero_shot_accuracy: Accuracy of the labels' names alone on the adapted backbone.
+        forced: Whether the backbone was written although it gained no more than a standard error.
+    """
+
+    parent_backbone: str
+    method: str
+    trained_on_count: int
+    frozen_accuracy: Estimate
+    adapted_accuracy: Estimate
+    gain_error: float
+    frozen_zero_shot_accuracy: Estimate | None
+    adapted_zero_shot_accuracy: Estimate | None
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionReport:
     """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
@@ -150,6 +177,8 @@ class CollectionReport:
         advice: What to do next, for people, the most useful first.
         grouped_count: Number of examples that are left out together with others: those of one group, and near copies.
         left_out: The measured examples, if you asked for them: at most 4,000 or 2 MiB, in no particular order.
+        cross_fitted: Set if the backbone was adapted to examples that the collection holds. Then `accuracy`,
+            `false_reject` and `false_accept` are cross-fitted, and other figures that leave out examples are missing.
     """
 
     revision: int
@@ -170,3 +199,4 @@ class CollectionReport:
     advice: tuple[str, ...]
     grouped_count: int
     left_out: tuple[LeftOutExample, ...]
+    cross_fitted: CrossFittedFigures | None = None

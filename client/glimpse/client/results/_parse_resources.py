@@ -189,6 +189,21 @@ def collection_report(message: pb.GetCollectionReportResponse) -> reports.Collec
             )
             for one in message.left_out
         ),
+        cross_fitted=_cross_fitted(message.cross_fitted) if message.HasField("cross_fitted") else None,
+    )
+
+
+def _cross_fitted(message: pb.CrossFittedFigures) -> reports.CrossFittedFigures:
+    return reports.CrossFittedFigures(
+        message.parent_backbone,
+        message.method,
+        message.trained_on_count,
+        _estimate(message.frozen_accuracy),
+        _estimate(message.adapted_accuracy),
+        message.gain_error,
+        _optional_estimate(message, "frozen_zero_shot_accuracy"),
+        _optional_estimate(message, "adapted_zero_shot_accuracy"),
+        message.forced,
     )
 
 

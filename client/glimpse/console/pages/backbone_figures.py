@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from glimpse.client import Collection, CollectionReport, Estimate, Reembedding
+from glimpse.client import Collection, CollectionReport, CrossFittedFigures, Estimate, Reembedding
 from glimpse.console.components import counted, estimate, heading, note, table
 from glimpse.console.context import REPORT_SECONDS, Context
 
 _MEASURED_AT_ONCE = 5_000  # examples up to which figures are measured without a click
 _FIGURES: tuple[tuple[str, Callable[[CollectionReport], str]], ...] = (
-    ("Accuracy, each example left out", lambda report: estimate(report.accuracy)),
+    ("Accuracy", lambda report: estimate(report.accuracy)),
+    ("Measured by", lambda report: "cross-fitting" if report.cross_fitted else "leaving each example out"),
     ("Examples measured", lambda report: f"{report.accuracy.count:,}" if report.accuracy else "—"),
     ("Accuracy by prompts alone", lambda report: estimate(report.zero_shot_accuracy)),
     ("Own inputs refused", lambda report: estimate(report.false_reject)),
@@ -58,7 +59,11 @@ def _show(state: Reembedding) -> None:
     if current is None or shadow is None:
         note("The server has not measured them.")
         return
-    ui.label(verdict(short_name(state.shadow.backbone), current.accuracy, shadow.accuracy)).props("role=status")
+    name, figures = short_name(state.shadow.backbone), current.cross_fitted or shadow.cross_fitted
+    if figures is None:
+        ui.label(verdict(name, current.accuracy, shadow.accuracy)).props("role=status")
+    else:
+        ui.label(adapted_verdict(figures)).props("role=status")
     if state.left_count:
         note(f"The figures of the other backbone rest on {counted(state.embedded_count, 'example')} so far.")
     columns = ("", f"{short_name(state.current.backbone)} (in use)", short_name(state.shadow.backbone))
@@ -84,3 +89,12 @@ def verdict(other: str, current: Estimate | None, shadow: Estimate | None) -> st
     if min(current.high, shadow.high) >= max(current.low, shadow.low):
         return f"{difference} The 95 % intervals overlap, so it may be chance."
     return f"{difference} The 95 % intervals do not overlap."
+
+
+def adapted_verdict(figures: CrossFittedFigures) -> str:
+    """Returns in one sentence whether an adapted backbone is better than its parent. Leave-one-out cannot say it."""
+    gain, error = 100 * (figures.adapted_accuracy.value - figures.frozen_accuracy.value), 100 * figures.gain_error
+    return (
+        f"Adapted from {figures.parent_backbone}: right {abs(gain):.1f} percentage points "
+        f"{'more' if gain >= 0 else 'less'} often (standard error {error:.1f}), on examples held out of its training."
+    )

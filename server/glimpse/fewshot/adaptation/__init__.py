@@ -6,6 +6,6 @@ it.
 """
 
 from glimpse.fewshot.adaptation.cross_fit import Space, Train, cross_fit
-from glimpse.fewshot.adaptation.cross_fitted import CrossCalibration, CrossFitted, PairedGain
+from glimpse.fewshot.adaptation.cross_fitted import CrossCalibration, CrossFitted, PairedGain, cross_calibrated
 
-__all__ = ["CrossCalibration", "CrossFitted", "PairedGain", "Space", "Train", "cross_fit"]
+__all__ = ["CrossCalibration", "CrossFitted", "PairedGain", "Space", "Train", "cross_calibrated", "cross_fit"]

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.open_set import Typicality
+from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
@@ -89,6 +90,12 @@ class CrossCalibration:
             typicality=calibrated,
             sorted_own_probability=self.own_probability,
         )
+
+
+def cross_calibrated(fitted: Fitted, calibration: CrossCalibration) -> Fitted:
+    """Returns the fit of a collection with the calibration in place of that by leave-one-out, for every head."""
+    evaluations = {kind: calibration.apply(evaluation) for kind, evaluation in fitted.evaluations.items()}
+    return replace(fitted, evaluations=evaluations)
 
 
 def location(typicality: Typicality) -> tuple[float, float]:

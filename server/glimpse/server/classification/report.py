@@ -10,8 +10,9 @@ from glimpse.fewshot import Fitted, HeadKind, Policy, decide_left_out
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import is_better_prediction
 from glimpse.fewshot.rejection import is_calibrated
-from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 from glimpse.server.classification.advice import advice
+from glimpse.server.classification.cross_fitted import add_cross_fitted
+from glimpse.server.classification.proportion import proportion
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.learning import can_answer
 from glimpse.server.proto_enums import DECISIONS, HEADS
@@ -38,6 +39,9 @@ def build_report(
         calibrated=is_calibrated(evaluation),
     )
     fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
+    if view.adapted:  # it has seen the examples, so leaving them out says nothing
+        add_cross_fitted(response, view.adapted.lineage)
+        chosen = None
     if fitted:
         response.grouped_count = fitted.grouped
     if fitted and chosen and chosen.count:
@@ -54,14 +58,6 @@ def build_report(
     rate = policy.false_reject if policy.false_accept is None else 1.0
     response.advice.extend(advice(response, counts, by_rates=by_rates, false_reject=rate, unlabeled=unlabeled))
     return response
-
-
-def proportion(successes: int, count: int) -> pb.Proportion:
-    """Returns a proportion with its 95 % Wilson interval; with a count of 0, an empty message."""
-    if not count:
-        return pb.Proportion()
-    low, high = wilson_interval(successes, count)
-    return pb.Proportion(value=successes / count, low=low, high=high, count=count)
 
 
 def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: HeadEvaluation) -> None:

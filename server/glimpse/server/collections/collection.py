@@ -17,6 +17,7 @@ from glimpse.server.collections.label_index import LabelIndex
 from glimpse.server.collections.learning import add_enrolled, can_answer, new_classifier
 from glimpse.server.collections.role_indexes import RoleIndexes
 from glimpse.server.errors import RequestError
+from glimpse.server.inference.adapted_space import AdaptedSpace
 from glimpse.server.resource_names import MAX_LABEL, normal
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -74,6 +75,8 @@ class CollectionView:
         #: The ids of the examples that `classifier.fitted` was fitted to, in its order, and the revision.
         self.fitted_ids: Ids = np.empty(0, np.int64)
         self.fitted_revision = 0
+        #: How the backbone was adapted, if the collection held examples of its training at the last fit.
+        self.adapted: AdaptedSpace | None = None
         #: Held while the labels' names are embedded.
         self.naming_lock = asyncio.Lock()
         self._changed = changed
@@ -85,7 +88,11 @@ class CollectionView:
 
     @property
     def accuracy(self) -> float | None:
-        """The leave-one-out accuracy of the chosen head at the last fit; None if it was not measured."""
+        """The leave-one-out accuracy of the chosen head at the last fit, or the cross-fitted one of an adapted backbone
+        that has seen the examples; None if it was not measured.
+        """
+        if self.adapted:
+            return self.adapted.lineage.accuracy.adapted
         evaluation = self.classifier.chosen_evaluation
         return evaluation.accuracy if evaluation and evaluation.count else None
 

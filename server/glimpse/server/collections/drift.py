@@ -106,8 +106,11 @@ class QueryStats:
 
 
 def similarity(view: CollectionView, tally: Tally) -> Similarity | None:
-    """Returns a collection's similarities; None with fewer than 10 fitted examples or 50 queries."""
+    """Returns a collection's similarities; None with fewer than 10 fitted examples or 50 queries.
+
+    Examples that the backbone was trained on are nearer to each other than inputs are, so they show no drift.
+    """
     fitted = view.classifier.fitted
-    if fitted is None or len(fitted.nearest) < _MIN_EXAMPLES or tally.queries < _MIN_QUERIES:
+    if fitted is None or view.adapted or len(fitted.nearest) < _MIN_EXAMPLES or tally.queries < _MIN_QUERIES:
         return None
     return Similarity(tally.similarity, float(np.mean(fitted.nearest)), float(np.std(fitted.nearest)))

@@ -8,8 +8,10 @@ from contextlib import suppress
 from functools import partial
 
 from glimpse.fewshot import HeadKind, fit
+from glimpse.fewshot.adaptation import cross_calibrated
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.fit_data import gather
+from glimpse.server.collections.training_examples import TrainingExamples
 from glimpse.server.errors import Code, RequestError
 from glimpse.server.scheduling.background import run_in_background
 
@@ -24,9 +26,12 @@ _REPLY_SECONDS, _MAX_WAIT_SECONDS = 0.05, 60.0
 class Fitter:
     """Runs one fit at a time in a thread. Use it in the event loop's thread only."""
 
-    def __init__(self, heads: dict[int, HeadKind]) -> None:
-        """Takes `heads`, the kinds of head by the number that a collection's record pins."""
-        self._heads = heads
+    def __init__(self, heads: dict[int, HeadKind], training: TrainingExamples) -> None:
+        """Takes `heads`, the kinds of head by the number that a collection's record pins.
+
+        `training` finds the collections to which leave-one-out would promise too much.
+        """
+        self._heads, self._training = heads, training
         self._tasks: dict[CollectionView, asyncio.Task[None]] = {}
         self._hurry: dict[CollectionView, asyncio.Event] = {}
         # A fit collects its data after it gets the lock: examples may be deleted while it waits.
@@ -104,11 +109,16 @@ class Fitter:
             except KeyError:  # an example was deleted before it was read; the next round collects the data again
                 return
             fitted = await run_in_background(partial(fit, examples, pinned, independent=view.independent))
+            adapted = await self._training.held_by(view)
+            if adapted:
+                fitted = cross_calibrated(fitted, adapted.calibration)
             if view.classifier is not classifier or view.examples.attached_index is not index:
                 return  # the ids or the classifier are other ones now; the next round collects the data again
             classifier.adopt(fitted, data.token, complete=data.whole)
+            view.adapted = adapted
         else:
             classifier.clear_fit(data.token)
+            view.adapted = None
         view.fitted_ids, view.fitted_revision = data.examples.ids, revision
         if view.label_index.needs_build(view.classifier):
             await view.label_index.build(view.classifier)

@@ -24,6 +24,7 @@ from glimpse.backbone import (
 from glimpse.backbone.inference.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.errors import Queue, RequestError, failed_precondition, invalid, not_found
+from glimpse.server.inference.adapted_space import AdaptedSpace
 from glimpse.server.inference.background import BackboneBackground
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.device import Device, DeviceWatch
@@ -66,6 +67,8 @@ class LoadedBackbone:
         #: Whether prompts alone give no probabilities: the cosine of a picture to a text is on a scale of its own in
         #: every backbone, so that no default fits.
         self.lacks_scale = len(self.manifest.modalities) > 1 and self.manifest.logit_scale is None
+        #: How it was adapted to examples; None for a frozen backbone.
+        self.adapted = AdaptedSpace.load(bundle)
         self.prompts = PromptCache()
         self.encoder = Encoder(
             bundle,

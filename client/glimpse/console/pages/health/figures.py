@@ -16,8 +16,9 @@ def show_figures(report: CollectionReport, collection: Collection) -> None:
         heading(collection.display_name or collection.id, 2)
         with figures():
             accuracy = report.accuracy
-            based = f"95 % interval, {counted(accuracy.count, 'example')} left out" if accuracy else "too few examples"
-            figure("Accuracy", estimate(accuracy), based)
+            held_out = "held out of its training" if report.cross_fitted else "left out"
+            based = f"95 % interval, {counted(accuracy.count, 'example')} {held_out}" if accuracy else ""
+            figure("Accuracy", estimate(accuracy), based or "too few examples")
             figure("Own inputs refused", estimate(report.false_reject), "of a label, and answered unknown")
             measured_on = "negative examples" if report.measured_on_negatives else "examples of left-out labels"
             figure("Unknown inputs accepted", estimate(report.false_accept), f"measured on {measured_on}")
