@@ -189,7 +189,7 @@ def run_setfit(python: Path, data_set: DataSet, chosen: Rows, queries: Rows, rec
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "job.json", Path(folder) / "answer.json"
         asked.write_text(json.dumps(job), "utf-8")
-        subprocess.run([python, Path(__file__).with_name("adapt_setfit.py"), asked, answered], check=True)
+        subprocess.run([python, "-P", Path(__file__).with_name("adapt_setfit.py"), asked, answered], check=True)
         answer = json.loads(answered.read_text("utf-8"))
     right = [answer == data_set.labels[i] for answer, i in zip(answer.pop("answers"), queries, strict=True)]
     return {"accuracy": 100 * float(np.mean(right)), **answer}

@@ -32,10 +32,13 @@ class CachedInputs(ABC):
     Attributes:
         tower: the tower, split at its last blocks.
         digest: the SHA-256 of the inputs, in hex.
+        bfloat16: whether a step takes half the time in bfloat16, on processors that have it. Gradients of
+            convolutions by channel take longer.
     """
 
     tower: SplitTower
     digest: str
+    bfloat16 = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -54,6 +57,8 @@ class CachedInputs(ABC):
 
 class CachedTexts(CachedInputs):
     """Texts, cached without padding."""
+
+    bfloat16 = True
 
     def __init__(self, original: TextReference, texts: Sequence[str], blocks: int, progress: Progress = silent) -> None:
         """Embeds texts up to the trained blocks.

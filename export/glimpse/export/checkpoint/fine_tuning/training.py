@@ -20,9 +20,8 @@ from glimpse.export.errors import ExportError
 from glimpse.export.finalize import Progress, silent
 
 _WARM_UP = 10
-# A step in bfloat16 takes half the time, on processors that have it.
 _CAPABILITIES: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-_HALF = any(_CAPABILITIES.get(name) for name in ("avx512_bf16", "amx_bf16"))
+_BFLOAT16 = any(_CAPABILITIES.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 @dataclass
@@ -161,7 +160,7 @@ class _Training:
         batch, settings = self._batches.at(self._state.step), self._settings
         for group in self._optimizer.param_groups:
             group["lr"] = settings.rate * min(1.0, (self._state.step + 1) / _WARM_UP)
-        with torch.autocast("cpu", torch.bfloat16, enabled=_HALF):
+        with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16 and self._inputs.bfloat16):
             vectors = self._inputs.vectors(self._rows[batch])
         vectors, labels = vectors.float(), self._labels[batch]
         if self._classifier:
