@@ -27,10 +27,10 @@ from bench.fewshot.draws import best_labels, fitted
 from bench.foreign_models import efficientnet_state
 from bench.report import Section, Target, page_head, write_tables
 from bench.vectors import CACHE, DATA, READERS, Labelled
-from glimpse.backbone import decode_image
+from glimpse.backbone import Kind, decode_image
 from glimpse.export.checkpoint.fine_tuning.cached_inputs import CachedInputs, CachedPictures, CachedTexts
 from glimpse.export.checkpoint.fine_tuning.sampling import Rows
-from glimpse.export.checkpoint.fine_tuning.settings import FineTuning
+from glimpse.export.checkpoint.fine_tuning.settings import BLOCKS, FineTuning, settings_for
 from glimpse.export.checkpoint.fine_tuning.training import fine_tune
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.checkpoint.loaders.from_timm import load_timm
@@ -164,7 +164,8 @@ def cached_inputs(data: Path, name: str) -> tuple[CachedInputs, float]:
 
 def settings(name: str, seed: int) -> FineTuning:
     """Returns the settings that `glimpse adapt` has for the set's modality."""
-    return FineTuning(seed=seed)
+    kind: Kind = "text" if name in READERS else "image"
+    return settings_for(kind, BLOCKS[kind], seed)
 
 
 def accuracy(inputs: CachedInputs, data_set: DataSet, chosen: Rows, queries: Rows) -> float:

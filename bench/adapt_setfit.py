@@ -1,4 +1,4 @@
-"""Trains SetFit on the texts of one draw: `python -P adapt_setfit.py JOB.json ANSWER.json`, in an environment with setfit.
+"""Trains SetFit on the texts of one draw, in an environment with setfit: `python -P adapt_setfit.py JOB ANSWER`.
 
 A job has the model's folder, the training texts with labels, the queries, a seed, and the processor minutes that
 another method took. SetFit runs with its defaults if these are expected to end within 20 minutes of one processor, and

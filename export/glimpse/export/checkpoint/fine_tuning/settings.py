@@ -1,7 +1,9 @@
 """The settings of a training."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from glimpse.backbone import Kind
 
 Objective = Literal["contrast", "cross_entropy"]
 
@@ -22,16 +24,27 @@ class FineTuning:
         seed: decides the held-out part and the batches.
     """
 
-    blocks: int = 2
+    blocks: int
     objective: Objective = "contrast"
     rate: float = 1e-4
-    steps: int = 200
-    batch: int = 64
+    steps: int = 100
+    batch: int = 32
     temperature: float = 0.1
     evaluate_every: int = 10
     patience: int = 4
     seed: int = 0
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, int | float | str]:
         """Returns the settings by name, for the bundle's manifest."""
         return asdict(self)
+
+
+#: The blocks that are trained by default: of sentence encoders few are enough, of pictures the last convolutions.
+BLOCKS = {"text": 3, "image": 5}
+
+
+def settings_for(kind: Kind, blocks: int, seed: int) -> FineTuning:
+    """Returns the settings that were measured best for a modality (bench/results/adapt_blocks.md)."""
+    if kind == "text":
+        return FineTuning(blocks, "contrast", rate=2e-4, steps=100, batch=32, seed=seed)
+    return FineTuning(blocks, "cross_entropy", rate=1e-3, steps=100, batch=32, seed=seed)
