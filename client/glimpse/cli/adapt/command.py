@@ -40,7 +40,10 @@ def adapt(
     strength: Annotated[
         float,
         typer.Option(
-            "--strength", min=0.0, metavar="X", help="Pull towards the frozen weights; divided by the examples' number."
+            "--strength",
+            min=0.001,
+            metavar="X",
+            help="Pull towards the frozen weights; fewer examples pull more.",
         ),
     ] = 1.0,
     blocks: Annotated[

@@ -75,6 +75,8 @@ def refusal(result: CrossFitted, *, image_text: bool) -> str | None:
         image_text: whether one tower of an image-text backbone was adapted.
     """
     gain, zero_shot = result.accuracy, result.zero_shot_accuracy
+    if result.is_guessing:
+        return "the labels cannot be predicted from the examples: no better than always the most frequent label"
     if not gain.gains:
         return f"it does not gain by more than a standard error: {_points(gain)}"
     if image_text and zero_shot and zero_shot.loses:

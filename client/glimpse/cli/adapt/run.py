@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glimpse.backbone import Bundle, Embedder
-from glimpse.backbone.adaptation.residual_layer import apply, factors
+from glimpse.backbone.adaptation.residual_layer import apply
 from glimpse.backbone.adaptation.write import add_residual, prove, write_adapted_bundle
 from glimpse.backbone.background import background_vectors, background_words, write_background
 from glimpse.backbone.embedder import Prepared
@@ -17,7 +17,7 @@ from glimpse.backbone.manifest import BACKGROUND
 from glimpse.cli.adapt.data import TrainingData
 from glimpse.cli.adapt.lineage import make_lineage, make_record
 from glimpse.fewshot.adaptation import CrossFitted, Space, cross_fit
-from glimpse.fewshot.adaptation.residual import RATE, STEPS, train_residual
+from glimpse.fewshot.adaptation.residual import train_residual
 from glimpse.fewshot.calibration.background_rules import measure_text_rule
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
@@ -45,7 +45,7 @@ def measure(data: TrainingData, settings: Settings, after_fold: Callable[[], Non
     """Cross-fits stage 1. Raises ValueError if no example can be held out."""
 
     def train(training: Rows) -> Space:
-        parts = factors(train_residual(data.frozen.vectors[training], data.rows[training], settings.strength))
+        parts = train_residual(data.frozen.vectors[training], data.rows[training], settings.strength)
         return adapt_space(data, parts)
 
     return cross_fit(
@@ -84,8 +84,8 @@ def write(
     Raises:
         BundleError: `out` is not empty, or the written graph differs from its training.
     """
-    parts = factors(train_residual(data.frozen.vectors, data.rows, settings.strength))
-    how: dict[str, int | float | str] = {"strength": settings.strength, "steps": STEPS, "rate": RATE}
+    parts = train_residual(data.frozen.vectors, data.rows, settings.strength)
+    how: dict[str, int | float | str] = {"strength": settings.strength}
     with tempfile.TemporaryDirectory(prefix="glimpse-adapt-") as scratch:
         folder = Path(scratch)
         changed, layers = add_residual(parent, data.kind, parts, folder)

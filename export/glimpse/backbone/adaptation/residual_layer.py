@@ -18,22 +18,8 @@ LAYER = "glimpse_adapter"
 _SHORTEST = np.float32(1e-12)
 
 
-def factors(weight: npt.NDArray[np.float64], tolerance: float = 1e-6) -> tuple[Array, ...]:
-    """Returns W as one matrix, (d, d), or as two of its rank, (d, r) and (r, d), if these have fewer numbers.
-
-    Args:
-        weight: W, (d, d).
-        tolerance: singular values below this part of the greatest are left out.
-    """
-    left, values, right = np.linalg.svd(weight)
-    rank = int((values > tolerance * values[0]).sum())
-    if 2 * rank >= len(weight):
-        return (weight.astype(np.float32),)
-    return ((left[:, :rank] * values[:rank]).astype(np.float32), right[:rank].astype(np.float32))
-
-
 def apply(vectors: Array, parts: Sequence[Array]) -> Array:
-    """Returns what the layer makes of frozen embeddings: (n, d) → (n, d) float32, unit rows."""
+    """Returns what the layer makes of frozen embeddings: (n, d) → (n, d) float32, unit rows. `parts`: see `append`."""
     change = vectors
     for part in parts:
         change = change @ part
@@ -46,7 +32,7 @@ def append(model: ModelProto, parts: Sequence[Array]) -> tuple[str, ...]:
 
     Args:
         model: a bundle's graph.
-        parts: W, as `factors` returns it.
+        parts: W as the product of matrices: one, (d, d), or two, (d, r) and (r, d).
 
     Returns:
         The names of the added weights.

@@ -133,6 +133,17 @@ class CrossFitted:
         return PairedGain.of(self.frozen, self.adapted, self.rows, self.groups)
 
     @property
+    def is_guessing(self) -> bool:
+        """Whether the adapted backbone predicts no better than the most frequent label, by two standard errors.
+
+        Then the labels do not follow from the inputs, and a gain is chance: accuracies of labels that were shuffled
+        among 100 examples differ by more than a standard error in most draws.
+        """
+        most = np.full_like(self.rows, np.bincount(self.rows).argmax())
+        over = PairedGain.of(most, self.adapted, self.rows, self.groups)
+        return over.gain <= 2 * over.error
+
+    @property
     def zero_shot_accuracy(self) -> PairedGain | None:
         """The accuracies of texts alone; None without texts."""
         return None if self.zero_shot is None else PairedGain.of(*self.zero_shot, self.rows, self.groups)
