@@ -77,11 +77,10 @@ def adapt(
     """Adapt a backbone to your examples.
 
     Adds a layer to the end of the backbone and trains it on the examples. For each part of them, the layer and a head
-    are first trained without it: that is how the adapted backbone is compared with the frozen one. With --blocks, trains
-    the last blocks of the checkpoint instead, which gains more far from what the backbone was trained on; it takes
-    minutes, needs the extra `export`, and continues where it stopped if you repeat the command. Writes nothing and
-    exits with 1 if it does not gain more than a standard error, unless you add --force. The result is a backbone of its
-    own: serve it, and re-embed your collection with it.
+    are first trained without it: that is how the adapted backbone is compared with the frozen one. With --blocks, the
+    last blocks of the checkpoint are trained instead, which takes minutes and needs the extra `export`; if stopped, it
+    continues when you repeat the command. Writes nothing and exits with 1 if it does not gain more than a standard
+    error, unless you add --force. The result is a backbone of its own: serve it, and re-embed your collection.
     """
     try:
         from glimpse.backbone import BundleError, ImageLimits
