@@ -52,7 +52,7 @@ class CachedInputs(ABC):
         """Returns unit vectors, (n, d), of the inputs at `rows`, a few at a time to save memory."""
         with torch.inference_mode():
             parts = [self.vectors(rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)]
-        return np.asarray(torch.cat(parts).numpy())
+        return np.asarray(torch.cat(parts).float().numpy())
 
 
 class CachedTexts(CachedInputs):

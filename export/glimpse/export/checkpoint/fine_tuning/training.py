@@ -160,7 +160,7 @@ class _Training:
         batch, settings = self._batches.at(self._state.step), self._settings
         for group in self._optimizer.param_groups:
             group["lr"] = settings.rate * min(1.0, (self._state.step + 1) / _WARM_UP)
-        with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16 and self._inputs.bfloat16):
+        with self._fast():
             vectors = self._inputs.vectors(self._rows[batch])
         vectors, labels = vectors.float(), self._labels[batch]
         if self._classifier:
@@ -173,8 +173,12 @@ class _Training:
         self._state.step += 1
 
     def _held_out_loss(self, held: Rows, truth: Tensor) -> float:
-        known, asked = (torch.from_numpy(self._inputs.embed(rows)) for rows in (self._rows, held))
-        return held_out_loss(asked, truth, known, self._labels, self._settings.temperature)
+        with self._fast():
+            known, asked = (torch.from_numpy(self._inputs.embed(rows)) for rows in (self._rows, held))
+        return held_out_loss(asked, truth, known, self._labels)
+
+    def _fast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16 and self._inputs.bfloat16)
 
     def _load(self) -> _State:
         if self._file is None or not self._file.is_file():
