@@ -103,6 +103,18 @@ object per chosen input: `rank`, `input`, `group`, `label`, `isolation`, and `fi
 | `near_duplicates` | sets of near duplicates, each a list of inputs |
 | `failures` | inputs that cannot be read: objects with `input` and `message` |
 
+`glimpse adapt` prints one object:
+
+| field | meaning |
+|---|---|
+| `written`, `backbone`, `embedding_space` | the bundle's folder, name and space; null if nothing was written |
+| `reason` | why it is not better than the frozen backbone; null if it is |
+| `parent` | name of the frozen backbone |
+| `examples`, `labels`, `measured`, `folds` | examples, labels, examples that were held out once, parts |
+| `accuracy` | cross-fitted accuracies `frozen` and `adapted`, their `gain` and its standard `error` |
+| `zero_shot` | the same by the labels' names alone; null if the backbone reads no text |
+| `notes` | what was left out |
+
 ## CSV
 
 `--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one heading row, even without other rows.

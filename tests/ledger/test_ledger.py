@@ -220,6 +220,16 @@ def test_a_label_keeps_its_role(ledger: Direct) -> None:
     assert [(one.id, one.role) for one in ledger.labels("birds")] == [("none", 2), ("robin", 0)]
 
 
+def test_a_collection_is_asked_for_contents_of_its_own(ledger: Direct) -> None:
+    enroll(ledger, example("a"), example("b"))
+    ledger.create_collection(CollectionRecord("others", "backbones/b", "space", 2))
+    many = [f"sha256:{number}" for number in range(20_000)]
+    assert ledger.holds_any("birds", [*many, "sha256:b"])
+    assert not ledger.holds_any("birds", many)
+    assert not ledger.holds_any("birds", [])
+    assert not ledger.holds_any("others", ["sha256:a"])
+
+
 def test_an_example_keeps_the_space_of_its_vector(ledger: Direct) -> None:
     enroll(ledger, example("a"), replace(example("b"), embedding_space="another"))
     assert [one.embedding_space for one in ledger.examples("birds")] == [None, "another"]

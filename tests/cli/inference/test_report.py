@@ -67,6 +67,35 @@ def full() -> pb.GetCollectionReportResponse:
     )
 
 
+def test_an_adapted_backbone_is_compared_with_its_parent(ask: Run, fake: FakeServer) -> None:
+    fake.report = pb.GetCollectionReportResponse(
+        revision=3,
+        accuracy=part(0.842),
+        cross_fitted=pb.CrossFittedFigures(
+            parent_backbone="far",
+            trained_on_count=80,
+            frozen_accuracy=part(0.8),
+            adapted_accuracy=part(0.842),
+            gain_error=0.011,
+            frozen_zero_shot_accuracy=part(0.5),
+            adapted_zero_shot_accuracy=part(0.45),
+            forced=True,
+        ),
+    )
+    done = ask("report", "birds", columns=80)
+    assert "cross-fitted accuracy     84.2 % (79.2 to 88.2 %)" in done.out.splitlines()
+    assert "leave-one-out" not in done.out
+    words = " ".join(done.out.split())
+    for sentence in (
+        "of the frozen backbone 80.0 % (75.0 to 84.0 %)",
+        "adapted from far on 80 examples; gain +4.2 ± 1.1 points",
+        "by names alone 50.0 %, then 45.0 %; written by force",
+    ):
+        assert sentence in words
+    [record] = ask("report", "birds", "--format", "json").objects
+    assert record["cross_fitted"]["frozen_accuracy"]["value"] == 0.8
+
+
 def test_a_report_fits_eighty_columns(ask: Run, fake: FakeServer) -> None:
     fake.report = full()
     done = ask("report", "birds", columns=80)

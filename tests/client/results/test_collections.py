@@ -12,6 +12,7 @@ from glimpse.client import (
     Client,
     CollectionReport,
     Confusion,
+    CrossFittedFigures,
     Decision,
     DecisionPolicy,
     EmbeddingSpacePolicy,
@@ -142,6 +143,16 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
                 decision=classification_service_pb2.DECISION_AMBIGUOUS,
             )
         ],
+        cross_fitted=pb.CrossFittedFigures(
+            parent_backbone="far",
+            method="residual",
+            trained_on_count=80,
+            frozen_accuracy=proportion(0.6),
+            adapted_accuracy=proportion(0.8),
+            gain_error=0.02,
+            frozen_zero_shot_accuracy=proportion(0.5),
+            forced=True,
+        ),
     )
 
     def estimate(value: float) -> Estimate:
@@ -166,6 +177,9 @@ def test_a_report_has_every_figure(client: Client, script: Script) -> None:
         advice=("add wrens",),
         grouped_count=5,
         left_out=(LeftOutExample("e", "robin", "wren", 0.7, 0.2, Decision.AMBIGUOUS),),
+        cross_fitted=CrossFittedFigures(
+            "far", "residual", 80, estimate(0.6), estimate(0.8), 0.02, estimate(0.5), None, True
+        ),
     )
     assert script.requests == [
         pb.GetCollectionReportRequest(name="collections/c", min_revision=6, include_left_out=True)
@@ -190,6 +204,7 @@ def test_a_figure_that_was_not_measured_is_none(client: Client, script: Script) 
         (LeftOutExample, pb.LeftOutExample),
         (LabelFigures, pb.LabelFigures),
         (AdaptationFigures, pb.AdaptationFigures),
+        (CrossFittedFigures, pb.CrossFittedFigures),
     ],
 )
 def test_a_report_has_every_field_of_the_contract(ours: Any, message: Any) -> None:

@@ -123,7 +123,8 @@ def _read_collection(name: str, bundle: Bundle, options: DataOptions) -> Trainin
             for example in client.list_examples(collection, include_vector=True, page_size=_PAGE):
                 examples.append(example)
                 advance(1)
-    known = [one for one in examples if one.vector and roles.get(one.label) is LabelRole.CLASS]
+    others = (LabelRole.NEGATIVE, LabelRole.UNLABELED)
+    known = [one for one in examples if one.vector and one.label and roles.get(one.label) not in others]
     if not known:
         raise CliError(f"{collection.name} has no labelled examples", "enroll some, or give a folder")
     notes = (

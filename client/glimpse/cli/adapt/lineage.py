@@ -1,4 +1,4 @@
-"""What a bundle says of its adaptation: made from cross-fitted results, whatever method trained its layers."""
+"""The lineage of an adapted bundle: made from cross-fitted results, whatever method trained its layers."""
 
 from collections.abc import Sequence
 

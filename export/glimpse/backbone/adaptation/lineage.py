@@ -43,7 +43,7 @@ class MeasuredGain(_Part):
 
 
 class Adaptation(_Part):
-    """How a bundle was adapted. The digests of its examples are in adaptation.json.
+    """Describes how a bundle was adapted. The digests of its examples are in adaptation.json.
 
     Attributes:
         parent: the frozen backbone.

@@ -117,10 +117,10 @@ class _Fold:
 
 def _predict_fold(space: Space, frozen: Space, rows: Rows, units: Rows, training: Rows, held_out: Rows) -> _Fold:
     labels = int(rows.max()) + 1
-    before = _classify(frozen.vectors, rows, units, training)
+    before = classify(frozen.vectors, rows, units, training)
     kind = before.head().kind
     frozen_scores = _all_labels(before, before.scores(kind, frozen.vectors[held_out]), labels)
-    classifier = _classify(space.vectors, rows, units, training)
+    classifier = classify(space.vectors, rows, units, training)
     head, queries = classifier.head(), space.vectors[held_out]
     scores = classifier.scores(head.kind, queries)
     evaluation = classifier.evaluation(head.kind)
@@ -150,7 +150,7 @@ def _predict_fold(space: Space, frozen: Space, rows: Rows, units: Rows, training
     )
 
 
-def _classify(vectors: Array, rows: Rows, units: Rows, training: Rows) -> FewShotClassifier:
+def classify(vectors: Array, rows: Rows, units: Rows, training: Rows) -> FewShotClassifier:
     """Fits a classifier to the training examples; its labels are the numbers of the rows."""
     classifier = FewShotClassifier(vectors.shape[1])
     support, names = vectors[training], [str(row) for row in rows[training]]

@@ -10,6 +10,9 @@ from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
+# One example that changes has a gain of exactly one standard error, up to the rounding of the two.
+_ROUNDING = 1 + 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class PairedGain:
@@ -32,13 +35,13 @@ class PairedGain:
 
     @property
     def gains(self) -> bool:
-        """Whether the adapted backbone is better by more than a standard error."""
-        return self.gain > self.error
+        """True if the adapted backbone is better by more than a standard error."""
+        return self.gain > self.error * _ROUNDING
 
     @property
     def loses(self) -> bool:
-        """Whether the adapted backbone is worse by more than a standard error."""
-        return -self.gain > self.error
+        """True if the adapted backbone is worse by more than a standard error."""
+        return -self.gain > self.error * _ROUNDING
 
     @classmethod
     def of(cls, frozen: Rows, adapted: Rows, rows: Rows, groups: Rows) -> Self:
@@ -134,7 +137,7 @@ class CrossFitted:
 
     @property
     def is_guessing(self) -> bool:
-        """Whether the adapted backbone predicts no better than the most frequent label, by two standard errors.
+        """True if the adapted backbone predicts no better than the most frequent label, by two standard errors.
 
         Then the labels do not follow from the inputs, and a gain is chance: accuracies of labels that were shuffled
         among 100 examples differ by more than a standard error in most draws.

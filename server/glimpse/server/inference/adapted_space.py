@@ -13,7 +13,7 @@ from glimpse.fewshot.adaptation import CrossCalibration
 
 @dataclass(frozen=True, slots=True)
 class AdaptedSpace:
-    """How an adapted backbone was trained.
+    """Describes how an adapted backbone was trained.
 
     Attributes:
         lineage: Its parent, its method and its cross-fitted figures.
