@@ -156,7 +156,6 @@ def _fields(parent: Bundle, trained: Bundle) -> dict[str, Any]:
             "parent_provenance": parent.manifest.provenance,
         }
     }
-    for name in ("background", "parent"):
-        if (value := getattr(manifest, name)) is not None:
-            fields[name] = value.model_dump(exclude_none=True)
+    if manifest.background is not None:
+        fields["background"] = manifest.background.model_dump(exclude_none=True)
     return fields
