@@ -76,14 +76,14 @@ baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares t
 
 bench: bench-serve bench-fake-gpu bench-overload bench-soak bench-heads bench-gallery bench-domains bench-build
 bench: bench-index bench-large-index bench-attach bench-snapshot bench-ledger bench-fewshot bench-zero-shot-unknown
-bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text
+bench: bench-http bench-precision bench-groups bench-review bench-review-queue bench-self-check bench-static-text bench-adapt
 bench: bench-adapt-blocks bench-peers  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (hours)
 
 bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-index, ... (each under an hour)
 	PYTHONPATH=tests $(BIN)/python -m bench.$(subst -,_,$*)
 
 # These need torch: they export a ViT-B/32 and sentence encoders.
-bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check bench-static-text: bench-%: $(EXPORT)
+bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check bench-static-text bench-adapt: bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)

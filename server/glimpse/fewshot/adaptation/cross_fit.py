@@ -13,6 +13,7 @@ from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.fit import fit
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
@@ -128,16 +129,8 @@ def _predict_fold(space: Space, frozen: Space, rows: Rows, units: Rows, training
         raise ValueError(
             "on the adapted vectors the examples of every label look like copies of one, so no head can be calibrated"
         )
-    own = np.array([classifier.labels.index(str(row)) for row in rows[held_out]], np.intp)
-    without = np.array(scores)
-    without[np.arange(len(own)), own] = -np.inf
-    middle, unit = location(evaluation.typicality)
-    nearest = nearest_similarities(queries, space.vectors[training])
-
-    def fits(values: Array) -> Floats:
-        measures = classifier.measures(head.kind, queries, nearest, values, evaluation.temperature)
-        return (evaluation.typicality.combined_fits(measures) - middle) / unit
-
+    training_rows, own_rows = rows[training], rows[held_out]
+    support = space.vectors[training]
     scaled = _all_labels(classifier, scores, labels) / evaluation.temperature
     return _Fold(
         held_out,
@@ -145,9 +138,51 @@ def _predict_fold(space: Space, frozen: Space, rows: Rows, units: Rows, training
         scaled.argmax(1),
         _zero_shot(frozen, space, held_out),
         scaled,
-        fits(scores),
-        fits(without) if len(classifier.labels) > 1 else np.empty(0),
+        _fits(classifier, evaluation, queries, nearest_similarities(queries, support), scores),
+        _fits_without_label(classifier, evaluation, queries, own_rows, support, training_rows, scores),
     )
+
+
+def _fits(
+    classifier: FewShotClassifier, evaluation: HeadEvaluation, queries: Array, nearest: Floats, scores: Array
+) -> Floats:
+    """Returns how well queries fit, in deviations from the mean of the fits by leave-one-out: `(m,)`."""
+    middle, unit = location(evaluation.typicality)
+    measures = classifier.measures(evaluation.kind, queries, nearest, scores, evaluation.temperature)
+    return (evaluation.typicality.combined_fits(measures) - middle) / unit
+
+
+def _fits_without_label(
+    classifier: FewShotClassifier,
+    evaluation: HeadEvaluation,
+    queries: Array,
+    own: Rows,
+    support: Array,
+    rows: Rows,
+    scores: Array,
+) -> Floats:
+    """Returns how well queries fit if their own label is left out of the head: `(m,)`; `(0,)` with one label.
+
+    For kernel ridge the distance to the nearest label's mean still counts the own label. So these fits are at least as
+    good as those of strangers, and a threshold for false accepts is strict.
+
+    Args:
+        classifier: the fold's classifier.
+        evaluation: the evaluation of its head.
+        queries: `(m, d)`.
+        own: their labels, `(m,)`.
+        support: the training examples, `(n, d)`.
+        rows: their labels, `(n,)`.
+        scores: the head's scores of the queries, `(m, c)`.
+    """
+    if len(classifier.labels) < 2:
+        return np.empty(0)
+    without, nearest = np.array(scores), np.empty(len(queries))
+    for row in np.unique(own):
+        asked = own == row
+        without[asked, classifier.labels.index(str(row))] = -np.inf
+        nearest[asked] = nearest_similarities(queries[asked], support[rows != row])
+    return _fits(classifier, evaluation, queries, nearest, without)
 
 
 def classify(vectors: Array, rows: Rows, units: Rows, training: Rows) -> FewShotClassifier:

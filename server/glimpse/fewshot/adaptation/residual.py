@@ -8,8 +8,8 @@ with S the scatter within labels over its ν = N - C degrees of freedom, t its m
 the layer is pulled towards the frozen weights, W = 0, with about 1 / N: the fewer examples, the nearer to them. That is
 the rule of ProLIP (Fahes et al. 2024, arXiv 2410.05270), which trains the last projection of CLIP with |W|² / N and so
 needs no validation set; at s = 1 it is the shrinkage of LDA. Hatch, Kajarekar and Stolcke 2006 have the same map for
-speakers (within-class covariance normalisation). Other than LDA, which is linear in x, what follows sees
-vectors that are scaled to length 1 after the layer: class means, neighbours, kernel ridge, and labels that come later.
+speakers (within-class covariance normalisation). LDA alone would gain nothing from a linear map. What follows sees
+vectors that are scaled to length 1 after it: class means, neighbours, kernel ridge, and labels that come later.
 
 Cross-entropy in 40 steps of Adam with |W|² / N was tried first. On TREC at 16 and 64 examples a label (2 draws, the
 head that Glimpse chooses) it gave 59.8 and 74.3 %, this form 62.6 and 76.8 %, and frozen embeddings 63.3 and 75.3 %.
