@@ -54,10 +54,13 @@ def write_table(file: Path, shuffle_seed: int | None = None) -> None:
 
 def adapt(table: Path, bundle: Path, out: Path, *more: str) -> tuple[int, dict[str, Any] | None, str]:
     """Runs the command; returns the exit code, the record, and the lines of progress."""
-    command = [*GLIMPSE, "adapt", table, "--backbone", bundle, "--out", out, "--cache", table.parent / "cache"]
+    command = [*GLIMPSE, "adapt", str(table), "--backbone", str(bundle), "--out", str(out)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, "--folds", "2", "--format", "json", *more], env=environment, capture_output=True, text=True
+        [*command, "--cache", str(table.parent / "cache"), "--folds", "2", "--format", "json", *more],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 

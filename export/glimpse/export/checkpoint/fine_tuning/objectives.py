@@ -1,4 +1,4 @@
-"""What training minimises, and what early stopping looks at."""
+"""The losses that training minimises, and the one that early stopping looks at."""
 
 import torch
 from torch import Tensor, nn

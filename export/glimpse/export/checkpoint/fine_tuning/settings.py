@@ -10,7 +10,7 @@ Objective = Literal["contrast", "cross_entropy"]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How the last blocks are trained.
+    """Settings for a training of the last blocks.
 
     Attributes:
         blocks: the number of blocks that are trained, with all that follows them.

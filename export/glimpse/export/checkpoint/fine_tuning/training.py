@@ -26,7 +26,7 @@ _BFLOAT16 = any(_CAPABILITIES.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 @dataclass
 class _State:
-    """Where a training is: all that a later process needs to continue it."""
+    """State of a training: all that a later process needs to continue it."""
 
     step: int = 0
     weights: Weights = field(default_factory=dict)
