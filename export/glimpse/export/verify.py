@@ -1,8 +1,13 @@
-"""Compares a bundle with its checkpoint again."""
+"""Loads the checkpoint of a bundle again, and compares both."""
+
+from typing import TYPE_CHECKING
 
 from glimpse.backbone import Bundle
 from glimpse.export.errors import ExportError
 from glimpse.export.tolerance import Check
+
+if TYPE_CHECKING:
+    from glimpse.export.checkpoint.reference_model import ReferenceModel
 
 
 def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> list[Check]:
@@ -17,14 +22,20 @@ def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> 
         ExportError: the bundle does not name its checkpoint, or the checkpoint is unavailable.
         ModuleNotFoundError: torch or the checkpoint's library is not installed.
     """
+    original = load_again(bundle, model, pretrained)
+    from glimpse.export.checkpoint.parity import compare
+
+    return compare(original, bundle)
+
+
+def load_again(bundle: Bundle, model: str | None = None, pretrained: str | None = None) -> "ReferenceModel":
+    """Loads the checkpoint that a bundle was made from. Arguments and errors are those of `compare_again`."""
     source = bundle.manifest.provenance.get("source")
     if not isinstance(source, dict):
         raise ExportError(f"{bundle.manifest.name} was not made of a checkpoint that can be loaded again")
     from glimpse.export.checkpoint.loaders.libraries import load
-    from glimpse.export.checkpoint.parity import compare
     from glimpse.export.checkpoint.reference_model import with_prefix
 
     original = load(source["library"], model or source["model"], pretrained or source.get("pretrained"))
-    if (prefix := source.get("prefix")) is not None:
-        original = with_prefix(original, prefix)
-    return compare(original, bundle)
+    prefix = source.get("prefix")
+    return original if prefix is None else with_prefix(original, prefix)

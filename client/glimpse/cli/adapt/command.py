@@ -15,6 +15,7 @@ from glimpse.inputs import Columns
 
 if TYPE_CHECKING:
     from glimpse.backbone import Bundle
+    from glimpse.cli.adapt.blocks import BlockTraining
     from glimpse.cli.adapt.data import TrainingData
 
 app = options.group()
@@ -45,6 +46,15 @@ def adapt(
             help="Pull towards the frozen weights; fewer examples pull more.",
         ),
     ] = 1.0,
+    blocks: Annotated[
+        int,
+        typer.Option(
+            "--blocks",
+            min=0,
+            metavar="N",
+            help="Train the last N blocks of the backbone's checkpoint, instead of an added layer. Needs torch.",
+        ),
+    ] = 0,
     folds: Annotated[int, typer.Option("--folds", min=2, max=20, metavar="N", help="Parts of the cross-fitting.")] = 5,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the parts.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Write the bundle even if it is not better.")] = False,
@@ -64,12 +74,13 @@ def adapt(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Adapt a backbone to your examples, without torch.
+    """Adapt a backbone to your examples.
 
     Adds a layer to the end of the backbone and trains it on the examples. For each part of them, the layer and a head
-    are first trained without it: that is how the adapted backbone is compared with the frozen one. Writes nothing and
-    exits with 1 if it does not gain more than a standard error, unless you add --force. The result is a backbone of its
-    own: serve it, and re-embed your collection with it.
+    are first trained without it: that is how the adapted backbone is compared with the frozen one. With --blocks, the
+    last blocks of the checkpoint are trained instead, which takes minutes and needs the extra `export`; if stopped, it
+    continues when you repeat the command. Writes nothing and exits with 1 if it does not gain more than a standard
+    error, unless you add --force. The result is a backbone of its own: serve it, and re-embed your collection.
     """
     try:
         from glimpse.backbone import BundleError, ImageLimits
@@ -77,6 +88,7 @@ def adapt(
         from glimpse.cli.adapt import report, run
         from glimpse.cli.adapt.data import DataOptions, read_data
         from glimpse.cli.adapt.lineage import refusal
+        from glimpse.export.errors import ExportError
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     settings = run.Settings(strength, folds, seed)
@@ -98,21 +110,42 @@ def adapt(
         _check(parent, data)
         for note in () if output is options.Format.JSON else data.notes:
             print_note(printable(note))
+        training = _prepare_blocks(parent, data, blocks, seed, out) if blocks else None
         with progress("cross-fitting", folds) as advance:
-            result = run.measure(data, settings, lambda: advance(1))
+            if training:
+                result = training.measure(folds, lambda: advance(1))
+            else:
+                result = run.measure(data, settings, lambda: advance(1))
         reason = refusal(result, image_text=len(parent.manifest.modalities) > 1)
         bundle = None
         if force or reason is None:
             with spinner("training on all examples"):
                 named = name or f"{parent.manifest.name}-adapted"
-                bundle = run.write(out, named, parent, data, result, settings, forced=reason is not None)
-    except BundleError as error:
+                if training:
+                    bundle = training.write(out, named, parent, result, forced=reason is not None)
+                else:
+                    bundle = run.write(out, named, parent, data, result, settings, forced=reason is not None)
+        if training:
+            training.forget()
+    except (BundleError, ExportError) as error:
         raise CliError(str(error)) from error
     except ValueError as error:
         raise CliError(f"{printable(source)} cannot be cross-fitted: {error}", "add examples to each label") from error
     report.show(output, parent, data, result, bundle, reason)
     if bundle is None:
         raise typer.Exit(1)
+
+
+def _prepare_blocks(parent: "Bundle", data: "TrainingData", blocks: int, seed: int, out: Path) -> "BlockTraining":
+    """Prepares the training of blocks. Its unfinished states are kept in a folder beside the bundle."""
+    extra = "export-text" if data.kind == "text" else "export"
+    try:
+        from glimpse.cli.adapt.blocks import BlockTraining
+
+        folder = out.with_name(f"{out.name}.training")
+        return BlockTraining.prepare(parent, data, blocks, seed, folder, lambda line: print_note(printable(line)))
+    except ModuleNotFoundError as error:
+        raise missing_module(error, extra) from error
 
 
 def _check(parent: "Bundle", data: "TrainingData") -> None:

@@ -61,6 +61,7 @@ class TrainingData:
         groups: Equal numbers mark examples of one group, `(N,)`; None without groups.
         digests: SHA-256 of the content of each, in hexadecimal.
         notes: What was left out, for people.
+        contents: N texts, or names of image files; None for a collection, whose vectors alone are known.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class TrainingData:
     groups: Rows | None
     digests: Sequence[str]
     notes: Sequence[str]
+    contents: Sequence[str] | None = None
 
 
 def read_data(source: str, bundle: Bundle, options: DataOptions) -> TrainingData:
@@ -96,9 +98,8 @@ def _read_path(path: Path, bundle: Bundle, options: DataOptions) -> TrainingData
     embedded = embed_datasets(dataset, None, [bundle], options.cache, progress, options.limits)
     kept, own = embedded.dataset, embedded.datasets[bundle.manifest.name]
     frozen = Space(own.of(np.arange(len(kept))), None if own.prompts is None else np.asarray(own.prompts, np.float32))
-    return TrainingData(
-        kept.kind, frozen, kept.rows, kept.labels, kept.groups, _digests(kept), [*notes, *embedded.notes]
-    )
+    notes = [*notes, *embedded.notes]
+    return TrainingData(kept.kind, frozen, kept.rows, kept.labels, kept.groups, _digests(kept), notes, kept.contents)
 
 
 def _digests(dataset: Dataset) -> list[str]:
