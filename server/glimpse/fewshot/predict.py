@@ -1,38 +1,34 @@
 """Predicts with a classifier: scores, probabilities, measures of fit, and the decision for each query."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from math import isfinite
-from typing import Self
 
 import numpy as np
 
-from glimpse.fewshot.calibration.background_vocabulary import Competition
-from glimpse.fewshot.calibration.calibration import set_floor, set_sizes
-from glimpse.fewshot.calibration.independent_labels import likelihood_ratios
 from glimpse.fewshot.classifier import FewShotClassifier
+from glimpse.fewshot.comparable_scores import (
+    Call,
+    ComparableScores,
+    exclusive_probabilities,
+    independent_probabilities,
+)
 from glimpse.fewshot.composition import ComposedAnswers
 from glimpse.fewshot.decision import (
-    EXAMPLE_SCALE,
     AnswerCost,
     Decision,
     Evidence,
     Policy,
-    RejectBy,
-    Rejection,
     decide,
     decide_independent,
-    softmax,
     top_columns,
 )
 from glimpse.fewshot.expected_cost import ExpectedCosts
-from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.label_policy import LabelRules
 from glimpse.fewshot.label_tree import LabelTree, set_members
-from glimpse.fewshot.rejection import Fits, is_calibrated, measure_fits
-from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
+from glimpse.fewshot.rejection import is_calibrated
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 from glimpse.fewshot.views import pool_views
 
@@ -69,7 +65,7 @@ def predict(
         none = np.empty((len(queries), 0), np.float32)
         return Predictions(head.kind, head.reason, False, nothing, none, [None] * len(queries))
     evaluation = classifier.evaluation(head.kind) if candidates is None else None
-    call = _Call(
+    call = Call(
         classifier, head.kind, evaluation, settings, classifier.adapt(queries, [domain] * len(queries)), nearest
     )
     scores = classifier.scores(head.kind, call.queries, candidates, centred=not settings.independent)
@@ -77,9 +73,9 @@ def predict(
         # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
         scores[(candidates < 0).all(1)] = 0.0
     elif things is not None:
-        scores = pool_views(scores, None if settings.independent else _exclusive(call, scores)[0], things)
+        scores = pool_views(scores, None if settings.independent else exclusive_probabilities(call, scores)[0], things)
     each, best = np.arange(len(scores))[:, None], top_columns(scores, max(top_k, 2))
-    calibrated = _Calibrated.of(call, scores)
+    calibrated = ComparableScores.of(call, scores)
     composed = _composed(call, calibrated, is_complete=candidates is None)
     costs = _expected_costs(call, calibrated, candidates) if settings.policy.mistake_costs else None
     if costs:
@@ -100,47 +96,7 @@ def predict(
     return Predictions(head.kind, head.reason, is_calibrated(evaluation), predictions, scores, calibrated.fits.fits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call: n queries as the heads see them, and what to decide them by."""
-
-    classifier: FewShotClassifier
-    kind: HeadKind
-    evaluation: HeadEvaluation | None
-    settings: DecisionSettings
-    queries: Array
-    nearest: NearestSimilarities
-
-
-@dataclass(frozen=True, slots=True)
-class _Calibrated:
-    """Comparable scores: probabilities `(n, C)`, prediction set sizes and measures of fit `(n,)`."""
-
-    probabilities: Floats
-    sizes: list[int]
-    fits: Fits
-    competition: Competition | None
-
-    @classmethod
-    def of(cls, call: _Call, scores: Array) -> Self:
-        probabilities, sizes = (_independent if call.settings.independent else _exclusive)(call, scores)
-        competition = _competition(call, scores)
-        fits = measure_fits(
-            call.classifier,
-            call.kind,
-            call.evaluation,
-            call.settings.policy,
-            call.queries,
-            call.nearest.examples,
-            scores,
-        )
-        if competition:
-            rejection = Rejection(RejectBy.BACKGROUND, competition.min_fit, 0)
-            fits = replace(fits, fits=competition.fits.tolist(), rejection=rejection)
-        return cls(probabilities, sizes, fits, competition)
-
-
-def _composed(call: _Call, calibrated: _Calibrated, *, is_complete: bool) -> ComposedAnswers | None:
+def _composed(call: Call, calibrated: ComparableScores, *, is_complete: bool) -> ComposedAnswers | None:
     """Answers the composed labels, and counts those that hold in the sizes of the prediction sets.
 
     Args:
@@ -159,14 +115,16 @@ def _composed(call: _Call, calibrated: _Calibrated, *, is_complete: bool) -> Com
         parts[:, known] = calibrated.probabilities[:, rows]
     else:
         each = np.broadcast_to(rows, (len(parts), len(rows)))
-        parts[:, known], _ = _independent(call, classifier.scores(call.kind, call.queries, each, centred=False))
+        parts[:, known], _ = independent_probabilities(
+            call, classifier.scores(call.kind, call.queries, each, centred=False)
+        )
     answers = composed.answer(parts)
     calibrated.sizes[:] = map(sum, zip(calibrated.sizes, answers.held(), strict=True))
     return answers
 
 
 def _evidence(
-    call: _Call, calibrated: _Calibrated, rows: Rows, probabilities: Sequence[Sequence[float]]
+    call: Call, calibrated: ComparableScores, rows: Rows, probabilities: Sequence[Sequence[float]]
 ) -> list[Evidence]:
     """Collects the evidence for the best label of each query.
 
@@ -207,7 +165,7 @@ def _evidence(
     return results
 
 
-def _policies(call: _Call, rows: Rows, evidence: Sequence[Evidence]) -> list[Policy]:
+def _policies(call: Call, rows: Rows, evidence: Sequence[Evidence]) -> list[Policy]:
     """Returns the policy to decide each query by, with what the policies of the best labels replace."""
     policy = call.settings.policy
     if not policy.labels:
@@ -218,7 +176,7 @@ def _policies(call: _Call, rows: Rows, evidence: Sequence[Evidence]) -> list[Pol
     return [rules.apply(label, each) for label, each in zip(best, evidence, strict=True)]
 
 
-def _expected_costs(call: _Call, calibrated: _Calibrated, candidates: Rows | None) -> ExpectedCosts | None:
+def _expected_costs(call: Call, calibrated: ComparableScores, candidates: Rows | None) -> ExpectedCosts | None:
     """Returns the answers by expected cost; None for independent labels, which are not mistaken for each other."""
     costs, probabilities = call.settings.policy.mistake_costs, calibrated.probabilities
     if costs is None or call.settings.independent:
@@ -227,7 +185,7 @@ def _expected_costs(call: _Call, calibrated: _Calibrated, candidates: Rows | Non
     return ExpectedCosts.of(probabilities, rows, call.classifier.lda.moments.row, costs)
 
 
-def _add_costs(evidence: Sequence[Evidence], costs: ExpectedCosts, calibrated: _Calibrated) -> None:
+def _add_costs(evidence: Sequence[Evidence], costs: ExpectedCosts, calibrated: ComparableScores) -> None:
     for i, each in enumerate(evidence):
         probabilities, serious, size = calibrated.probabilities[i], costs.serious[i], each.set_size
         members = (-probabilities).argsort(kind="stable")[:size]
@@ -284,9 +242,9 @@ def _prediction(
 def _add_subtrees(
     tree: LabelTree,
     predictions: Sequence[Prediction],
-    call: _Call,
+    call: Call,
     scores: Array,
-    calibrated: _Calibrated,
+    calibrated: ComparableScores,
     candidates: Rows | None,
 ) -> None:
     """Adds the subtree that holds the prediction set to each prediction, and names it where no label is sure."""
@@ -302,59 +260,3 @@ def _add_subtrees(
         subtree.probability *= 1.0 - (prediction.background or 0.0)
         if prediction.decision is Decision.AMBIGUOUS and len(members) > 1:
             prediction.reason += f"; {subtree.description}"
-
-
-def _competition(call: _Call, scores: Array) -> Competition | None:
-    """Lets the background compete where prompts alone answer and no example says how well inputs fit."""
-    background, classifier, policy = call.settings.background, call.classifier, call.settings.policy
-    if background is None or call.kind is not HeadKind.PROMPTS or call.evaluation or call.settings.independent:
-        return None
-    min_fit = 0.0
-    if classifier.fitted and classifier.lda.dense:
-        min_fit = classifier.fitted.references.min_fit(
-            background, partial(classifier.scores, call.kind), policy.false_reject, policy.false_accept
-        )
-    return background.compete(call.queries, scores, min_fit)
-
-
-def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
-    """Returns probabilities of exclusive labels, `(n, C)`, and the sizes of their prediction sets.
-
-    The floor of the sets rests on the probabilities of examples left out, which have fewer shots and are less certain.
-    """
-    evaluation, coverage = call.evaluation, call.settings.policy.coverage
-    # With more labels than are scored at once, the temperature of a sample is the best there is.
-    similar = evaluation or call.classifier.evaluation(call.kind)
-    default = call.settings.prompt_scale if call.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
-    means = (HeadKind.CLASS_MEAN, HeadKind.CLASS_MEAN_AND_PROMPTS)
-    if call.kind in means and (temperature := call.classifier.one_shot_temperature):
-        default = 1 / temperature
-    probabilities = softmax(scores, 1 / similar.answer_temperature if similar else default)
-    floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
-    if floor is None:
-        return probabilities, [0] * len(scores)
-    return probabilities, set_sizes(probabilities, floor, coverage)
-
-
-def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
-    """Returns probabilities of independent labels, `(n, C)`, and how many hold."""
-    classifier, settings, fitted = call.classifier, call.settings, call.classifier.fitted
-    if fitted and fitted.regression_calibration and call.kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
-        probabilities = fitted.regression_calibration.probabilities(scores)
-    elif fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
-        values = likelihood_ratios(classifier.relative_lengths(call.queries), scores)
-        probabilities = fitted.independent_calibration.probabilities(values)
-    else:
-        if call.kind is HeadKind.PROMPTS:
-            # Without a bias, prompts rank the labels but say nothing about how likely each is.
-            scale, bias = settings.prompt_scale, -np.inf if settings.logit_bias is None else settings.logit_bias
-        else:
-            # Probability 1/2 at the cosine that accepts a label by default.
-            threshold = (
-                settings.policy.threshold
-                if settings.policy.threshold is not None
-                else settings.policy.default_threshold
-            )
-            scale, bias = EXAMPLE_SCALE, -EXAMPLE_SCALE * (0.5 if threshold is None else threshold)
-        probabilities = 0.5 + 0.5 * np.tanh((scale * scores.astype(np.float64) + bias) / 2)
-    return probabilities, (probabilities >= 0.5).sum(1).tolist()
