@@ -42,9 +42,8 @@ class ComparableScores:
     @classmethod
     def of(cls, call: Call, scores: Array) -> Self:
         """Calibrates the scores of a call, `(n, C)` or those of candidates, `(n, k)`."""
-        probabilities, sizes = (independent_probabilities if call.settings.independent else exclusive_probabilities)(
-            call, scores
-        )
+        of_labels = independent_probabilities if call.settings.independent else exclusive_probabilities
+        probabilities, sizes = of_labels(call, scores)
         competition = _competition(call, scores)
         fits = measure_fits(
             call.classifier,

@@ -115,9 +115,8 @@ def _composed(call: Call, calibrated: ComparableScores, *, is_complete: bool) ->
         parts[:, known] = calibrated.probabilities[:, rows]
     else:
         each = np.broadcast_to(rows, (len(parts), len(rows)))
-        parts[:, known], _ = independent_probabilities(
-            call, classifier.scores(call.kind, call.queries, each, centred=False)
-        )
+        scores = classifier.scores(call.kind, call.queries, each, centred=False)
+        parts[:, known], _ = independent_probabilities(call, scores)
     answers = composed.answer(parts)
     calibrated.sizes[:] = map(sum, zip(calibrated.sizes, answers.held(), strict=True))
     return answers
