@@ -41,7 +41,7 @@ from glimpse.fewshot.adaptation import Space, cross_fit
 RESULTS = Path(__file__).parent / "results" / "adapt_blocks"
 STORE = CACHE / "adapt_blocks.jsonl"
 SEEDS = 5
-#: The sets with their shots; the most telling come first.
+#: The sets with their shots; the most important come first.
 RUNS = (
     ("sign_digits", 16),
     ("trec", 16),
@@ -152,7 +152,10 @@ def choose(inputs: CachedInputs, data_set: DataSet, chosen: Rows, seed: int, nam
         inputs.tower.restore(kept)
         return Space(vectors)
 
-    gain = cross_fit(train, Space(inputs.embed(chosen)), rows, seed=seed).accuracy
+    try:
+        gain = cross_fit(train, Space(inputs.embed(chosen)), rows, seed=seed).accuracy
+    except ValueError as error:  # the command refuses too
+        return {"written": False, "reason": str(error)}
     return {"written": bool(gain.gains), "gain": 100 * gain.gain, "error": 100 * gain.error}
 
 

@@ -8,7 +8,11 @@ _TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def supervised_contrast(vectors: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Returns the supervised contrastive loss of a batch (Khosla et al. 2020, the form with the sum outside).
+    """Returns the supervised contrastive loss of a batch, in the form with the sum inside the logarithm.
+
+    It asks that others of the label outweigh the rest, not that all of them be alike (Khosla et al. 2020, L_in; as
+    neighbourhood components analysis). The form with the sum outside draws a label to one point: its examples would
+    then count as copies of each other, and no head could be calibrated.
 
     Args:
         vectors: unit vectors, (n, d).
@@ -19,9 +23,10 @@ def supervised_contrast(vectors: Tensor, labels: Tensor, temperature: float) -> 
     scores = (vectors @ vectors.T / temperature).masked_fill(~others, float("-inf"))
     logs = functional.log_softmax(scores, dim=1)  # (n, n)
     same = (labels[:, None] == labels) & others
-    counts = same.sum(1)
-    own = logs.masked_fill(~same, 0).sum(1) / counts.clamp(min=1)
-    return -own[counts > 0].mean() if bool((counts > 0).any()) else own.sum()
+    paired = same.any(1)
+    if not bool(paired.any()):
+        return logs.new_zeros((), requires_grad=True)
+    return -logs[paired].masked_fill(~same[paired], float("-inf")).logsumexp(1).mean()
 
 
 class CosineClassifier(nn.Module):

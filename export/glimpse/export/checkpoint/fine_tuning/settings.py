@@ -18,7 +18,7 @@ class FineTuning:
         rate: the learning rate, which is low because the weights are good already.
         steps: the most steps.
         batch: the inputs of a step.
-        temperature: divides cosines.
+        temperature: divides cosines; a low one is satisfied before the examples of a label are all alike.
         evaluate_every: the steps between two evaluations on the held-out part.
         patience: training stops after this many evaluations without a better one.
         seed: decides the held-out part and the batches.
@@ -29,7 +29,7 @@ class FineTuning:
     rate: float = 1e-4
     steps: int = 100
     batch: int = 32
-    temperature: float = 0.1
+    temperature: float = 0.05
     evaluate_every: int = 10
     patience: int = 4
     seed: int = 0
@@ -46,5 +46,5 @@ BLOCKS = {"text": 3, "image": 5}
 def settings_for(kind: Kind, blocks: int, seed: int) -> FineTuning:
     """Returns the settings that were measured best for a modality (bench/results/adapt_blocks.md)."""
     if kind == "text":
-        return FineTuning(blocks, "contrast", rate=2e-4, steps=100, batch=32, seed=seed)
-    return FineTuning(blocks, "cross_entropy", rate=1e-3, steps=100, batch=32, seed=seed)
+        return FineTuning(blocks, "contrast", rate=2e-4, seed=seed)
+    return FineTuning(blocks, "cross_entropy", rate=1e-3, seed=seed)
