@@ -98,6 +98,7 @@ def main() -> None:
                 break
             record = stored.setdefault((name, shots, seed), {"set": name, "shots": shots, "seed": seed})
             measure(record, options.data, options.setfit)
+            STORE.parent.mkdir(parents=True, exist_ok=True)
             with STORE.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)

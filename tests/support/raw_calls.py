@@ -94,6 +94,7 @@ def collection_requests(collection: str) -> dict[str, Message]:
         "GetReviewContent": review.GetReviewContentRequest(parent=name, names=[item]),
         "GetReviewSummary": review.GetReviewSummaryRequest(name=name),
         "PurgeReview": review.PurgeReviewRequest(name=name),
+        "MergeLabels": collections.MergeLabelsRequest(parent=name, label_ids=["l0"], into_label_id="l1"),
         "UpdateExamples": collections.UpdateExamplesRequest(parent=name, names=[example]),
         "DeleteExamples": collections.DeleteExamplesRequest(parent=name, names=[example]),
     }

@@ -11,9 +11,8 @@ from ..conftest import Run, run_glimpse
 
 FIELDS = [
     *("input", "decision", "decision_reason", "label", "probability", "margin", "similarity", "p_value", "set_size"),
-    "background_probability",
-    "expected_cost",
-    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "timings_ms"),
+    *("background_probability", "subtree", "expected_cost", "labels", "evidence", "head", "head_reason", "calibrated"),
+    *("revision", "timings_ms"),
 ]
 
 

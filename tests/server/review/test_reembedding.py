@@ -11,6 +11,8 @@ import pytest
 from glimpse.ledger import Ledger, ReviewBatch, ReviewItem, sqlite_url
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, exhausted, invalid
+from glimpse.server.inference.backbones import Backbones
+from glimpse.server.inference.device import DeviceWatch
 from glimpse.server.inference.embedder import Embedded
 from glimpse.server.review import reembedding
 from glimpse.server.review.reembedding import ItemReembedder
@@ -28,9 +30,9 @@ class Place(list[CollectionView]):
         with ledger.begin() as writer:
             super().__init__([CollectionView(writer.create_collection(collection()))])
         queue = SimpleNamespace(depth=0)
-        manifest = SimpleNamespace(embedding_space=SPACE, dimension=8)
+        manifest = SimpleNamespace(name="tiny", embedding_space=SPACE, dimension=8)
         backbone: Any = SimpleNamespace(manifest=manifest, images=queue, texts=queue)
-        self.reembedder = ItemReembedder(self, [backbone])  # type: ignore[arg-type]
+        self.reembedder = ItemReembedder(self, Backbones([backbone], DeviceWatch()))  # type: ignore[arg-type]
 
         async def embed_one(_: object, item: ReviewItem, content: bytes) -> list[Embedded | RequestError]:
             self.tried.append(content)

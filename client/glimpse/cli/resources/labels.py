@@ -148,7 +148,10 @@ def merge(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Merge labels into another label, which gets their examples and their ids as aliases."""
+    """Merge labels into another label.
+
+    It gets their examples, and their ids as aliases.
+    """
     with connected(server) as client:
         merged = client.merge_labels(collection, labels, into)
     counts = {"moved": merged.moved_count, "duplicates": merged.duplicate_count, "revision": merged.label.revision}

@@ -162,7 +162,8 @@ class Classifier:
         started = time.monotonic()
         for view in views:
             self._neighbors.check_searchable(view, len(inputs), deadline)
-        has_vectors = any(item.WhichOneof("content") in ("vector", "views") for item in inputs)
+        kinds_given = {item.WhichOneof("content") for item in inputs}
+        has_vectors, has_views = not kinds_given.isdisjoint(("vector", "views")), "views" in kinds_given
         sources = [source_of_collection(view.record, self._backbones) for view in views]
         keys = [_pass_key(source, has_vectors) for source in sources]
         by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline, self._max_inputs)
@@ -171,7 +172,7 @@ class Classifier:
         response, size = pb.ClassifyResponse(), 0
         results = add_results(response.results.add, inputs, outcomes)
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
-        decided_from, things = time.monotonic(), things_of_views(outcomes)
+        decided_from, things = time.monotonic(), things_of_views(outcomes) if has_views else None
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
             queries = vectors_with_views([embedded[i] for i in good], view.record.dimension)
@@ -196,7 +197,8 @@ class Classifier:
             collection, prefix = collection_name(view.record.id), example_name(view.record.id, "")
             messages = []
             # The inputs come first; the rest are their views.
-            answers = zip(results, classification_fields(predictions), neighborhood.neighbors, strict=False)
+            rows = classification_fields(predictions)
+            answers = zip(results, rows, neighborhood.neighbors, strict=things is None)
             for result, values, neighbors in answers:
                 evidence = evidence_fields(prefix, neighbors)
                 message = result.classifications.add(
@@ -204,7 +206,8 @@ class Classifier:
                 )
                 messages.append(message)
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
-            add_views(messages, predictions.predictions, things)
+            if things is not None:
+                add_views(messages, predictions.predictions, things)
         record_stage("head", decided_from)
         set_timings(results, outcomes, started, time.monotonic() - decided_from)
         return response

@@ -34,7 +34,7 @@ def decision_settings(view: CollectionView, source: Source) -> DecisionSettings:
         backbone.prompt_scale if backbone else EXAMPLE_SCALE,
         view.independent,
         backbone.manifest.logit_bias if backbone else None,
-        composed=view.composed.labels,
+        composed=view.composed.labels if view.composed.exist else None,
         tree=view.tree,
     )
 

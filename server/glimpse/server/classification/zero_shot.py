@@ -83,7 +83,8 @@ async def classify_zero_shot(
     for result, values in zip(results, classification_fields(predictions), strict=False):
         result.classification.MergeFrom(pb.Classification(**values))
         check_answer_bytes(size := size + result.classification.ByteSize(), "top_k")
-    add_views([result.classification for result in results], predictions.predictions, things)
+    if things is not None:
+        add_views([result.classification for result in results], predictions.predictions, things)
     record_stage("head", decided_from)
     set_timings(results, outcomes, started, time.monotonic() - decided_from)
     return response

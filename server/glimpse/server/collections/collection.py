@@ -58,6 +58,8 @@ class CollectionView:
         self.record = record
         #: Whether the review policy keeps queries; an attribute, because each Classify reads it.
         self.keeps_queries = record.keeps_queries
+        #: Whether any number of labels may apply to an input, which is fixed on creation.
+        self.independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
         self.labels: dict[str, LabelRecord] = {}
         #: The policies of the labels that have one, because each Classify reads them.
         self.label_policies: dict[str, LabelPolicy] = {}
@@ -88,11 +90,6 @@ class CollectionView:
         #: Held while the labels' names are embedded.
         self.naming_lock = asyncio.Lock()
         self._changed = changed
-
-    @property
-    def independent(self) -> bool:
-        """True if any number of labels may apply to an input."""
-        return self.record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
 
     @property
     def accuracy(self) -> float | None:

@@ -11,6 +11,8 @@ class ComposedIndex:
     """The composed labels of a collection, as its classifier needs them. They are prepared on demand after a change."""
 
     def __init__(self) -> None:
+        #: Whether there is one; an attribute, because each call reads it.
+        self.exist = False
         self._compositions: dict[str, Composition] = {}
         self._prepared: ComposedLabels | None = None
 
@@ -25,14 +27,15 @@ class ComposedIndex:
         if label.composed:
             self._compositions[label.id] = Composition(label.id, label.parts, label.not_parts)
             self._prepared = None
-        return existed != bool(self._compositions)
+        self.exist = bool(self._compositions)
+        return existed != self.exist
 
     def remove(self, label_id: str) -> bool:
         """Removes a label, which need not be composed; returns whether it was the last composed one."""
         if not self._compositions.pop(label_id, None):
             return False
-        self._prepared = None
-        return not self._compositions
+        self._prepared, self.exist = None, bool(self._compositions)
+        return not self.exist
 
     @property
     def labels(self) -> ComposedLabels | None:

@@ -33,7 +33,7 @@ def example_record(item: EnrollmentItem, embedded: Embedded, space: str) -> Exam
     return ExampleRecord(
         id=secrets.token_hex(8),
         label_id=item.label_id,
-        content_digest=content_digest(content, region_of(example.input)),
+        content_digest=content_digest(content, region_of(example.input) if example.input.HasField("region") else None),
         modality=MODALITIES[example.input.WhichOneof("content")],
         vector=embedded.vector.astype("<f4").tobytes(),
         domain=normal(example.domain) if example.domain else "",

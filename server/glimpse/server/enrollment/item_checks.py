@@ -65,7 +65,8 @@ class ItemChecks:
         validation.check_metadata(example.metadata, f"{field}.metadata")
 
     def _check_label(self, label_id: str, field: str) -> None:
-        check_takes_examples(self._view.labels, label_id, field)
+        if self._view.composed.exist:
+            check_takes_examples(self._view.labels, label_id, field)
         if label_id in self._view.labels or label_id in self._new_labels:
             return
         if not self._request.create_labels:

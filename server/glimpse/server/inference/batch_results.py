@@ -86,16 +86,14 @@ def vectors_with_views(outcomes: Sequence[Outcome], dimension: int) -> Array:
     return good_vectors([*outcomes, *views] if views else outcomes, dimension)
 
 
-def add_views(messages: Sequence[pb.Classification], predictions: Sequence[Prediction], things: Rows | None) -> None:
+def add_views(messages: Sequence[pb.Classification], predictions: Sequence[Prediction], things: Rows) -> None:
     """Adds the views' own answers to the classifications of their things, and the part of the views that dissents.
 
     Args:
         messages: The classifications of n embedded inputs.
         predictions: Predictions of the inputs, and then of their m views.
-        things: For each view the position of its input, (m,); None without views.
+        things: For each view the position of its input, (m,).
     """
-    if things is None:
-        return
     for thing, prediction in zip(things.tolist(), predictions[len(messages) :], strict=True):
         messages[thing].views.add(
             decision=DECISIONS[prediction.decision],
