@@ -164,7 +164,7 @@ def _fits_without_label(
     """Returns how well queries fit if their own label is left out of the head: `(m,)`; `(0,)` with one label.
 
     For kernel ridge the distance to the nearest label's mean still counts the own label. So these fits are at least as
-    good as those of strangers, and a threshold for false accepts is strict.
+    good as those of unknown inputs, and a threshold for false accepts is strict.
 
     Args:
         classifier: the fold's classifier.
