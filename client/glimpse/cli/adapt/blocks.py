@@ -93,10 +93,16 @@ class BlockTraining:
         """Trains on all examples, exports the checkpoint, and writes it with its lineage.
 
         Raises:
+            CliError: training does not improve the blocks.
             ExportError: the exported bundle differs from the trained checkpoint.
             BundleError: `out` is not empty.
         """
         steps = fine_tune(self.inputs, *self._examples(), **self._where())
+        if not steps:
+            raise CliError(
+                "no step of the training was better on the part that was held out of it",
+                f"keep {parent.manifest.name}, or add examples",
+            )
         with scratch_folder() as scratch:
             manifest = parent.manifest
             trained = export_checkpoint(
