@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.evaluate.command",
         "Measure how well backbones suit your data, without a server.",
     ),
-    "adapt": ("glimpse.cli.adapt.command", "Adapt a backbone to your examples, without torch."),
+    "adapt": ("glimpse.cli.adapt.command", "Adapt a backbone to your examples."),
     "experiments": (
         "glimpse.cli.experiments.command",
         "List and compare the runs that glimpse evaluate keeps.",
