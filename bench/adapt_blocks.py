@@ -246,36 +246,37 @@ def efficientnet() -> ImageReference:
 
 def report(records: list[dict[str, Any]]) -> None:
     """Writes the record: the mean over the draws of each run, and what the issue asks for."""
-    columns = [
-        "set",
-        "shots",
-        "draws",
-        "frozen",
-        "stage 2",
-        "SetFit",
-        "min stage 2",
-        "min SetFit",
-        "SetFit ran with",
-        "written",
-    ]
-    rows, means = [], {}
+    columns = ["set", "shots", "draws", "frozen", "stage 2", "SetFit", "stage 2 - SetFit"]
+    columns += ["min stage 2", "min SetFit", "SetFit ran with", "written"]
+    rows = []
     for name, shots in RUNS:
-        draws = [record for record in records if (record["set"], record["shots"]) == (name, shots)]
+        draws = draws_of(records, name, shots)
         if draws:
-            means[name, shots] = {method: mean_of(draws, method, "accuracy") for method in METHODS}
+            accuracies = [text(mean_of(draws, method, "accuracy"), 1) for method in METHODS]
             minutes = [text(mean_of(draws, method, "minutes"), 2) for method in METHODS[1:]]
-            accuracies = [text(mean, 1) for mean in means[name, shots].values()]
-            rows.append([name, str(shots), str(len(draws)), *accuracies, *minutes, setfit_steps(draws), written(draws)])
+            difference = text(gain_of(draws, "setfit"), 1)
+            cells = [*accuracies, difference, *minutes, setfit_steps(draws), written(draws)]
+            rows.append([name, str(shots), str(len(draws)), *cells])
     head = page_head("Frozen ladder, trained blocks and SetFit on few examples", "bench.adapt_blocks")
     sections: list[Section] = [("Accuracy in percent, and minutes of one processor", columns, rows)]
     loses = Target("draws that are written although the blocks lose", wrongly_written(records), "<=", 0)
-    write_tables(RESULTS, head, sections, ("Targets", [*targets(means), loses]), {"draws": records}, {})
+    write_tables(RESULTS, head, sections, ("Targets", [*targets(records), loses]), {"draws": records}, {})
+
+
+def draws_of(records: list[dict[str, Any]], name: str, shots: int) -> list[dict[str, Any]]:
+    return [record for record in records if (record["set"], record["shots"]) == (name, shots)]
 
 
 def mean_of(draws: list[dict[str, Any]], method: str, figure: str) -> float | None:
-    """Returns the mean figure of a method over the draws that all have it; None if one lacks it."""
+    """Returns the mean figure of a method over the draws that have it; None if none has."""
     values = [draw[method][figure] for draw in draws if method in draw]
-    return float(np.mean(values)) if len(values) == len(draws) else None
+    return float(np.mean(values)) if values else None
+
+
+def gain_of(draws: list[dict[str, Any]], than: str) -> float | None:
+    """Returns the mean of stage 2's accuracy minus that of another method, over the draws that have both."""
+    gains = [draw["blocks"]["accuracy"] - draw[than]["accuracy"] for draw in draws if than in draw]
+    return float(np.mean(gains)) if gains else None
 
 
 def text(value: float | None, digits: int) -> str:
@@ -287,7 +288,8 @@ def setfit_steps(draws: list[dict[str, Any]]) -> str:
     ran = [draw["setfit"] for draw in draws if "setfit" in draw]
     if not ran:
         return "–"
-    return f"{'defaults' if ran[0]['defaults'] else 'max_steps'}, {np.mean([run['steps'] for run in ran]):.0f}"
+    steps = np.mean([run["steps"] for run in ran])
+    return f"{'defaults' if ran[0]['defaults'] else 'max_steps'}, {steps:.0f} steps; {len(ran)} of {len(draws)} draws"
 
 
 def written(draws: list[dict[str, Any]]) -> str:
@@ -302,13 +304,11 @@ def wrongly_written(records: list[dict[str, Any]]) -> int:
     return sum(one["choice"]["written"] for one in worse)
 
 
-def targets(means: dict[tuple[str, int], dict[str, float | None]]) -> list[Target]:
+def targets(records: list[dict[str, Any]]) -> list[Target]:
     """Returns the figures that stage 2 should reach at 16 shots."""
 
     def gain(name: str, than: str) -> float | None:
-        mean = means.get((name, 16), {})
-        ours, other = mean.get("blocks"), mean.get(than)
-        return None if ours is None or other is None else ours - other
+        return gain_of(draws_of(records, name, 16), than)
 
     texts = [value for name in READERS if (value := gain(name, "frozen")) is not None]
     return [
