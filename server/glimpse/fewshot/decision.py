@@ -1,7 +1,7 @@
 """Turns the evidence for the best label into a decision with a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -175,6 +175,8 @@ def decide(evidence: Evidence, policy: Policy) -> tuple[Decision, str]:
     Returns:
         The decision, and the rule that made it as a sentence for people.
     """
+    if not evidence.has_examples:  # cosines to texts have no common scale
+        policy = replace(policy, default_threshold=None)
     if reason := _unknown(evidence, policy):
         return Decision.UNKNOWN, reason
     if reason := _ambiguous(evidence, policy):

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from glimpse.fewshot.calibration.calibration import labels_needed
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 #: The most labels on a path from a root to a label.
@@ -110,6 +111,4 @@ def set_members(scores: Array | Floats, probabilities: Floats, size: int, covera
         coverage: the target rate at which the set contains the right label.
     """
     order = np.argsort(-scores, kind="stable")
-    if not size:
-        size = 1 + int(np.searchsorted(np.cumsum(probabilities[order]), coverage - 1e-9))
-    return order[:size]
+    return order[: size or labels_needed(probabilities[order], coverage)]

@@ -1,7 +1,6 @@
 """Decides the examples of a collection, each left out, as new inputs are decided."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -48,5 +47,4 @@ def decide_left_out(classifier: FewShotClassifier, policy: Policy) -> Iterator[D
             next_probability=second,
         )
         own = rules.apply(fitted.labels[evaluation.predicted[i]], evidence) if policy.labels else policy
-        # Cosines to texts have no common scale.
-        yield decide(evidence, own if has_examples else replace(own, default_threshold=None))[0]
+        yield decide(evidence, own)[0]

@@ -1,7 +1,6 @@
 """Predicts with a classifier: scores, probabilities, measures of fit, and the decision for each query."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -217,8 +216,6 @@ def _prediction(
     """
     if rows[0] < 0:
         return Prediction(Decision.UNKNOWN, "no candidate label")
-    if not evidence.has_examples:  # cosines to texts have no common scale
-        policy = replace(policy, default_threshold=None)
     decision, reason = decide_independent(evidence) if settings.independent else decide(evidence, policy)
     known = [labels[row] for row in rows if row >= 0]
     values = [score for score in scores if isfinite(score)]

@@ -124,9 +124,13 @@ def set_sizes(probabilities: Floats, floor: float, coverage: float) -> list[int]
     sizes: list[int] = np.add.reduce(probabilities >= floor, axis=1, dtype=np.intp).tolist()
     for i, size in enumerate(sizes):
         if not size:
-            needed = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
-            sizes[i] = min(needed, probabilities.shape[1])
+            sizes[i] = labels_needed(-np.sort(-probabilities[i]), coverage)
     return sizes
+
+
+def labels_needed(probabilities: Floats, coverage: float) -> int:
+    """Returns the number of labels whose probabilities reach the coverage, `(C,)`, most probable first; at most C."""
+    return min(1 + int(np.searchsorted(np.cumsum(probabilities), coverage - 1e-9)), len(probabilities))
 
 
 def logistic(values: Floats, holds: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -7,15 +7,14 @@ themselves, each left out alone: new domains would then be paid for with the exi
 the gentlest to the strongest, and each has to be better than the one before by as much.
 
 If labels exist in one domain only, nothing can be measured and nothing is kept unless the collection allows it
-(domains/unlabelled_target.py), although it might have helped. PACS, 5
-shots of photo, 175 unlabelled vectors of either target with all labels alike, LDA: art 48.6 % without, 52.6 with
-Centring, 58.3 with Coral; cartoon 33.9, 37.8, 42.1 (bench/domains.py). No statistic that needs no target label could
-predict this gain. Only the part of the domain shift that lies among the label means matters to class means, and a
-different mix of labels looks the same: Centring by vectors of all 7 labels turns 47.5 into 51.0 % (class means, all
-pairs of domains); by vectors of 3 labels, which are then the queries, 47.7 into 42.4; of 1 label, 49.0 into 17.8.
-Without that part it gains nothing (47.3). Rules by the size of the shift or of that part, by how certain the answers
-become, or by how alike neighbours' answers are, gain at most 0.1 over all of these and a domain's own vectors, where
-hindsight gains 2.1.
+(domains/unlabelled_target.py), although it might have helped. PACS, 5 shots of photo, 175 unlabelled vectors of either
+target with all labels alike, LDA: art 48.6 % without, 52.6 with Centring, 58.3 with Coral; cartoon 33.9, 37.8, 42.1
+(bench/domains.py). No statistic that needs no target label could predict this gain. Only the part of the domain shift
+that lies among the label means matters to class means, and a different mix of labels looks the same: Centring by
+vectors of all 7 labels turns 47.5 into 51.0 % (class means, all pairs of domains); by vectors of 3 labels, which are
+then the queries, 47.7 into 42.4; of 1 label, 49.0 into 17.8. Without that part it gains nothing (47.3). Rules by the
+size of the shift or of that part, by how certain the answers become, or by how alike neighbours' answers are, gain at
+most 0.1 over all of these and a domain's own vectors, where hindsight gains 2.1.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The caller of the current call: its name, permissions and limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -118,12 +118,13 @@ def _inputs(message: Any) -> int:
     if "examples" in fields:
         return len(request.examples)
     if "inputs" in fields:
-        return sum(_views(item) for item in request.inputs)
-    return _views(request.input) if "input" in fields and request.HasField("input") else 0
+        return count_inputs(request.inputs)
+    return count_inputs([request.input]) if "input" in fields and request.HasField("input") else 0
 
 
-def _views(item: types_pb2.Input) -> int:
-    return len(item.views.inputs) or 1 if item.HasField("views") else 1
+def count_inputs(inputs: Sequence[types_pb2.Input]) -> int:
+    """Returns the number of inputs, each view of a thing counted as one."""
+    return sum(len(item.views.inputs) or 1 if item.HasField("views") else 1 for item in inputs)
 
 
 _ANONYMOUS = Caller()

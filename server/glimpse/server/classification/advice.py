@@ -57,16 +57,17 @@ def advice(
             "enroll more examples of both, or check whether they are the same label."
         )
     if weak := [label.label_id for label in response.labels if label.needs_more]:
-        named = ", ".join(map(repr, weak[:_MAX_NAMED]))
-        more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
-        yield f"Enroll more examples of {named}{more}: they have few, or a lower accuracy than the others."
+        yield f"Enroll more examples of {_named(weak)}: they have few, or a lower accuracy than the others."
     if below := [label.label_id for label in response.labels if label.below_min_examples]:
-        named = ", ".join(map(repr, below[:_MAX_NAMED]))
-        more = f" and {len(below) - _MAX_NAMED} more" if len(below) > _MAX_NAMED else ""
-        yield f"Inputs like {named}{more} are UNKNOWN until the label has as many examples as its policy asks for."
+        yield f"Inputs like {_named(below)} are UNKNOWN until the label has as many examples as its policy asks for."
     if by_rates and (not response.HasField("false_reject") or response.false_reject.count < 1 / false_reject - 1):
         yield "Enroll more examples: there are too few to keep the rate that the policy asks for."
     yield from _advice_on_rates(response)
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _MAX_NAMED} more" if len(labels) > _MAX_NAMED else ""
+    return ", ".join(map(repr, labels[:_MAX_NAMED])) + more
 
 
 def _advice_on_backbones(comparison: pb.BackboneComparison) -> Iterator[str]:

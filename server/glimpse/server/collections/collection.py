@@ -65,6 +65,7 @@ class CollectionView:
         self.label_policies: dict[str, LabelPolicy] = {}
         # Labels by other spellings: their aliases, and the normal form of ids that older servers accepted without it.
         self._respelled: dict[str, str] = {}
+        self._mistake_costs: dict[tuple[str, str], float] | None = None
         self._parents: dict[str, str] = {}
         #: The tree of the labels; None if no label has a parent.
         self.tree: LabelTree | None = None
@@ -126,7 +127,7 @@ class CollectionView:
         settings = record.pinned_head, record.adapt_to_unlabeled
         if settings != (self.record.pinned_head, self.record.adapt_to_unlabeled):
             self.classifier.mark_outdated()
-        self.record, self.keeps_queries = record, record.keeps_queries
+        self.record, self.keeps_queries, self._mistake_costs = record, record.keeps_queries, None
         self._changed(self)
 
     def unnamed_labels(self) -> list[LabelRecord]:
@@ -158,18 +159,23 @@ class CollectionView:
     def mistake_costs(self) -> dict[tuple[str, str], float]:
         """Returns the costs of mistakes by the ids of the true and the answered label, where both exist.
 
-        After labels were merged, several costs may name the same two labels; the greatest holds.
+        After labels were merged, several costs may name the same two labels; the greatest holds. The result is kept
+        until the labels or the costs change, because each Classify asks for it.
         """
+        if self._mistake_costs is not None:
+            return self._mistake_costs
         costs = dict[tuple[str, str], float]()
         for truth, answered, cost in self.record.mistake_costs:
             pair = self.find_label(truth), self.find_label(answered)
             if pair[0] and pair[1] and pair[0] != pair[1]:
                 key = pair[0], pair[1]
                 costs[key] = max(cost, costs.get(key, 0.0))
+        self._mistake_costs = costs
         return costs
 
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label, or replaces its record."""
+        self._mistake_costs = None
         if former := self.labels.get(label.id):
             self._forget_spellings(former)
         self.labels[label.id] = label
@@ -208,6 +214,7 @@ class CollectionView:
 
     def remove_label(self, label_id: str) -> None:
         """Removes a label and its examples."""
+        self._mistake_costs = None
         index, removed_ids = self.index_of(label_id), self.examples.remove_label(label_id)
         label = self.labels.pop(label_id)
         if label.parent_id:

@@ -105,7 +105,7 @@ def gather(view: CollectionView) -> FitData:
         _contents(view, ids),
         _groups(view, ids),
         view.record.adapt_to_unlabeled,
-        view.composed.labels is not None,
+        view.composed.exist,
     )
 
 

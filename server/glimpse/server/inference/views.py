@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from glimpse.fewshot import mean_direction
+from glimpse.server.auth.caller import count_inputs
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.inference.embedder import Embedded, embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import Source
@@ -13,11 +14,6 @@ from glimpse.v1 import types_pb2
 
 #: Views of one thing.
 MIN_VIEWS, MAX_VIEWS = 2, 32
-
-
-def count_inputs(inputs: Sequence[types_pb2.Input]) -> int:
-    """Returns the number of inputs, each view counted as one."""
-    return sum(len(item.views.inputs) or 1 if item.HasField("views") else 1 for item in inputs)
 
 
 def kind_of(item: types_pb2.Input) -> str:

@@ -42,8 +42,9 @@ async def pair_items(
         RequestError: The names of labels were not embedded in time.
     """
     known = [place for place, item in enumerate(items) if item.embedding_space == view.record.embedding_space]
-    vectors = np.stack([np.frombuffer(items[place].vector, "<f4") for place in known]) if known else np.empty((0, 1))
-    predictions = await predict_vectors(view, vectors.astype(np.float32), neighbors, backbones, deadline)
+    joined = b"".join(items[place].vector for place in known)
+    vectors = np.frombuffer(joined, "<f4").reshape(len(known), view.record.dimension)
+    predictions = await predict_vectors(view, vectors, neighbors, backbones, deadline)
     best = {place: answer.labels[0] for place, answer in zip(known, predictions, strict=True) if answer.labels}
     groups = await run_in_background(lambda: grouping.numbers_of([item.id for item in items]))
     kinds = dict[object, int]()

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from glimpse.fewshot.label_tree import MAX_LEVELS
 from glimpse.ledger import LabelRecord
 from glimpse.server import validation
 from glimpse.server.collections.collection import CollectionView
@@ -10,7 +11,6 @@ from glimpse.server.collections.learning import can_answer
 from glimpse.server.errors import already_exists, failed_precondition, invalid, not_found
 from glimpse.v1 import collection_service_pb2 as pb
 
-_MAX_LEVELS = 16
 _MAX_PARTS = 32
 #: The most aliases of a label.
 MAX_ALIASES = 64
@@ -121,12 +121,12 @@ def _check_levels(view: CollectionView, record: LabelRecord) -> None:
     above, current = 0, record.parent_id
     while current:
         above += 1
-        if current == record.id or above > _MAX_LEVELS:
+        if current == record.id or above > MAX_LEVELS:
             message = f"label {record.id!r} would be above itself in the tree of labels"
             raise invalid("LABEL_CYCLE", message, "label.parent_label_id")
         current = view.labels[current].parent_id
-    if record.parent_id and above + 1 + _levels_below(view, record.id) > _MAX_LEVELS:
-        message = f"the tree of labels would have more than {_MAX_LEVELS} levels"
+    if record.parent_id and above + 1 + _levels_below(view, record.id) > MAX_LEVELS:
+        message = f"the tree of labels would have more than {MAX_LEVELS} levels"
         raise invalid("TOO_MANY_LEVELS", message, "label.parent_label_id")
 
 
